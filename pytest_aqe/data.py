@@ -1,0 +1,143 @@
+"""The nouns every floor shares: frozen values that import nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+NodeId = str
+"""A test as pytest names it in one run: ``tests/test_a.py::test_x[1]``."""
+
+Identity = str
+"""A test as the history names it across runs: path from the git root, qualified name,
+normalized parameters. See ``evidence/identity.py``."""
+
+Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "crashed"]
+AttemptMode = Literal["first", "inproc", "isolated"]
+Mode = Literal["observe", "order"]
+Status = Literal["complete", "stopped", "interrupted", "broken", "killed"]
+
+FAILING: frozenset[str] = frozenset({"failed", "error", "crashed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One pytest session, as it is known when the session starts.
+
+    ``prefix`` is the path from the git root to pytest's rootdir, with a trailing slash,
+    or empty. ``tree`` names the content that was tested, uncommitted edits included.
+    ``trust`` is ``"untrusted"`` for a pull request's run, whose rows may only make us
+    run more. ``changed_files`` is None when the change could not be determined.
+    """
+
+    run_id: str
+    started_at: str
+    suite: str = ""
+    prefix: str = ""
+    mode: str = "observe"
+    policy: str | None = None
+    commit: str | None = None
+    tree: str | None = None
+    branch: str | None = None
+    base: str | None = None
+    source: str = "local"
+    ci: str | None = None
+    trust: str = "trusted"
+    environment: str | None = None
+    python: str | None = None
+    platform: str | None = None
+    pytest: str | None = None
+    plugins: tuple[str, ...] = ()
+    changed_files: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a run ended. A run file without one belongs to a killed run."""
+
+    ended_at: str
+    status: Status
+    exit_status: int
+    collected: int | None
+    deselected: int | None
+    recorded: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One attempt at one test in one run. Durations are seconds.
+
+    ``identity`` is None where it is the run's prefix followed by the node id.
+    ``body`` fingerprints the test function's code without its name, so that a renamed or
+    moved test is found again. ``signature`` is an error type, a file and a hash: no
+    message, no locals, no parameter values.
+    """
+
+    node_id: NodeId
+    outcome: Outcome
+    identity: Identity | None = None
+    attempt: int = 0
+    attempt_mode: AttemptMode = "first"
+    setup: float | None = None
+    call: float | None = None
+    teardown: float | None = None
+    worker: str | None = None
+    position: int | None = None
+    signature: str | None = None
+    body: str | None = None
+    evidence: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """What the history has rolled up about one test: all a session start reads.
+
+    ``weight`` and ``failing`` are counts of executions and of failures that decay by
+    `DECAY` with every later execution of the test; ``seconds`` is the duration with the
+    same decay, or None while unmeasured. A skipped test was not executed.
+    """
+
+    identity: Identity
+    runs: int
+    failures: int
+    weight: float
+    failing: float
+    failed_last: bool
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """How urgent one known test is. Lower tiers run first; inside one, higher scores.
+
+    ``score`` is expected failures per second; 0 means no reason to move the test.
+    """
+
+    tier: int
+    score: float
+    seconds: float | None
+    reason: str
+
+
+class Policy(Protocol):
+    """What ranks tests: see ``pytest_aqe_make_policy``."""
+
+    name: str
+
+    def rank(self, tests: Sequence[Rollup]) -> Sequence[Rank]:
+        """Return one `Rank` per test, in the order given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the workers are told, decided once per session by the controller.
+
+    A worker moves tests by ``ranks`` when ``mode`` is ``"order"``; a test that is absent
+    from ``ranks`` is new. ``prefix`` turns a node id into an identity.
+    """
+
+    mode: Mode
+    prefix: str
+    policy: str | None
+    ranks: Mapping[Identity, Rank]

@@ -1,0 +1,67 @@
+"""Everything that can go wrong by name.
+
+AqeError
+├── HistoryError          the history file cannot be used
+│   ├── HistoryBusy       another process holds it
+│   ├── HistoryNewer      written by a later version of pytest-aqe or of DuckDB
+│   ├── HistoryBroken     not a history, or damaged
+│   └── HistoryDenied     no permission, no space, a read-only disk
+├── RunFileError          a run file cannot be written or read
+├── InterchangeError      an imported file has a row that cannot be taken
+└── NotFound              nothing in the history answers to that name
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class AqeError(Exception):
+    """A fault with a message for people: what happened, to which file, what to do."""
+
+
+class HistoryError(AqeError):
+    """The history at ``path`` cannot be used."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class HistoryBusy(HistoryError):
+    """Another process holds the history."""
+
+
+class HistoryNewer(HistoryError):
+    """The history was written by a later version."""
+
+
+class HistoryBroken(HistoryError):
+    """The file is not a history, or it is damaged."""
+
+
+class HistoryDenied(HistoryError):
+    """The system refuses to read or write the history."""
+
+
+class RunFileError(AqeError):
+    """A run file cannot be written or read."""
+
+
+class InterchangeError(AqeError):
+    """A row of an imported file cannot be taken; nothing of that file was imported."""
+
+    def __init__(self, path: Path, line: int | None, column: str | None, problem: str) -> None:
+        place = f"{path}"
+        if line is not None:
+            place += f", line {line}"
+        if column is not None:
+            place += f", column {column!r}"
+        super().__init__(f"{place}: {problem}; nothing of this file was imported")
+        self.path = path
+        self.line = line
+        self.column = column
+
+
+class NotFound(AqeError):
+    """Nothing in the history answers to the name asked for."""

@@ -1,0 +1,47 @@
+"""The seams: hooks by which other plugins change what we do. Typed by ``data`` alone.
+
+Our own behaviour stands behind the same hooks (``defaults.py``, all ``trylast``), so each
+seam is used in every session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_aqe.data import Policy, Run
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_aqe_make_policy(config: pytest.Config) -> Policy | None:
+    """Return what ranks the tests of this session.
+
+    Called once, in the controller, at session start and only in order mode, by the
+    command ``pytest-aqe why`` never. ``None`` leaves the choice to the next
+    implementation; ours (decayed failure rate per second) comes last.
+    """
+
+
+@pytest.hookspec
+def pytest_aqe_evidence(
+    item: pytest.Item, report: pytest.TestReport
+) -> Mapping[str, Any] | None:
+    """Return more facts about a test, to be kept with its result.
+
+    Called in the process that runs the test, once per attempt, for the report that ends
+    it (``when == "teardown"``). Values must be JSON; keys of several implementations are
+    merged, a later one wins. ``None`` adds nothing.
+    """
+
+
+@pytest.hookspec
+def pytest_aqe_recorded(config: pytest.Config, run: Run, run_file: Path) -> None:
+    """Take note that a run was recorded.
+
+    Called once, in the controller, after the last result is on disk. ``run_file`` is the
+    run's file (JSON lines) wherever it lies now: still waiting, or already ingested.
+    """
