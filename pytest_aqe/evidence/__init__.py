@@ -1,0 +1,1 @@
+"""What happened: results, identities, failures, the environment and the change."""

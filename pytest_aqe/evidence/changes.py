@@ -1,0 +1,64 @@
+"""What the run's code changes against: the base, and the files that differ from it.
+
+A difference against the tip of the base branch would hold everybody else's work, so the
+base is always a merge-base (aspire#18482).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_aqe.evidence.environment import Checkout, git
+
+_DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The base commit, how it was found, and the paths that differ from it.
+
+    ``files`` is None when git could not tell (no base, a shallow clone): unknown, which
+    is not the same as empty.
+    """
+
+    base: str | None
+    origin: str
+    files: tuple[str, ...] | None
+
+
+def since(checkout: Checkout, asked: str | None, ci_base: str | None) -> Change:
+    """Find the base and list what differs from it, uncommitted and untracked included.
+
+    The order of trust: ``asked`` (``--aqe-base``), CI's base, the merge-base with the
+    upstream default branch; on that branch itself the last commit when nothing is
+    uncommitted, else the uncommitted work.
+    """
+    if checkout.commit is None:
+        return Change(None, "no commit", None)
+    candidates = [ref for ref in (asked, ci_base) if ref] or list(_DEFAULT_BRANCHES)
+    for ref in candidates:
+        base = _merge_base(checkout, ref)
+        if base is None:
+            continue
+        if base == checkout.commit and asked is None:
+            break
+        return Change(base, f"merge-base with {ref}", _differing(checkout, base))
+    if asked is not None:
+        return Change(None, f"{asked} has no merge-base with HEAD here", None)
+    if checkout.dirty:
+        return Change(checkout.commit, "uncommitted work", _differing(checkout, checkout.commit))
+    parent = (git(checkout.root, "rev-parse", "--verify", "-q", "HEAD^1") or "").strip()
+    if not parent:
+        return Change(None, "no parent commit", None)
+    return Change(parent, "last commit", _differing(checkout, parent))
+
+
+def _merge_base(checkout: Checkout, ref: str) -> str | None:
+    return (git(checkout.root, "merge-base", "HEAD", ref) or "").strip() or None
+
+
+def _differing(checkout: Checkout, base: str) -> tuple[str, ...] | None:
+    printed = git(checkout.root, "diff", "--name-only", "--no-renames", "-z", base, "--")
+    if printed is None:
+        return None
+    return tuple(sorted({*printed.split("\0"), *checkout.dirty} - {""}))

@@ -1,0 +1,199 @@
+"""Where a run happened: commit and content, branch, CI, Python, platform, plugins.
+
+The content (``tree``) names exactly what was tested, uncommitted edits included: two runs on
+one commit with different edits are different code. What cannot be determined is None.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+GIT_TIMEOUT = 10.0  # seconds; a repository slower than that is recorded without its commit
+_MOST_DIRTY_FILES = 2000  # beyond it hashing the edits would delay the tests: tree is None
+_MOST_BYTES = 4 << 20  # a larger file counts by size and time of change
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """The state of the git work tree. ``dirty`` lists changed and untracked paths."""
+
+    root: Path
+    commit: str | None
+    tree: str | None
+    branch: str | None
+    dirty: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CI:
+    """The CI service a run is in. ``base`` is the ref it names as the change's base."""
+
+    provider: str
+    branch: str | None
+    base: str | None
+    pull_request: bool
+
+
+def git(root: Path, *arguments: str) -> str | None:
+    """Return what a git command prints, or None when it fails, hangs or is not there."""
+    try:
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(root), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=GIT_TIMEOUT,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def checkout(root: Path) -> Checkout:
+    """Read the state of the work tree at ``root`` with two git commands."""
+    status = git(root, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal")
+    if status is None:
+        return Checkout(root, None, None, None, ())
+    commit: str | None = None
+    branch: str | None = None
+    dirty: list[str] = []
+    entries = iter(status.split("\0"))
+    for entry in entries:
+        if entry.startswith("# branch.oid "):
+            commit = entry[13:] if entry[13:] != "(initial)" else None
+        elif entry.startswith("# branch.head "):
+            branch = entry[14:] if entry[14:] != "(detached)" else None
+        elif entry.startswith("1 "):
+            dirty.append(entry.split(" ", 8)[8])
+        elif entry.startswith("2 "):
+            dirty += [entry.split(" ", 9)[9], next(entries, "")]
+        elif entry.startswith("u "):
+            dirty.append(entry.split(" ", 10)[10])
+        elif entry.startswith("? "):
+            dirty.append(entry[2:])
+    printed = git(root, "rev-parse", "HEAD^{tree}") if commit else ""
+    clean = printed.strip() if printed is not None else None
+    tree = clean if not dirty or clean is None else _tree_of_edits(root, clean, dirty)
+    return Checkout(root, commit, tree or None, branch, tuple(dirty))
+
+
+def _tree_of_edits(root: Path, clean: str, dirty: list[str]) -> str | None:
+    """Name a tree with uncommitted edits by the clean tree and the edited contents."""
+    digest = blake2b(clean.encode(), digest_size=16)
+    files: list[Path] = []
+    for name in sorted(dirty):
+        path = root / name
+        files += sorted(path.rglob("*")) if name.endswith("/") else [path]
+        if len(files) > _MOST_DIRTY_FILES:
+            return None
+    for path in files:
+        digest.update(b"\0" + str(path.relative_to(root)).encode("utf-8", "surrogateescape"))
+        try:
+            stat = path.stat()
+            if not path.is_file():
+                continue
+            if stat.st_size > _MOST_BYTES:
+                digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+            else:
+                digest.update(path.read_bytes())
+        except OSError:
+            digest.update(b"absent")
+    return f"dirty-{digest.hexdigest()}"
+
+
+def ci(environ: Mapping[str, str]) -> CI | None:
+    """Recognize the CI service by the variables that each documents."""
+    get = environ.get
+    if get("GITHUB_ACTIONS") == "true":
+        event = get("GITHUB_EVENT_NAME", "")
+        base = get("GITHUB_BASE_REF")
+        return CI(
+            "github",
+            get("GITHUB_HEAD_REF") or get("GITHUB_REF_NAME"),
+            f"origin/{base}" if base else _github_before(get("GITHUB_EVENT_PATH")),
+            event in {"pull_request", "pull_request_target", "workflow_run"},
+        )
+    if get("GITLAB_CI"):
+        merge_request = get("CI_MERGE_REQUEST_DIFF_BASE_SHA")
+        return CI(
+            "gitlab",
+            get("CI_COMMIT_REF_NAME"),
+            merge_request or _commit(get("CI_COMMIT_BEFORE_SHA")),
+            get("CI_PIPELINE_SOURCE") == "merge_request_event",
+        )
+    for provider, mark, branch, target, request in _OTHERS:
+        if get(mark):
+            base = get(target) if target else None
+            number = get(request, "") if request else ""
+            return CI(
+                provider,
+                get(branch),
+                f"origin/{base}" if base else None,
+                number.lower() not in {"", "false"},
+            )
+    return CI("unknown", None, None, False) if get("CI", "").lower() in {"true", "1"} else None
+
+
+# provider, the variable that marks it, branch, target branch, pull request
+_OTHERS = (
+    (
+        "buildkite",
+        "BUILDKITE",
+        "BUILDKITE_BRANCH",
+        "BUILDKITE_PULL_REQUEST_BASE_BRANCH",
+        "BUILDKITE_PULL_REQUEST",
+    ),
+    ("circleci", "CIRCLECI", "CIRCLE_BRANCH", None, "CIRCLE_PULL_REQUEST"),
+    ("travis", "TRAVIS", "TRAVIS_BRANCH", None, "TRAVIS_PULL_REQUEST"),
+    (
+        "azure",
+        "TF_BUILD",
+        "BUILD_SOURCEBRANCHNAME",
+        "SYSTEM_PULLREQUEST_TARGETBRANCHNAME",
+        "SYSTEM_PULLREQUEST_PULLREQUESTID",
+    ),
+    (
+        "bitbucket",
+        "BITBUCKET_BUILD_NUMBER",
+        "BITBUCKET_BRANCH",
+        "BITBUCKET_PR_DESTINATION_BRANCH",
+        "BITBUCKET_PR_ID",
+    ),
+    ("jenkins", "JENKINS_URL", "BRANCH_NAME", "CHANGE_TARGET", "CHANGE_ID"),
+)
+
+
+def _commit(sha: str | None) -> str | None:
+    """Return ``sha`` unless it is the all-zero id of a new branch."""
+    return sha if sha and sha.strip("0") else None
+
+
+def _github_before(event_path: str | None) -> str | None:
+    """Return the commit a push moved the branch from; only the event file tells it."""
+    if not event_path:
+        return None
+    try:
+        event = json.loads(Path(event_path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    before = event.get("before") if isinstance(event, dict) else None
+    return _commit(before) if isinstance(before, str) else None
+
+
+def label() -> str:
+    """Return the short name of this environment: ``cpython3.12-linux``."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return f"{sys.implementation.name}{version}-{sys.platform}"
+
+
+def system() -> str:
+    """Return the platform in words: ``Linux-6.1-x86_64``."""
+    return f"{platform.system()}-{platform.release()}-{platform.machine()}"

@@ -1,0 +1,92 @@
+"""A test's name across runs: path from the git root, qualified name, normalized parameters.
+
+pytest's node id depends on the working directory and rootdir, holds memory addresses when
+``ids=repr``, ends in ``@group`` under xdist's ``loadgroup`` (pytest < 9.2) and numbers the
+parameters it cannot print (``x0``). Each of these made a known test look new (measured,
+research on pytest, section 5), so the history uses the identity and keeps the node id
+beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from pytest_aqe.data import Identity, NodeId
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_GROUP = re.compile(r"(?<=[\]\w])@[^\[\]:@]+$")
+
+
+def git_root(start: Path) -> Path | None:
+    """Return the nearest folder at or above ``start`` that holds ``.git``."""
+    return next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), None)
+
+
+def prefix_of(rootdir: Path) -> str:
+    """Return the path from the git root to ``rootdir``: ``"services/pay/"``, or empty."""
+    root = git_root(rootdir)
+    if root is None or root == rootdir:
+        return ""
+    return rootdir.relative_to(root).as_posix() + "/"
+
+
+def stable_name(name: str) -> str:
+    """Strip memory addresses, which differ in every process, from a test's name."""
+    return _ADDRESS.sub("", name) if " at 0x" in name else name
+
+
+def without_group(node_id: NodeId) -> NodeId:
+    """Strip the ``@group`` that xdist's ``loadgroup`` appends; no pytest accepts it back."""
+    if "@" not in node_id or ".py::" not in node_id:
+        return node_id
+    return _GROUP.sub("", node_id)
+
+
+def from_node_id(node_id: NodeId, prefix: str = "") -> Identity:
+    """Return the identity of a test of which only the node id is known (an import)."""
+    return prefix + stable_name(without_group(node_id))
+
+
+def stable_parameters(name: str, params: Mapping[str, Any], indices: Mapping[str, int]) -> str:
+    """Replace positional ids by ``argument*``, for the number says nothing about the value.
+
+    pytest names a parameter it cannot print (and, since 9.2, a string of over 100
+    characters) by argument and position: ``x0``. Inserting one value shifts all that
+    follow, so such tests share their function's history.
+    """
+    start = name.find("[")
+    if start < 0:
+        return name
+    tokens = name[start + 1 : -1].split("-")
+    for argument, value in params.items():
+        token = f"{argument}{indices.get(argument, 0)}"
+        if value != token if isinstance(value, str) else token in tokens:
+            tokens = [f"{argument}*" if each == token else each for each in tokens]
+    return f"{name[:start]}[{'-'.join(tokens)}]"
+
+
+def body(code: CodeType) -> str:
+    """Fingerprint what a function does, whatever it is called and wherever it stands.
+
+    Bytecode differs between Python versions, and so does the fingerprint: a rename is
+    found only between two runs on one version.
+    """
+    digest = blake2b(digest_size=8)
+    pending = [code]
+    while pending:
+        each = pending.pop()
+        digest.update(each.co_code)
+        digest.update(repr((each.co_names, each.co_varnames, each.co_freevars)).encode())
+        for constant in each.co_consts:
+            if isinstance(constant, CodeType):
+                pending.append(constant)
+            elif isinstance(constant, frozenset):
+                digest.update(repr(sorted(map(repr, constant))).encode())
+            elif not isinstance(constant, str) or constant != each.co_name:
+                digest.update(repr(constant).encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()

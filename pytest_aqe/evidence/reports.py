@@ -1,0 +1,124 @@
+"""Reports folded into results: one result per attempt at one test.
+
+pytest sends a report per phase, and plugins send more: sub-tests under the parent's node id
+(under ``unittest`` the parent says *passed* although one failed), reruns with the outcome
+``"rerun"``, xdist's crash report with ``when == "???"`` and no phases. Each was measured
+(research on pytest, sections 1 and 4).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pytest_aqe.data import NodeId, Outcome, Result
+from pytest_aqe.evidence.failures import signature
+from pytest_aqe.evidence.identity import without_group
+
+_INTERMEDIATE = frozenset({"rerun", "retried"})  # pytest-rerunfailures, pytest-retry
+
+
+class Fold:
+    """Turn a session's reports into results. One instance a session.
+
+    ``report.aqe``, hung there by the worker, holds the facts that only the process that
+    ran the test knows.
+    """
+
+    def __init__(self, rootdir: Path) -> None:
+        self._rootdir = rootdir
+        self._open: dict[tuple[str | None, NodeId], _Attempt] = {}
+        self._attempts: dict[tuple[str | None, NodeId], int] = {}
+
+    def add(self, report: Any) -> Result | None:
+        """Take one report; return the result that it completes, if it completes one."""
+        worker: str | None = getattr(report, "worker_id", None)
+        when: str = report.when
+        if when == "???":
+            return self._crashed(report)
+        key = (worker, report.nodeid)
+        attempt = self._open.get(key)
+        if attempt is None:
+            attempt = self._open[key] = _Attempt()
+        attempt.take(report, when, self._rootdir)
+        if when != "teardown" and report.outcome not in _INTERMEDIATE:
+            return None
+        del self._open[key]
+        number = self._attempts.get(key, 0)
+        if number or report.outcome in _INTERMEDIATE:
+            self._attempts[key] = number + 1
+        return attempt.result(report.nodeid, worker, number)
+
+    def _crashed(self, report: Any) -> Result:
+        """xdist names the worker only on ``report.node``; no phase report tells it."""
+        node = getattr(report, "node", None)
+        worker: str | None = node.gateway.id if node is not None else None
+        key = (worker, report.nodeid)
+        attempt = self._open.pop(key, None) or _Attempt()
+        attempt.outcome = "crashed"
+        attempt.signature = "WorkerCrash"
+        number = self._attempts.get(key, 0)
+        self._attempts[key] = number + 1
+        return attempt.result(report.nodeid, worker, number)
+
+
+class _Attempt:
+    """What the phases of one attempt have told so far."""
+
+    __slots__ = ("call", "facts", "outcome", "setup", "signature", "teardown")
+
+    def __init__(self) -> None:
+        self.outcome: Outcome = "passed"
+        self.signature: str | None = None
+        self.setup: float | None = None
+        self.call: float | None = None
+        self.teardown: float | None = None
+        self.facts: dict[str, Any] = {}
+
+    def take(self, report: Any, when: str, rootdir: Path) -> None:
+        facts = getattr(report, "aqe", None)
+        if facts:
+            self.facts.update(facts)
+        if is_subtest(report):
+            if report.outcome == "failed":
+                self._fail("failed", report, rootdir)
+            return
+        setattr(self, when, report.duration)
+        outcome = report.outcome
+        expected = hasattr(report, "wasxfail")
+        if outcome == "passed":
+            if expected and when == "call" and self.outcome == "passed":
+                self.outcome = "xpassed"
+        elif outcome == "skipped":
+            if self.outcome == "passed":
+                self.outcome = "xfailed" if expected else "skipped"
+        else:
+            self._fail("failed" if when == "call" else "error", report, rootdir)
+
+    def _fail(self, outcome: Outcome, report: Any, rootdir: Path) -> None:
+        if self.outcome not in ("failed", "error"):
+            self.outcome = outcome
+            self.signature = signature(report.longrepr, rootdir)
+
+    def result(self, node_id: NodeId, worker: str | None, number: int) -> Result:
+        facts = self.facts
+        return Result(
+            node_id=without_group(node_id),
+            outcome=self.outcome,
+            identity=facts.get("identity"),
+            attempt=number,
+            attempt_mode="inproc" if number else "first",
+            setup=self.setup,
+            call=self.call,
+            teardown=self.teardown,
+            worker=worker,
+            position=facts.get("position"),
+            signature=self.signature,
+            body=facts.get("body"),
+            evidence=facts.get("evidence"),
+        )
+
+
+def is_subtest(report: Any) -> bool:
+    """Tell pytest 9's ``SubtestReport`` and pytest-subtests' ``SubTestReport``."""
+    return type(report).__name__.lower() == "subtestreport"
