@@ -65,7 +65,7 @@ def stable_parameters(name: str, params: Mapping[str, Any], indices: Mapping[str
     tokens = name[start + 1 : -1].split("-")
     for argument, value in params.items():
         token = f"{argument}{indices.get(argument, 0)}"
-        if value != token if isinstance(value, str) else token in tokens:
+        if token in tokens and not (isinstance(value, str) and value == token):
             tokens = [f"{argument}*" if each == token else each for each in tokens]
     return f"{name[:start]}[{'-'.join(tokens)}]"
 

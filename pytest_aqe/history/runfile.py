@@ -1,0 +1,236 @@
+"""A run's own file: JSON lines, appended as the run goes, readable after a kill.
+
+Each line goes to the system with one ``write`` (2 microseconds), not to a buffer: after
+``kill -9`` every result that was recorded is there. The first line is the run, one line
+follows per result, ``rename`` lines may follow, and a footer says how the run ended. The
+writer holds a lock on the file while it runs, so that whoever ingests can tell a killed
+run (no footer, no lock) from a running one.
+
+Files wait in ``runs/``; ingested ones are kept, compressed, in ``runs/ingested/``: from
+them a lost history is rebuilt. Nothing here deletes a result.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_aqe.data import Identity, Result, Run, RunEnd
+from pytest_aqe.errors import RunFileError
+
+FORMAT = 1
+WAITING = "runs"
+INGESTED = "runs/ingested"
+REFUSED = "runs/refused"
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+
+class RunFileWriter:
+    """Append one run to its file. Not for several threads."""
+
+    def __init__(self, folder: Path, run: Run) -> None:
+        self.path = folder / WAITING / f"{run.run_id}.jsonl"
+        self.recorded = 0
+        try:
+            make_folder(folder)
+            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL)
+        except OSError as error:
+            raise RunFileError(
+                f"nothing is recorded: cannot create {self.path} ({error.strerror})"
+            ) from error
+        lock(self._file)
+        self._write({"type": "run", "format": FORMAT, **_without_none(asdict(run))})
+
+    def append(self, result: Result) -> None:
+        """Write one result. Raise `RunFileError` when the disk refuses it."""
+        line: dict[str, Any] = {
+            "type": "result",
+            "node_id": result.node_id,
+            "outcome": result.outcome,
+        }
+        if result.identity is not None:
+            line["identity"] = result.identity
+        if result.attempt:
+            line["attempt"] = result.attempt
+            line["attempt_mode"] = result.attempt_mode
+        if result.setup is not None:
+            line["setup"] = round(result.setup, 6)
+        if result.call is not None:
+            line["call"] = round(result.call, 6)
+        if result.teardown is not None:
+            line["teardown"] = round(result.teardown, 6)
+        if result.worker is not None:
+            line["worker"] = result.worker
+        if result.position is not None:
+            line["position"] = result.position
+        if result.signature is not None:
+            line["signature"] = result.signature
+        if result.body is not None:
+            line["body"] = result.body
+        if result.evidence:
+            line["evidence"] = _encode(result.evidence)
+        self._write(line)
+        self.recorded += 1
+
+    def close(self, end: RunEnd) -> None:
+        """Write the footer and let go of the file."""
+        try:
+            self._write({"type": "end", **_without_none(asdict(end))})
+        finally:
+            os.close(self._file)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        data = (_encode(line) + "\n").encode("utf-8", "backslashreplace")
+        try:
+            written = os.write(self._file, data)
+            while written < len(data):
+                written += os.write(self._file, data[written:])
+        except OSError as error:
+            raise RunFileError(
+                f"recording stopped after {self.recorded} results: "
+                f"cannot write {self.path} ({error.strerror})"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """A run file at rest: where it lies and what its first line says."""
+
+    path: Path
+    run: Run
+
+
+def waiting(folder: Path) -> list[Path]:
+    """Return the run files that no history holds yet, oldest first."""
+    return sorted((folder / WAITING).glob("*.jsonl"))
+
+
+def kept(folder: Path) -> list[Path]:
+    """Return the run files already ingested, oldest first."""
+    return sorted((folder / INGESTED).glob("*.jsonl.gz"))
+
+
+def is_running(path: Path) -> bool:
+    """Tell whether the process that writes this file is still alive."""
+    try:
+        file = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not lock(file)
+    finally:
+        os.close(file)
+
+
+def read_run(path: Path) -> RunFile:
+    """Read a run file's first line; raise `RunFileError` when it is none of ours."""
+    try:
+        with _open(path) as lines:
+            first = json.loads(lines.readline(1 << 20))
+    except (OSError, EOFError, ValueError) as error:
+        raise RunFileError(f"{path} is not a run file ({error})") from error
+    if not isinstance(first, dict) or first.get("type") != "run":
+        raise RunFileError(f"{path} is not a run file (its first line names no run)")
+    version = first.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        raise RunFileError(
+            f"{path} has format {version!r}, this version reads {FORMAT}; upgrade pytest-aqe"
+        )
+    known = {name: first[name] for name in Run.__dataclass_fields__ if name in first}
+    for name in ("plugins", "changed_files"):
+        if isinstance(known.get(name), list):
+            known[name] = tuple(map(str, known[name]))
+    try:
+        run = Run(**known)
+        return RunFile(path, run)
+    except TypeError as error:
+        raise RunFileError(f"{path} is not a run file ({error})") from error
+
+
+def salvage(path: Path) -> Iterator[str]:
+    """Yield the lines that are whole JSON objects, whatever stands between them."""
+    with _open(path) as lines:
+        try:
+            for line in lines:
+                try:
+                    if isinstance(json.loads(line), dict):
+                        yield line
+                except ValueError:
+                    continue
+        except (OSError, EOFError):  # a gzip stream cut short
+            return
+
+
+def append_renames(path: Path, renames: list[tuple[Identity, Identity]]) -> None:
+    """Note the renames that ingest found, for only now can both places be looked at."""
+    with path.open("ab") as file:
+        for old, new in renames:
+            line = _encode({"type": "rename", "old": old, "new": new}) + "\n"
+            file.write(line.encode("utf-8", "backslashreplace"))
+
+
+def retire(path: Path, folder: Path) -> None:
+    """Compress an ingested run file into ``runs/ingested/``; a kill half-way loses nothing."""
+    target = folder / INGESTED / f"{path.name}.gz"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed:
+        packed.write(path.read_bytes())
+    partial.replace(target)
+    path.unlink(missing_ok=True)
+
+
+def refuse(path: Path, folder: Path) -> Path:
+    """Set aside a file that is no run file; return where it lies now."""
+    target = folder / REFUSED / path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path.replace(target)
+    return target
+
+
+def make_folder(folder: Path) -> None:
+    """Create ``.aqe`` with its run folder; the folder ignores itself in git."""
+    (folder / WAITING).mkdir(parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def lock(file: int) -> bool:
+        """Try to take the lock on an open file; the system frees it when the process ends."""
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def lock(file: int) -> bool:
+        """Try to take the lock on an open file; the system frees it when the process ends."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+
+def _open(path: Path) -> Any:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", errors="replace")
+    return path.open(encoding="utf-8", errors="replace")
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

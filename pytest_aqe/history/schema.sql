@@ -1,0 +1,120 @@
+-- The history, version 1. One file, written in DuckDB's storage format v1.0.0 so that
+-- every DuckDB from 1.2.2 on can read it. There are no indexes and no keys enforced by the
+-- database: all writing happens in one transaction of one process (history/writes.py), and
+-- an index would make every ingest pay for what is checked there once.
+
+-- What this file is: the schema's version and when the file was created.
+create table meta (
+    name varchar, -- 'schema_version', 'created_at'
+    value varchar -- as text
+);
+
+-- One row a pytest session, or a run that was imported.
+create table runs (
+    run_no integer, -- short number used inside this file only
+    run_id varchar, -- the run's name everywhere else; unique
+    origin varchar, -- 'session', 'junit', 'reportlog' or 'interchange'
+    started_at timestamp, -- UTC
+    ended_at timestamp, -- UTC; null for a killed or imported run
+    status varchar, -- complete, stopped (-x), interrupted, broken, killed; null if imported
+    exit_status smallint, -- pytest's exit code; null if killed or imported
+    collected integer, -- tests collected before deselection; null if unmeasured
+    deselected integer, -- tests deselected, by anyone; null if unmeasured
+    recorded integer, -- results recorded
+    suite varchar, -- --aqe-suite; variants are kept apart
+    mode varchar, -- observe, order
+    policy varchar, -- what ranked the tests; null if nothing did
+    "commit" varchar, -- git commit
+    tree varchar, -- git tree, or 'dirty-' and a hash when there were uncommitted edits
+    branch varchar, -- git branch
+    base varchar, -- the commit that the change was measured against
+    source varchar, -- ci, local
+    ci varchar, -- CI provider
+    trust varchar, -- 'untrusted' for a pull request: such rows may only make us run more
+    environment varchar, -- short name of Python and system
+    python varchar, -- version
+    platform varchar, -- system, release, machine
+    pytest varchar, -- version
+    plugins varchar[] -- installed pytest plugins with versions
+);
+
+-- The files that a run's code changed against its base. A run with an unknown change has no
+-- rows here and a null base.
+create table changed_files (
+    run_no integer, -- runs.run_no
+    path varchar -- from the git root
+);
+
+-- One row a test of a suite, under the identity that survives working directories, rootdirs,
+-- memory addresses, xdist groups, renames and moves.
+create table tests (
+    test_no integer, -- short number used inside this file only
+    suite varchar, -- runs.suite
+    identity varchar, -- path from the git root, qualified name, normalized parameters
+    file varchar, -- the path in it
+    body varchar, -- fingerprint of the test function's code; null if unknown
+    first_run_no integer -- the run that first recorded it
+);
+
+-- The node ids under which a test was seen, as pytest wrote them.
+create table nodes (
+    node_no integer, -- short number used inside this file only
+    test_no integer, -- tests.test_no
+    node_id varchar -- raw
+);
+
+-- One row an attempt at a test in a run. Most of the file.
+create table results (
+    run_no integer, -- runs.run_no
+    test_no integer, -- tests.test_no
+    node_no integer, -- nodes.node_no
+    attempt smallint, -- 0 for the first
+    attempt_mode varchar, -- first, inproc, isolated; null if unknown
+    outcome varchar, -- passed, failed, error, skipped, xfailed, xpassed, crashed
+    duration float, -- seconds in the test itself; null if unmeasured
+    setup float, -- seconds
+    teardown float, -- seconds
+    position integer, -- order of execution on its worker, from 0
+    worker varchar, -- xdist worker; null without xdist
+    environment varchar, -- as in runs, or as imported
+    signature varchar, -- of a failure: error type, file, hash of the normalized message
+    code varchar, -- fingerprint of the code the test ran; null if not tracked
+    evidence varchar -- facts by other plugins, as JSON
+);
+
+-- What a session start needs to know of a test, kept up with every ingest, so that a start
+-- costs the number of tests and not the length of the history. Always equal to what the
+-- results say (`pytest-aqe doctor` recomputes and compares). An execution is a run in which
+-- the test was neither skipped nor absent; it failed when its last attempt did.
+create table rollups (
+    test_no integer, -- tests.test_no
+    runs integer, -- executions
+    failures integer, -- executions that failed
+    flips integer, -- executions whose outcome differs from the execution before
+    flaked integer, -- executions that failed first and passed on a later attempt
+    streak integer, -- executions since the outcome last changed; negative while failing
+    weight double, -- executions, decayed by .9 with each later one
+    failing double, -- failures, decayed likewise
+    seconds_sum double, -- durations, decayed likewise
+    seconds_weight double, -- measured durations, decayed likewise
+    first_at timestamp, -- first execution, UTC
+    last_at timestamp, -- last execution, UTC
+    last_run_no integer, -- its run
+    last_failed_at timestamp, -- last failure, UTC; null if it never failed
+    last_failed_run_no integer -- its run
+);
+
+-- Tests that got a new identity: same body, old place gone.
+create table renames (
+    run_no integer, -- the run that first saw the new identity
+    suite varchar, -- runs.suite
+    old varchar, -- identity before
+    new varchar -- identity after
+);
+
+-- When each table was last written and last read (`pytest-aqe doctor`).
+create table touches (
+    table_name varchar, -- a table of this file
+    last_write timestamp, -- UTC; null if never
+    last_read timestamp -- UTC; null if never
+);

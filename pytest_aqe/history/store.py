@@ -1,0 +1,287 @@
+"""The DuckDB file: opened late, briefly, for one transaction; the one file that imports duckdb.
+
+While a process has the file open for writing no other can open it, not even to read
+(measured), so a lock is waited for and then reported as `HistoryBusy`; the caller's run
+file simply stays for the next session. Errors of the database are translated here, by what
+can be done about them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pytest_aqe.errors import (
+    HistoryBroken,
+    HistoryBusy,
+    HistoryDenied,
+    HistoryError,
+    HistoryNewer,
+    NotFound,
+)
+from pytest_aqe.history.runfile import lock
+
+SCHEMA_VERSION = 1
+STORAGE_VERSION = "v1.0.0"  # duckdb 2.0's own default is unreadable by 1.4 (measured)
+WAIT = 2.0  # seconds to wait for another process to let go of the history
+_RETRY = 0.05  # seconds between two tries
+
+TABLES = (
+    "meta",
+    "runs",
+    "changed_files",
+    "tests",
+    "nodes",
+    "results",
+    "rollups",
+    "renames",
+    "touches",
+)
+
+# The schema of version n + 1 from that of version n. A file older than the oldest key is refused.
+MIGRATIONS: dict[int, str] = {}
+
+_BUSY = ("could not set lock", "conflicting lock", "used by another process")
+_DENIED = (
+    "permission denied",
+    "read-only file system",
+    "no space left",
+    "disk quota",
+    "is a directory",
+    "operation not permitted",
+)
+_NEWER = ("version number", "newer version")
+
+
+class Connection:
+    """One open history. ``execute`` speaks SQL; what tables are read is kept for `doctor`."""
+
+    def __init__(self, raw: Any, path: Path, *, writable: bool) -> None:
+        self._raw = raw
+        self.path = path
+        self.writable = writable
+        self.read_tables: set[str] = set()
+        self.written_tables: set[str] = set()
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows."""
+        import duckdb
+
+        try:
+            rows: list[tuple[Any, ...]] = self._raw.execute(sql, list(parameters)).fetchall()
+        except duckdb.Error as error:
+            raise translate(error, self.path) from error
+        return rows
+
+    def read(self, *tables: str) -> None:
+        """Note that these tables are being read."""
+        self.read_tables.update(tables)
+
+    def wrote(self, *tables: str) -> None:
+        """Note that these tables were written."""
+        self.written_tables.update(tables)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what happens inside, or none of it."""
+        self.execute("begin transaction")
+        try:
+            yield
+            self._touch()
+            self.execute("commit")
+        except BaseException:
+            import duckdb
+
+            try:
+                self._raw.execute("rollback")
+            except duckdb.Error:
+                pass  # the failed statement may have ended the transaction already
+            raise
+
+    def _touch(self) -> None:
+        """Write down when each table was last written and last read."""
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        self.written_tables.add("touches")
+        for column, tables in (
+            ("last_write", self.written_tables),
+            ("last_read", self.read_tables),
+        ):
+            self.execute(
+                f"update touches set {column} = $1 where list_contains($2, table_name)",
+                (now, sorted(tables)),
+            )
+            tables.clear()
+
+
+@contextmanager
+def open_history(path: Path, *, write: bool, wait: float = WAIT) -> Iterator[Connection]:
+    """Open the history at ``path``; created when ``write`` and absent.
+
+    Raise a `HistoryError` by name: busy after ``wait`` seconds, newer, broken, denied; and
+    `NotFound` when there is none to read.
+    """
+    import duckdb
+
+    if write:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HistoryDenied(path, f"cannot create {path.parent} ({error.strerror})") from error
+    raw = duckdb.connect(
+        ":memory:",
+        config={
+            "threads": 1,  # the machine is the tests'
+            "autoinstall_known_extensions": False,  # nothing is ever fetched
+            "temp_directory": str(path.parent / "tmp"),
+        },
+    )
+    try:
+        _attach(raw, path, write=write, deadline=time.monotonic() + wait)
+        connection = Connection(raw, path, writable=write)
+        connection.execute("use history")
+        _prepare(connection)
+        yield connection
+    finally:
+        try:
+            raw.close()
+        except duckdb.Error as error:
+            raise translate(error, path) from error
+
+
+def _attach(raw: Any, path: Path, *, write: bool, deadline: float) -> None:
+    import duckdb
+
+    if not write and not path.exists():
+        raise NotFound(f"there is no history at {path}; `pytest --aqe` starts one")
+    quoted = str(path).replace("'", "''")
+    how = f"storage_version '{STORAGE_VERSION}'" if write else "read_only"
+    while True:
+        try:
+            raw.execute(f"attach '{quoted}' as history ({how})")
+            return
+        except duckdb.Error as error:
+            fault = translate(error, path)
+            if not isinstance(fault, HistoryBusy) or time.monotonic() >= deadline:
+                raise fault from error
+        time.sleep(_RETRY)
+
+
+def _prepare(connection: Connection) -> None:
+    """Create, migrate or refuse the schema."""
+    found = {
+        name
+        for (name,) in connection.execute(
+            "select table_name from duckdb_tables() where database_name = 'history'"
+        )
+    }
+    if not found and connection.writable:
+        _create(connection)
+        return
+    if not found >= {"meta"}:
+        raise HistoryBroken(connection.path, f"{connection.path} is not a history")
+    connection.read("meta")
+    ((version,),) = connection.execute(
+        "select max(value::integer) from meta where name = 'schema_version'"
+    )
+    if version is None or version > SCHEMA_VERSION:
+        raise HistoryNewer(
+            connection.path,
+            f"{connection.path} was written by a later version of pytest-aqe "
+            f"(schema {version}, this version knows {SCHEMA_VERSION}); upgrade pytest-aqe",
+        )
+    if version == SCHEMA_VERSION and not found.issuperset(TABLES):
+        raise HistoryBroken(connection.path, f"{connection.path} lacks some of its tables")
+    if version < SCHEMA_VERSION:
+        _migrate(connection, version)
+
+
+def _create(connection: Connection) -> None:
+    schema = resources.files("pytest_aqe.history").joinpath("schema.sql").read_text("utf-8")
+    with connection.transaction():
+        connection.execute(schema)
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        connection.execute(
+            "insert into meta values ('schema_version', $1), ('created_at', $2)",
+            (str(SCHEMA_VERSION), now),
+        )
+        connection.execute("insert into touches (table_name) select unnest($1)", (list(TABLES),))
+        connection.wrote("meta")
+
+
+def _migrate(connection: Connection, version: int) -> None:
+    if not connection.writable:
+        raise HistoryBusy(
+            connection.path, f"{connection.path} needs a migration, which the next run does"
+        )
+    with connection.transaction():
+        for step in range(version, SCHEMA_VERSION):
+            if step not in MIGRATIONS:
+                raise HistoryError(
+                    connection.path,
+                    f"{connection.path} has schema {version}, too old to be migrated; "
+                    "move it away and the run files rebuild it",
+                )
+            connection.execute(MIGRATIONS[step])
+        connection.execute(
+            "update meta set value = $1 where name = 'schema_version'", (str(SCHEMA_VERSION),)
+        )
+        connection.wrote("meta")
+
+
+def set_aside(path: Path) -> Path | None:
+    """Move a broken history out of the way, never delete it; return its new place.
+
+    Of two processes that find it broken only one may act, and only while it is: the other
+    would move the new file away.
+    """
+    guard = os.open(path.parent / ".set-aside", os.O_WRONLY | os.O_CREAT)
+    try:
+        if not lock(guard):
+            return None
+        try:
+            with open_history(path, write=False, wait=0.0):
+                return None
+        except HistoryBroken:
+            pass
+        except (HistoryError, NotFound):
+            return None
+        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
+        aside = path.with_name(f"{path.name}.broken-{stamp}-{os.getpid()}")
+        path.replace(aside)
+        log = path.with_name(f"{path.name}.wal")
+        if log.exists():
+            log.replace(aside.with_name(f"{aside.name}.wal"))
+        return aside
+    finally:
+        os.close(guard)
+
+
+def translate(error: Exception, path: Path) -> HistoryError:
+    """Return our error for one of duckdb's, by what can be done about it."""
+    import duckdb
+
+    text = str(error).lower()
+    if any(mark in text for mark in _BUSY):
+        return HistoryBusy(path, f"{path} is in use by another process")
+    if any(mark in text for mark in _DENIED):
+        reason = str(error).splitlines()[0]
+        return HistoryDenied(path, f"{path} cannot be used ({reason})")
+    if any(mark in text for mark in _NEWER):
+        return HistoryNewer(
+            path, f"{path} was written by a later version of DuckDB; upgrade duckdb"
+        )
+    broken = (
+        duckdb.IOException,
+        duckdb.InternalException,
+        duckdb.FatalException,
+        duckdb.SerializationException,
+    )
+    if isinstance(error, broken) or "corrupt" in text:
+        return HistoryBroken(path, f"{path} is damaged or not a history")
+    return HistoryError(path, f"{path}: {error}")
