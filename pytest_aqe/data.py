@@ -71,7 +71,8 @@ class Result:
     ``identity`` is None where it is the run's prefix followed by the node id.
     ``body`` fingerprints the test function's code without its name, so that a renamed or
     moved test is found again. ``signature`` is an error type, a file and a hash: no
-    message, no locals, no parameter values.
+    message, no locals, no parameter values. ``position`` counts what its worker ran before
+    it, ``collected`` what was collected before it, ahead of any reordering of ours.
     """
 
     node_id: NodeId
@@ -86,6 +87,7 @@ class Result:
     position: int | None = None
     signature: str | None = None
     body: str | None = None
+    collected: int | None = None
     evidence: Mapping[str, Any] | None = None
 
 

@@ -52,21 +52,22 @@ def from_node_id(node_id: NodeId, prefix: str = "") -> Identity:
     return prefix + stable_name(without_group(node_id))
 
 
-def stable_parameters(name: str, params: Mapping[str, Any], indices: Mapping[str, int]) -> str:
+def stable_parameters(name: str, params: Mapping[str, Any]) -> str:
     """Replace positional ids by ``argument*``, for the number says nothing about the value.
 
     pytest names a parameter it cannot print (and, since 9.2, a string of over 100
     characters) by argument and position: ``x0``. Inserting one value shifts all that
-    follow, so such tests share their function's history.
+    follow, so such tests share their function's history. ``params`` are argument and value.
     """
     start = name.find("[")
     if start < 0:
         return name
+    texts = {value for value in params.values() if isinstance(value, str)}
     tokens = name[start + 1 : -1].split("-")
-    for argument, value in params.items():
-        token = f"{argument}{indices.get(argument, 0)}"
-        if token in tokens and not (isinstance(value, str) and value == token):
-            tokens = [f"{argument}*" if each == token else each for each in tokens]
+    for number, token in enumerate(tokens):
+        argument = token.rstrip("0123456789")
+        if argument != token and argument in params and token not in texts:
+            tokens[number] = f"{argument}*"
     return f"{name[:start]}[{'-'.join(tokens)}]"
 
 
@@ -90,3 +91,14 @@ def body(code: CodeType) -> str:
             elif not isinstance(constant, str) or constant != each.co_name:
                 digest.update(repr(constant).encode("utf-8", "backslashreplace"))
     return digest.hexdigest()
+
+
+def is_gone(identity: Identity, root: Path) -> bool:
+    """Tell whether a test no longer stands where its identity says, by looking there."""
+    file, _, name = identity.partition("::")
+    try:
+        text = (root / file).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    function = re.escape(name.partition("[")[0].rpartition("::")[2])
+    return re.search(rf"\bdef\s+{function}\b", text) is None

@@ -115,6 +115,7 @@ class _Attempt:
             position=facts.get("position"),
             signature=self.signature,
             body=facts.get("body"),
+            collected=facts.get("collected"),
             evidence=facts.get("evidence"),
         )
 

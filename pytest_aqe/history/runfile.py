@@ -70,6 +70,8 @@ class RunFileWriter:
             line["worker"] = result.worker
         if result.position is not None:
             line["position"] = result.position
+        if result.collected is not None:
+            line["collected"] = result.collected
         if result.signature is not None:
             line["signature"] = result.signature
         if result.body is not None:
@@ -109,12 +111,16 @@ class RunFile:
 
 def waiting(folder: Path) -> list[Path]:
     """Return the run files that no history holds yet, oldest first."""
-    return sorted((folder / WAITING).glob("*.jsonl"))
+    files = [*(folder / WAITING).glob("*.jsonl"), *(folder / WAITING).glob("*.jsonl.gz")]
+    return sorted(files, key=lambda path: path.name)
 
 
-def kept(folder: Path) -> list[Path]:
-    """Return the run files already ingested, oldest first."""
-    return sorted((folder / INGESTED).glob("*.jsonl.gz"))
+def wait_again(folder: Path) -> int:
+    """Let every ingested run file wait once more, to rebuild a lost history; count them."""
+    ingested = list((folder / INGESTED).glob("*.jsonl.gz"))
+    for path in ingested:
+        path.replace(folder / WAITING / path.name)
+    return len(ingested)
 
 
 def is_running(path: Path) -> bool:
@@ -170,16 +176,19 @@ def salvage(path: Path) -> Iterator[str]:
 
 def append_renames(path: Path, renames: list[tuple[Identity, Identity]]) -> None:
     """Note the renames that ingest found, for only now can both places be looked at."""
-    with path.open("ab") as file:
+    with gzip.open(path, "ab") if path.suffix == ".gz" else path.open("ab") as file:
         for old, new in renames:
-            line = _encode({"type": "rename", "old": old, "new": new}) + "\n"
+            line = "\n" + _encode({"type": "rename", "old": old, "new": new}) + "\n"
             file.write(line.encode("utf-8", "backslashreplace"))
 
 
 def retire(path: Path, folder: Path) -> None:
     """Compress an ingested run file into ``runs/ingested/``; a kill half-way loses nothing."""
-    target = folder / INGESTED / f"{path.name}.gz"
+    target = folder / INGESTED / f"{path.name.removesuffix('.gz')}.gz"
     target.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".gz":
+        path.replace(target)
+        return
     partial = target.with_suffix(f".{os.getpid()}.partial")
     with partial.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed:
         packed.write(path.read_bytes())

@@ -75,6 +75,7 @@ create table results (
     setup float, -- seconds
     teardown float, -- seconds
     position integer, -- order of execution on its worker, from 0
+    collected integer, -- place in the collected order, from 0, before we reorder
     worker varchar, -- xdist worker; null without xdist
     environment varchar, -- as in runs, or as imported
     signature varchar, -- of a failure: error type, file, hash of the normalized message

@@ -63,20 +63,26 @@ def remember(
     ``read_tables`` are those the session read before, for `doctor`.
     """
     try:
-        with open_history(path, write=True, wait=wait) as connection:
-            connection.read(*read_tables)
-            return ingest(connection, runfile.waiting(path.parent), vanished=vanished)
+        return _remember(path, vanished, wait, read_tables)
     except HistoryBroken as broken:
         aside = set_aside(path)
         if aside is None:
             raise
-        with open_history(path, write=True, wait=wait) as connection:
-            files = runfile.kept(path.parent) + runfile.waiting(path.parent)
-            done = ingest(connection, sorted(files, key=lambda file: file.name), vanished=vanished)
+        done = _remember(path, vanished, wait, read_tables)
         done.notes.insert(
             0, f"{broken}; kept as {aside.name} and rebuilt from {done.runs} run files"
         )
         return done
+
+
+def _remember(
+    path: Path, vanished: Vanished, wait: float, read_tables: Iterable[str]
+) -> Ingested:
+    if not path.exists():  # new, or lost: a kill may have come between setting aside and now
+        runfile.wait_again(path.parent)
+    with open_history(path, write=True, wait=wait) as connection:
+        connection.read(*read_tables)
+        return ingest(connection, runfile.waiting(path.parent), vanished=vanished)
 
 
 def ingest(
@@ -155,6 +161,7 @@ def _ingest_one(
                 setup,
                 teardown,
                 position,
+                collected,
                 worker,
                 $3 as environment,
                 signature,
@@ -297,6 +304,7 @@ def create_staged(connection: Connection) -> None:
             setup double,
             teardown double,
             position integer,
+            collected integer,
             worker varchar,
             environment varchar,
             signature varchar,
@@ -328,6 +336,7 @@ def fold(connection: Connection) -> int:
             staged.setup,
             staged.teardown,
             staged.position,
+            staged.collected,
             staged.worker,
             staged.environment,
             staged.signature,
@@ -366,7 +375,7 @@ def _insert_tests(connection: Connection) -> None:
                 any_value(staged.body) as body,
                 min(run_no) as run_no
             from staged join runs using (run_no)
-            group by all
+            group by runs.suite, staged.identity
         )
         anti join tests using (suite, identity)
         """

@@ -1,0 +1,81 @@
+"""``pytest-aqe``: look at the history and move runs in and out of it.
+
+Each command returns an `Answer`, which is printed as text or, with ``--format json``, as
+one JSON document. Exit codes: 0 done, 1 what was asked for is not there or not well, 2 a
+wrong call or an unusable file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_aqe import __version__
+from pytest_aqe.cli import exchange, look
+from pytest_aqe.cli.answer import Answer
+from pytest_aqe.errors import AqeError, NotFound
+from pytest_aqe.history.queries import as_json
+from pytest_aqe.options import DEFAULT_HISTORY
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the whole command line, which the reference page is generated from."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--history",
+        type=Path,
+        metavar="PATH",
+        help=f"the history (default: PYTEST_AQE_HISTORY, else {DEFAULT_HISTORY} here or above)",
+    )
+    common.add_argument(
+        "--format", choices=("text", "json"), default="text", help="how to print the answer"
+    )
+    whole = argparse.ArgumentParser(
+        prog="pytest-aqe", description="What a test suite learned from its own past."
+    )
+    whole.add_argument("--version", action="version", version=f"pytest-aqe {__version__}")
+    commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    look.add(commands, common)
+    exchange.add(commands, common)
+    return whole
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    asked = parser().parse_args(arguments)
+    asked.history = find_history(asked.history, Path.cwd())
+    try:
+        answer: Answer = asked.run(asked)
+    except NotFound as error:
+        print(f"pytest-aqe: {error}", file=sys.stderr)
+        return 1
+    except AqeError as error:
+        print(f"pytest-aqe: {error}", file=sys.stderr)
+        return 2
+    try:
+        if asked.format == "json":
+            print(json.dumps(answer.data, default=as_json, indent=2))
+        else:
+            for line in answer.lines:
+                print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return answer.exit_code
+
+
+def find_history(asked: Path | None, start: Path) -> Path:
+    """Return the history that a command means: asked for, by variable, here, or above."""
+    if asked is not None:
+        return asked.absolute()
+    variable = os.environ.get("PYTEST_AQE_HISTORY")
+    if variable:
+        return Path(variable).absolute()
+    for folder in (start, *start.parents):
+        if (folder / DEFAULT_HISTORY).exists():
+            return folder / DEFAULT_HISTORY
+    return start / DEFAULT_HISTORY

@@ -1,0 +1,260 @@
+"""Looking at the history: status, history, why, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any
+
+from pytest_aqe import __version__
+from pytest_aqe.cli.answer import Answer, reading
+from pytest_aqe.data import Rollup
+from pytest_aqe.errors import NotFound
+from pytest_aqe.history import queries, runfile
+from pytest_aqe.history.store import SCHEMA_VERSION
+from pytest_aqe.learning.selection import DecayedFailureRate
+from pytest_aqe.report.terminal import SHORT_COMMIT, counted, table
+
+RECENT = 10  # rows shown unless --limit says otherwise
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Declare this group's commands."""
+    status = commands.add_parser(
+        "status", parents=[common], help="size of the history, latest runs, failing tests"
+    )
+    status.set_defaults(run=_status)
+    history = commands.add_parser(
+        "history", parents=[common], help="the latest runs, or every attempt at one test"
+    )
+    history.add_argument("test", nargs="?", metavar="NODEID", help="a test; default: runs")
+    history.add_argument(
+        "--limit", type=int, default=RECENT, metavar="N", help="rows to show (default: %(default)s)"
+    )
+    history.set_defaults(run=_history)
+    why = commands.add_parser(
+        "why", parents=[common], help="why a test runs where it runs: its record and its rank"
+    )
+    why.add_argument("test", metavar="NODEID", help="a test, or the end of its id")
+    why.set_defaults(run=_why)
+    doctor = commands.add_parser(
+        "doctor", parents=[common], help="is everything well: versions, tables, run files, faults"
+    )
+    doctor.set_defaults(run=_doctor)
+
+
+def _status(asked: argparse.Namespace) -> Answer:
+    with reading(asked.history) as connection:
+        totals = queries.totals(connection)
+        runs = queries.recent_runs(connection, RECENT)
+        failing = queries.failing_tests(connection, RECENT)
+    lines = [
+        f"{asked.history}: {counted(totals.runs, 'run')}, {counted(totals.tests, 'test')}, "
+        f"{counted(totals.results, 'result')}",
+        "",
+        *_run_table(runs),
+    ]
+    if failing:
+        lines += ["", "failed when last run:", *_test_table(failing)]
+    return Answer(
+        {
+            "history": str(asked.history),
+            **asdict(totals),
+            "latest_runs": [asdict(run) for run in runs],
+            "failing": [asdict(test) for test in failing],
+        },
+        lines,
+    )
+
+
+def _history(asked: argparse.Namespace) -> Answer:
+    with reading(asked.history) as connection:
+        if asked.test is None:
+            runs = queries.recent_runs(connection, asked.limit)
+            return Answer({"runs": [asdict(run) for run in runs]}, _run_table(runs))
+        tests = _named(connection, asked.test)
+        data: list[dict[str, Any]] = []
+        lines: list[str] = []
+        for test in tests:
+            attempts = queries.results_of(connection, test, asked.limit)
+            renames = queries.renames_of(connection, test)
+            data.append(
+                {
+                    **asdict(test),
+                    "renames": [asdict(rename) for rename in renames],
+                    "attempts": [asdict(attempt) for attempt in attempts],
+                }
+            )
+            lines += ["", test.identity] if lines else [test.identity]
+            lines += [f"  renamed from {rename.old}" for rename in renames]
+            lines += [f"  {line}" for line in _attempt_table(attempts)]
+    return Answer({"tests": data}, lines)
+
+
+def _why(asked: argparse.Namespace) -> Answer:
+    policy = DecayedFailureRate()
+    data: list[dict[str, Any]] = []
+    lines: list[str] = []
+    with reading(asked.history) as connection:
+        for test in _named(connection, asked.test):
+            (rank,) = policy.rank([_rollup(test)])
+            last = queries.results_of(connection, test, 1)
+            changed = (
+                queries.changed_files_of(connection, test.last_failed_run)
+                if test.last_failed_run
+                else []
+            )
+            place = ("failed last", "new", "known")[rank.tier]
+            data.append(
+                {
+                    **asdict(test),
+                    "policy": policy.name,
+                    "tier": place,
+                    "score": rank.score,
+                    "reason": rank.reason,
+                    "last_attempt": asdict(last[0]) if last else None,
+                    "changed_when_it_last_failed": changed,
+                }
+            )
+            lines += ["", test.identity] if lines else [test.identity]
+            lines += [
+                f"  why here:  {rank.reason}",
+                f"  tier:      {place}; modules run in the order of their most urgent test",
+                f"  score:     {rank.score:.3g} expected failures per second ({policy.name})",
+                f"  record:    {counted(test.runs, 'run')}, {test.failures} failed, "
+                f"{test.flips} flips, {test.flaked} failed first and then passed",
+            ]
+            if test.last_failed_run:
+                lines.append(f"  last fail: run {test.last_failed_run}")
+            if changed:
+                shown = ", ".join(changed[:RECENT])
+                more = f" and {len(changed) - RECENT} more" if len(changed) > RECENT else ""
+                lines.append(f"  changed then: {shown}{more}")
+            if last and last[0].signature:
+                lines.append(f"  signature: {last[0].signature}")
+    return Answer({"tests": data}, lines)
+
+
+def _doctor(asked: argparse.Namespace) -> Answer:
+    folder = asked.history.parent
+    with reading(asked.history) as connection:
+        meta = queries.meta(connection)
+        rows = queries.tables(connection)
+        stale = queries.stale_rollups(connection)
+    size = asked.history.stat().st_size
+    versions = {
+        "pytest-aqe": __version__,
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("pytest", "duckdb")},
+    }
+    waiting = runfile.waiting(folder)
+    running = sum(map(runfile.is_running, waiting))
+    refused = sorted(path.name for path in (folder / runfile.REFUSED).glob("*"))
+    faults = sorted(path.name for path in (folder / "faults").glob("*.txt"))
+    aside = sorted(path.name for path in folder.glob(f"{asked.history.name}.broken-*"))
+    problems = [f"a fault of ours was saved: {folder / 'faults' / name}" for name in faults]
+    problems += [f"no run file: {folder / runfile.REFUSED / name}" for name in refused]
+    problems += [f"a broken history was kept: {folder / name}" for name in aside]
+    if stale:
+        problems.append(
+            f"{counted(stale, 'test')} differ from their rollup; `pytest-aqe prune` rolls up again"
+        )
+    lines = [
+        ", ".join(f"{name} {version}" for name, version in versions.items()),
+        f"{asked.history}: schema {meta.get('schema_version')} (this version: {SCHEMA_VERSION}), "
+        f"{size:,} bytes",
+        f"run files: {len(waiting) - running} waiting, {running} still being written",
+        "",
+        *table(
+            ("table", "rows", "last write (UTC)", "last read (UTC)"),
+            [(row.table, row.rows, row.last_write, row.last_read) for row in rows],
+        ),
+        "",
+        *(problems or ["no problems found"]),
+    ]
+    return Answer(
+        {
+            "versions": versions,
+            "history": str(asked.history),
+            "schema_version": int(meta["schema_version"]),
+            "bytes": size,
+            "tables": [asdict(row) for row in rows],
+            "run_files_waiting": len(waiting) - running,
+            "run_files_running": running,
+            "problems": problems,
+        },
+        lines,
+        exit_code=1 if problems else 0,
+    )
+
+
+def _named(connection: Any, name: str) -> list[queries.TestRow]:
+    tests = queries.tests_named(connection, name)
+    if not tests:
+        raise NotFound(f"no test in {connection.path} is called {name!r}")
+    return tests
+
+
+def _rollup(test: queries.TestRow) -> Rollup:
+    return Rollup(
+        identity=test.identity,
+        runs=test.runs,
+        failures=test.failures,
+        weight=test.weight,
+        failing=test.failing,
+        failed_last=test.streak < 0,
+        seconds=test.seconds,
+    )
+
+
+def _run_table(runs: list[queries.RunRow]) -> list[str]:
+    return table(
+        ("run", "started (UTC)", "mode", "status", "commit", "branch", "tests", "failed", "flaky",
+         "seconds"),
+        [
+            (
+                run.run_id,
+                run.started_at,
+                run.mode or run.origin,
+                run.status,
+                run.commit[:SHORT_COMMIT] if run.commit else None,
+                run.branch,
+                run.recorded,
+                run.failed,
+                run.flaked,
+                run.seconds,
+            )
+            for run in runs
+        ],
+    )
+
+
+def _test_table(tests: list[queries.TestRow]) -> list[str]:
+    return table(
+        ("in a row", "failed", "of runs", "seconds", "test"),
+        [(-test.streak, test.failures, test.runs, test.seconds, test.identity) for test in tests],
+    )
+
+
+def _attempt_table(attempts: list[queries.ResultRow]) -> list[str]:
+    return table(
+        ("run", "started (UTC)", "commit", "branch", "try", "outcome", "seconds", "worker",
+         "place", "signature"),
+        [
+            (
+                row.run_id,
+                row.started_at,
+                row.commit[:SHORT_COMMIT] if row.commit else None,
+                row.branch,
+                row.attempt + 1,
+                row.outcome,
+                row.duration,
+                row.worker,
+                row.position,
+                row.signature,
+            )
+            for row in attempts
+        ],
+    )

@@ -1,0 +1,17 @@
+"""Our own behaviour behind our own hooks: each seam is proven in every session."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_aqe.data import Policy
+from pytest_aqe.learning.selection import DecayedFailureRate
+
+
+class Defaults:
+    """The implementations that answer when nobody else does."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_aqe_make_policy(self) -> Policy:
+        """Rank by decayed failure rate per second."""
+        return DecayedFailureRate()

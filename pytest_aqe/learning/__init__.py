@@ -1,0 +1,1 @@
+"""What we conclude. Pure: values in, values out."""

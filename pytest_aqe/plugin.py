@@ -1,0 +1,78 @@
+"""The pytest11 entry point: options, seams, roles. Standard library and pytest only.
+
+Everything else is imported when ``--aqe`` is given, and here alone it is asked in which
+process this is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_aqe import options
+
+_MARKERS = (
+    "aqe_id(id): name this test in the history, whatever it is called and wherever it stands",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare our flags and ini keys."""
+    options.add(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare our seams, so that other plugins' implementations are known even when off."""
+    from pytest_aqe import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the roles this process plays, or none."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+    settings = options.resolve(config)
+    if not settings.enabled:
+        return
+    from pytest_aqe.faults import Faults
+
+    faults = Faults(settings.folder / "faults")
+    with faults.guard("starting"):
+        if hasattr(config, "workerinput"):
+            _be_worker(config, faults)
+        else:
+            _be_controller(config, settings, faults)
+
+
+def _be_worker(config: Any, faults: Any) -> None:
+    """Run tests for an xdist controller in another process."""
+    from pytest_aqe.controller import unpack
+    from pytest_aqe.worker import Worker
+
+    plan = None
+    with faults.guard("receiving the plan"):
+        wire = config.workerinput.get("aqe_plan")
+        plan = unpack(wire) if wire else None
+    finish = lambda output: config.workeroutput.update(aqe=output)  # noqa: E731
+    config.pluginmanager.register(Worker(config, faults, lambda: plan, finish), "aqe-worker")
+
+
+def _be_controller(config: pytest.Config, settings: options.Options, faults: Any) -> None:
+    """Own the history; without xdist, run the tests too."""
+    from pytest_aqe.controller import Controller, Explainer, Recorder
+    from pytest_aqe.defaults import Defaults
+    from pytest_aqe.worker import Worker
+
+    register = config.pluginmanager.register
+    register(Defaults(), "aqe-defaults")
+    controller = Controller(config, settings, faults)
+    worker = Worker(config, faults, lambda: controller.plan, controller.take)
+    register(worker, "aqe-worker")
+    register(controller, "aqe-controller")
+    if settings.dry_run or settings.explain:
+        config.option.dist = "no"  # one process is enough to show a plan
+        register(Explainer(settings, faults, controller, worker.identity), "aqe-explainer")
+    elif not config.option.collectonly:
+        register(Recorder(config, settings, faults, controller), "aqe-recorder")

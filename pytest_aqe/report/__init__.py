@@ -1,0 +1,1 @@
+"""What people see. Pure: data in, text out."""

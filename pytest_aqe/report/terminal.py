@@ -1,0 +1,157 @@
+"""Lines for the terminal: the header, the summary, the plan, and plain tables.
+
+We speak inside pytest's own stream, in its manner, and say nothing when there is nothing
+to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from pytest_aqe.data import Rank
+
+SUMMARY_LINES = 6
+SHORT_COMMIT = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a session knows when it starts."""
+
+    mode: str
+    asked_mode: str
+    downgrade: str | None
+    base: str | None
+    base_origin: str
+    history: str
+    runs: int | None
+    tests: int | None
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a session knows when it ends."""
+
+    recorded: int = 0
+    run_id: str | None = None
+    ingested: bool = False
+    ordered: bool = False
+    first_failure: int | None = None
+    first_failure_collected: int | None = None
+    flaked: int = 0
+    unstable: int = 0
+    renamed: int = 0
+    downgrade: str | None = None
+    notes: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def header_line(header: Header) -> str:
+    """Return the session's one header line: mode, base, history."""
+    mode = header.mode
+    if header.downgrade:
+        mode = f"{header.asked_mode} -> {header.mode} ({header.downgrade})"
+    parts = [f"mode={mode}"]
+    if header.base is not None:
+        parts.append(f"base={header.base[:SHORT_COMMIT]} ({header.base_origin})")
+    if header.runs is None:
+        parts.append(f"history {header.history}")
+    elif header.runs == 0:
+        parts.append(f"no history yet ({header.history}); tests run in collected order")
+    else:
+        parts.append(
+            f"history {header.history}: {counted(header.runs, 'run')} "
+            f"of {counted(header.tests or 0, 'test')}"
+        )
+    return f"aqe: {', '.join(parts)}"
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """Return at most six lines; the last one counts what had to be left out."""
+    lines = list(summary.faults)
+    if summary.downgrade:
+        lines.append(f"order was not applied: {summary.downgrade}")
+    if summary.recorded:
+        line = f"recorded {counted(summary.recorded, 'result')}"
+        if summary.flaked:
+            line += f", {summary.flaked} failed first and passed on a later attempt"
+        if not summary.ingested:
+            line += "; kept in the run file, the history takes it up next time"
+        lines.append(line)
+    if summary.ordered and summary.first_failure is not None:
+        line = f"first failure after {counted(summary.first_failure, 'test')}"
+        if summary.first_failure_collected is not None:
+            line += f"; in collected order it would have been {summary.first_failure_collected}"
+        lines.append(line)
+    if summary.renamed:
+        lines.append(f"{counted(summary.renamed, 'renamed test')} kept their history")
+    if summary.unstable:
+        lines.append(
+            f"{counted(summary.unstable, 'parametrized id')} hold a memory address and change "
+            "every run; their history is kept without it (give ids= to tell them apart)"
+        )
+    lines += summary.notes
+    if len(lines) > SUMMARY_LINES:
+        left_out = len(lines) - SUMMARY_LINES + 1
+        lines = [*lines[: SUMMARY_LINES - 1], f"... and {left_out} more lines (pytest-aqe doctor)"]
+    return lines
+
+
+def plan_lines(
+    order: Sequence[tuple[str, Rank | None]], moved: int, *, reasons: bool, policy: str | None
+) -> list[str]:
+    """Return the plan: how many tests it moves, and with ``reasons`` every place and why."""
+    lines = [
+        f"{counted(len(order), 'test')} would run, {moved} of them moved"
+        + (f" by {policy}" if policy else ""),
+        "nothing was run, nothing was learned",
+    ]
+    if reasons:
+        width = len(str(len(order)))
+        lines += [
+            f"{number:>{width}}. {node_id}  {rank.reason if rank else 'collected order'}"
+            for number, (node_id, rank) in enumerate(order, 1)
+        ]
+    return lines
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Return rows under headings in columns; numbers to the right, the rest to the left."""
+    cells = [[cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    right = [
+        bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
+        for index in range(len(headings))
+    ]
+
+    def line(values: Sequence[str]) -> str:
+        return "  ".join(
+            value.rjust(width) if to_right else value.ljust(width)
+            for value, width, to_right in zip(values, widths, right, strict=True)
+        ).rstrip()
+
+    return [line(headings), *map(line, cells)]
+
+
+def cell(value: object) -> str:
+    """Write one value: unmeasured is ``-``, times to the minute, seconds to three digits."""
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return str(value)
+
+
+def counted(number: int, noun: str) -> str:
+    """Write ``1 run``, ``2 runs``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def shown_path(path: Path, start: Path) -> str:
+    """Write a path as seen from ``start`` where that is shorter."""
+    return path.relative_to(start).as_posix() if path.is_relative_to(start) else str(path)

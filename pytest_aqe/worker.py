@@ -1,0 +1,215 @@
+"""Role 2, runs tests: applies the controller's plan and hangs facts on reports.
+
+Lives in every process that runs tests; without xdist that is the controller's own. It holds
+no learner, no database and no randomness, so all workers arrange alike: xdist refuses to run
+when they do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_aqe.data import Identity, NodeId, Plan
+from pytest_aqe.evidence import identity as identities
+from pytest_aqe.faults import Faults
+from pytest_aqe.learning.selection import Place, arrange
+
+_PINNING_MARKS = ("order", "dependency")  # of pytest-order and pytest-dependency
+_WIDE_SCOPES = frozenset({"class", "module", "package"})
+_CROSSING_SCOPES = frozenset({"package", "session"})
+
+
+class Worker:
+    """Arrange what was collected; say of each test what only this process knows."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        faults: Faults,
+        plan: Callable[[], Plan | None],
+        finish: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._config = config
+        self._faults = faults
+        self._plan = plan
+        self._finish = finish
+        self._attaching = faults.guard("describing results")
+        self._items: dict[NodeId, tuple[int, pytest.Item]] = {}
+        self._identities = _Identities(config.rootpath)
+        self._deselected = 0
+        self._started = 0
+        self._adds_evidence = False
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
+        """Reorder after every other plugin has had its say.
+
+        A plain or ``trylast`` hook lost tests under pytest-split (measured); this slot runs
+        after it and before ``--lf``, ``--ff`` and ``--nf``, which therefore win.
+        """
+        yield
+        with self._faults.guard("ordering tests"):
+            self._items = {item.nodeid: (index, item) for index, item in enumerate(items)}
+            hook = self._config.pluginmanager.hook.pytest_aqe_evidence
+            self._adds_evidence = bool(hook.get_hookimpls())
+            plan = self._plan()
+            if plan is not None and plan.mode == "order":
+                order = arrange(self._places(items), plan.ranks)
+                items[:] = [items[index] for index in order]
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Count what anybody deselects: xdist's controller never hears of it."""
+        self._deselected += len(items)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Hang our facts on a report before anybody sends or records it."""
+        if report.when == "setup":
+            with self._attaching:
+                self._attach(report)
+        elif report.when == "teardown" and self._adds_evidence:
+            with self._faults.guard("asking plugins for evidence"):
+                self._attach_evidence(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Send what the controller cannot see."""
+        with self._faults.guard("finishing a worker"):
+            self._finish(
+                {
+                    "collected": len(self._items) + self._deselected,
+                    "deselected": self._deselected,
+                    "faults": self._faults.lines(),
+                }
+            )
+
+    def identity(self, item: pytest.Item) -> Identity:
+        """Return an item's name in the history."""
+        return self._identities.of(item)
+
+    def _attach(self, report: pytest.TestReport) -> None:
+        known = self._items.get(report.nodeid)
+        if known is None:
+            return
+        index, item = known
+        facts: dict[str, Any] = {"position": self._started, "collected": index}
+        self._started += 1
+        identity = self._identities.of(item)
+        if identity != self._identities.prefix + identities.without_group(report.nodeid):
+            facts["identity"] = identity
+        body = self._identities.body_of(item)
+        if body is not None:
+            facts["body"] = body
+        report.aqe = facts  # type: ignore[attr-defined]  # travels with the report
+
+    def _attach_evidence(self, report: pytest.TestReport) -> None:
+        known = self._items.get(report.nodeid)
+        if known is None:
+            return
+        hook = self._config.pluginmanager.hook.pytest_aqe_evidence
+        merged: dict[str, Any] = {}
+        for facts in reversed(hook(item=known[1], report=report)):
+            merged.update(facts)
+        if merged:
+            report.aqe = {"evidence": merged}  # type: ignore[attr-defined]
+
+    def _places(self, items: list[pytest.Item]) -> list[Place]:
+        django = self._config.pluginmanager.has_plugin("django")
+        return [
+            _place(item, self._identities.of(item), _django_phase(item) if django else 0)
+            for item in items
+        ]
+
+
+class _Identities:
+    """Identities and bodies of items, each computed once."""
+
+    def __init__(self, rootdir: Path) -> None:
+        self.prefix = identities.prefix_of(rootdir)
+        self._root = identities.git_root(rootdir) or rootdir
+        self._files: dict[Path, str] = {}
+        self._known: dict[NodeId, Identity] = {}
+        self._bodies: dict[Any, str] = {}
+
+    def of(self, item: pytest.Item) -> Identity:
+        known = self._known.get(item.nodeid)
+        if known is None:
+            known = self._known[item.nodeid] = self._identify(item)
+        return known
+
+    def body_of(self, item: pytest.Item) -> str | None:
+        function = getattr(item, "function", None)
+        while (inner := getattr(function, "__wrapped__", None)) is not None:
+            function = inner
+        code = getattr(function, "__code__", None)
+        if code is None:
+            return None
+        body = self._bodies.get(code)
+        if body is None:
+            body = self._bodies[code] = identities.body(code)
+        return body
+
+    def _identify(self, item: pytest.Item) -> Identity:
+        node_file, _, name = identities.without_group(item.nodeid).partition("::")
+        if "[" in name:
+            callspec = getattr(item, "callspec", None)
+            if callspec is not None:
+                name = identities.stable_parameters(name, callspec.params)
+            name = identities.stable_name(name)
+        if (mark := item.get_closest_marker("aqe_id")) is not None and mark.args:
+            start = name.find("[")
+            return f"aqe_id::{mark.args[0]}{name[start:] if start >= 0 else ''}"
+        file = self._files.get(item.path)
+        if file is None:
+            inside = item.path.is_relative_to(self._root)
+            file = item.path.relative_to(self._root).as_posix() if inside else node_file
+            self._files[item.path] = file
+        return f"{file}::{name}" if name else file
+
+
+def _place(item: pytest.Item, identity: Identity, phase: int) -> Place:
+    """Say what keeps this item where it is, from its fixtures and marks."""
+    shared = False
+    block: list[str] = []
+    fixtures = getattr(item, "_fixtureinfo", None)
+    for name, definitions in fixtures.name2fixturedefs.items() if fixtures else ():
+        definition = definitions[-1]
+        if definition.scope in _WIDE_SCOPES or name == "benchmark":
+            shared = True
+            if definition.scope == "package":
+                block.append(f"{name} in {definition.baseid}")
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None:
+        for name, scope in getattr(callspec, "_arg2scope", {}).items():
+            if scope.value != "function":
+                shared = True
+            if scope.value in _CROSSING_SCOPES:
+                block.append(f"{name}={callspec.indices.get(name)}")
+    pinned = any(item.get_closest_marker(name) is not None for name in _PINNING_MARKS)
+    return Place(identity, str(item.path), phase, tuple(block), shared, pinned)
+
+
+def _django_phase(item: pytest.Item) -> int:
+    """Number pytest-django's groups in its order: database, transactional, no database.
+
+    A transactional test flushes what later database tests rely on.
+    """
+    bases = {
+        base.__name__
+        for base in getattr(getattr(item, "cls", None), "__mro__", ())
+        if base.__module__.startswith("django.test")
+    }
+    if bases:
+        return 0 if "TestCase" in bases else 1 if "TransactionTestCase" in bases else 2
+    names = getattr(item, "fixturenames", ())
+    mark = item.get_closest_marker("django_db")
+    flushing = mark is not None and (
+        mark.kwargs.get("transaction") or mark.kwargs.get("reset_sequences")
+    )
+    if flushing or {"transactional_db", "django_db_reset_sequences", "live_server"} & set(names):
+        return 1
+    return 0 if mark is not None or "db" in names else 2
