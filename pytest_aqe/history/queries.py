@@ -182,7 +182,7 @@ def recent_runs(connection: Connection, limit: int) -> list[RunRow]:
 
 _TESTS = """
     select
-        identity, suite, rollups.runs, failures, flips, flaked, streak, weight, failing,
+        identity, tests.suite, rollups.runs, failures, flips, flaked, streak, weight, failing,
         case when seconds_weight > 0 then seconds_sum / seconds_weight end as seconds,
         last_at, last_failed_at, runs.run_id
     from tests
