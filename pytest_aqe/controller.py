@@ -6,19 +6,18 @@ instead of running it. Each is registered only where it has something to do.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_aqe.data import FAILING, Identity, Plan, Rank, Result, Run, RunEnd, Status
-from pytest_aqe.errors import AqeError, HistoryError, NotFound, RunFileError
+from pytest_aqe.errors import HistoryError, NotFound, RunFileError
 from pytest_aqe.evidence import changes, environment
 from pytest_aqe.evidence.identity import git_root, is_gone, prefix_of
 from pytest_aqe.evidence.reports import Fold
@@ -27,12 +26,11 @@ from pytest_aqe.history import queries, runfile, writes
 from pytest_aqe.history.store import open_history
 from pytest_aqe.learning.selection import NEW_TEST
 from pytest_aqe.options import Options
+from pytest_aqe.plans import pack
 from pytest_aqe.report import terminal
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
-
-LONG_PLAN = 10_000  # ranks; beyond it xdist's start slows down, so workers read a file instead
 
 
 class Controller:
@@ -110,40 +108,39 @@ class Controller:
         return is_gone(identity, self._root)
 
     def _look(self) -> None:
-        """Learn the run's commit, content and change, and the environment it runs in."""
-        options = self._options
+        """Learn where the run happens, and what its code is and changes."""
         service = environment.ci(os.environ)
-        prefix = prefix_of(self._config.rootpath)
         now = datetime.now(timezone.utc)
-        base = {
-            "run_id": f"{now:%Y%m%dT%H%M%S}-{os.urandom(4).hex()}",
-            "started_at": now.isoformat(),
-            "suite": options.suite,
-            "prefix": prefix,
-            "mode": "observe" if self._downgrade else options.mode,
-            "source": "ci" if service else "local",
-            "ci": service.provider if service else None,
-            "trust": "untrusted" if service and service.pull_request else "trusted",
-            "environment": environment.label(),
-            "python": ".".join(map(str, sys.version_info[:3])),
-            "platform": environment.system(),
-            "pytest": pytest.__version__,
-            "plugins": _plugins(self._config),
-        }
-        self.run = Run(**base)
+        self.run = Run(
+            run_id=f"{now:%Y%m%dT%H%M%S}-{os.urandom(4).hex()}",
+            started_at=now.isoformat(),
+            suite=self._options.suite,
+            prefix=prefix_of(self._config.rootpath),
+            mode="observe" if self._downgrade else self._options.mode,
+            branch=service.branch if service else None,
+            source="ci" if service else "local",
+            ci=service.provider if service else None,
+            trust="untrusted" if service and service.pull_request else "trusted",
+            environment=environment.label(),
+            python=".".join(map(str, sys.version_info[:3])),
+            platform=environment.system(),
+            pytest=pytest.__version__,
+            plugins=_plugins(self._config),
+        )
         if git_root(self._config.rootpath) is None:
             return
         checkout = environment.checkout(self._root)
-        self._change = changes.since(checkout, options.base, service.base if service else None)
-        if options.base and self._change.base is None:
-            self.notes.append(f"--aqe-base: {self._change.origin}; the change is unknown")
-        self.run = Run(
-            **base,
+        asked = self._options.base
+        change = self._change = changes.since(checkout, asked, service.base if service else None)
+        if asked and change.base is None:
+            self.notes.append(f"--aqe-base: {change.origin}; the change is unknown")
+        self.run = replace(
+            self.run,
             commit=checkout.commit,
             tree=checkout.tree,
-            branch=checkout.branch or (service.branch if service else None),
-            base=self._change.base,
-            changed_files=self._change.files,
+            branch=checkout.branch or self.run.branch,
+            base=change.base,
+            changed_files=change.files,
         )
 
     def _decide(self) -> None:
@@ -272,7 +269,7 @@ class Recorder:
             raise RunFileError("nothing is recorded: the run could not be described")
         plan = self._controller.plan
         if plan is not None:
-            run = self._controller.run = _with_policy(run, plan.policy)
+            run = self._controller.run = replace(run, policy=plan.policy)
         return runfile.RunFileWriter(self._options.folder, run)
 
     def _end(self, session: pytest.Session, exit_status: int, recorded: int) -> RunEnd:
@@ -367,56 +364,6 @@ class Explainer:
             reporter.write_line(line)
         for line in (*self._controller.notes, *self._faults.lines()):
             reporter.write_line(line)
-
-
-def pack(plan: Plan, folder: Path) -> dict[str, Any]:
-    """Turn a plan into what execnet can carry: itself, or a file and its sha256.
-
-    50,000 ranks cost 7 s of xdist's start (measured), a path costs nothing.
-    """
-    wire = {
-        "mode": plan.mode,
-        "prefix": plan.prefix,
-        "policy": plan.policy,
-        "ranks": {
-            identity: [rank.tier, rank.score, rank.seconds] for identity, rank in plan.ranks.items()
-        },
-    }
-    if len(plan.ranks) <= LONG_PLAN:
-        return wire
-    data = json.dumps(wire).encode()
-    digest = sha256(data).hexdigest()
-    path = folder / "plans" / f"{digest[:16]}.json"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.write_bytes(data)
-        partial.replace(path)
-    return {"path": str(path), "sha256": digest}
-
-
-def unpack(wire: dict[str, Any]) -> Plan:
-    """Read what `pack` made; raise `AqeError` when the file is not the one that was sent."""
-    if "path" in wire:
-        data = Path(wire["path"]).read_bytes()
-        if sha256(data).hexdigest() != wire["sha256"]:
-            raise AqeError(f"{wire['path']} is not the plan that was sent; tests run as collected")
-        wire = json.loads(data)
-    return Plan(
-        mode=wire["mode"],
-        prefix=wire["prefix"],
-        policy=wire["policy"],
-        ranks={
-            identity: Rank(tier, score, seconds, "")
-            for identity, (tier, score, seconds) in wire["ranks"].items()
-        },
-    )
-
-
-def _with_policy(run: Run, policy: str | None) -> Run:
-    from dataclasses import replace
-
-    return replace(run, policy=policy)
 
 
 def _downgrade(config: pytest.Config) -> str | None:

@@ -44,8 +44,7 @@ class Faults:
     def lines(self) -> list[str]:
         """Return one line per kind of fault, repeated ones counted."""
         return [
-            line if count == 1 else f"{line} ({count} times)"
-            for line, count in self._lines.items()
+            line if count == 1 else f"{line} ({count} times)" for line, count in self._lines.items()
         ]
 
     def _save(self, doing: str, error: Exception) -> str:

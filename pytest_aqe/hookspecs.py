@@ -27,9 +27,7 @@ def pytest_aqe_make_policy(config: pytest.Config) -> Policy | None:
 
 
 @pytest.hookspec
-def pytest_aqe_evidence(
-    item: pytest.Item, report: pytest.TestReport
-) -> Mapping[str, Any] | None:
+def pytest_aqe_evidence(item: pytest.Item, report: pytest.TestReport) -> Mapping[str, Any] | None:
     """Return more facts about a test, to be kept with its result.
 
     Called in the process that runs the test, once per attempt, for the report that ends

@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _be_worker(config: Any, faults: Any) -> None:
     """Run tests for an xdist controller in another process."""
-    from pytest_aqe.controller import unpack
+    from pytest_aqe.plans import unpack
     from pytest_aqe.worker import Worker
 
     plan = None

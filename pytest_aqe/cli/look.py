@@ -211,8 +211,18 @@ def _rollup(test: queries.TestRow) -> Rollup:
 
 def _run_table(runs: list[queries.RunRow]) -> list[str]:
     return table(
-        ("run", "started (UTC)", "mode", "status", "commit", "branch", "tests", "failed", "flaky",
-         "seconds"),
+        (
+            "run",
+            "started (UTC)",
+            "mode",
+            "status",
+            "commit",
+            "branch",
+            "tests",
+            "failed",
+            "flaky",
+            "seconds",
+        ),
         [
             (
                 run.run_id,
@@ -240,8 +250,18 @@ def _test_table(tests: list[queries.TestRow]) -> list[str]:
 
 def _attempt_table(attempts: list[queries.ResultRow]) -> list[str]:
     return table(
-        ("run", "started (UTC)", "commit", "branch", "try", "outcome", "seconds", "worker",
-         "place", "signature"),
+        (
+            "run",
+            "started (UTC)",
+            "commit",
+            "branch",
+            "try",
+            "outcome",
+            "seconds",
+            "worker",
+            "place",
+            "signature",
+        ),
         [
             (
                 row.run_id,

@@ -280,9 +280,7 @@ def changed_files_of(connection: Connection, run_id: str) -> list[str]:
 def tables(connection: Connection) -> list[TableRow]:
     """Return every table with its rows, last write and last read."""
     connection.read("touches", "meta")
-    touched = {
-        name: (write, read) for name, write, read in connection.execute("from touches")
-    }
+    touched = {name: (write, read) for name, write, read in connection.execute("from touches")}
     rows: list[TableRow] = []
     for table in TABLES:
         ((count,),) = connection.execute(f"select count(*) from {table}")
@@ -293,7 +291,7 @@ def tables(connection: Connection) -> list[TableRow]:
 def meta(connection: Connection) -> dict[str, str]:
     """Return the schema's version and when the file was created."""
     connection.read("meta")
-    return {name: value for name, value in connection.execute("select name, value from meta")}
+    return dict(connection.execute("select name, value from meta"))
 
 
 def stale_rollups(connection: Connection) -> int:

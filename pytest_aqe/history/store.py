@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from importlib import resources
 from pathlib import Path
@@ -98,10 +98,8 @@ class Connection:
         except BaseException:
             import duckdb
 
-            try:
+            with suppress(duckdb.Error):  # the failed statement may have ended it already
                 self._raw.execute("rollback")
-            except duckdb.Error:
-                pass  # the failed statement may have ended the transaction already
             raise
 
     def _touch(self) -> None:

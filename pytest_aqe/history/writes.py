@@ -75,9 +75,7 @@ def remember(
         return done
 
 
-def _remember(
-    path: Path, vanished: Vanished, wait: float, read_tables: Iterable[str]
-) -> Ingested:
+def _remember(path: Path, vanished: Vanished, wait: float, read_tables: Iterable[str]) -> Ingested:
     if not path.exists():  # new, or lost: a kill may have come between setting aside and now
         runfile.wait_again(path.parent)
     with open_history(path, write=True, wait=wait) as connection:
@@ -645,7 +643,5 @@ def _apply_renames(
             """,
             (new, suite, old),
         )
-        connection.execute(
-            "insert into renames values ($1, $2, $3, $4)", (run_no, suite, old, new)
-        )
+        connection.execute("insert into renames values ($1, $2, $3, $4)", (run_no, suite, old, new))
         connection.wrote("tests", "renames")
