@@ -86,7 +86,7 @@ def _trimmed(output: str, project: Path) -> str:
 def _draw(output: str) -> str:
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(Text.assemble(("$ ", "green"), (COMMAND, "bold")))
-    console.print(Text.from_ansi(output))
+    console.print(Text.from_ansi(output), no_wrap=True, overflow="ellipsis")
     # A fixed id: the same run draws the same file. No remote fonts: the page loads nothing.
     drawn = console.export_svg(title="pytest --aqe", theme=MONOKAI, unique_id="pytest-aqe")
     return re.sub(r"\s*@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
