@@ -1,0 +1,152 @@
+"""Projects that pytest runs, and the history it leaves behind, read by plain SQL."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+# A run in this process forgets the modules it was the first to import: keep ours, and duckdb.
+import pytest_aqe.controller
+import pytest_aqe.defaults
+import pytest_aqe.worker  # noqa: F401
+from pytest_aqe import cli
+
+IN_PROCESS: tuple[str, ...] = ()
+TWO_WORKERS = ("-n2",)
+
+
+@pytest.fixture(params=[IN_PROCESS, TWO_WORKERS], ids=["n0", "n2"])
+def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Arguments for a run in this process, then for one with two xdist workers."""
+    arguments: tuple[str, ...] = request.param
+    if arguments:
+        pytest.importorskip("xdist")
+    return arguments
+
+
+@pytest.fixture
+def project(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Project:
+    """A folder that pytest and git take for a project of its own."""
+    # Shuffling is asked for by name where it is the subject.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly")
+    (pytester.path / ".git").mkdir()  # the root of identities; no repository
+    return Project(pytester, capsys)
+
+
+class Project:
+    """Files, runs of pytest over them, and what the history says of those runs."""
+
+    def __init__(self, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]) -> None:
+        self.pytester = pytester
+        self.path = pytester.path
+        self.folder = self.path / ".aqe"
+        self.history = self.folder / "history.duckdb"
+        self._capsys = capsys
+
+    def write(self, **files: str) -> None:
+        """Write Python files by the names of their stems; ``__`` stands for a slash."""
+        for stem, text in files.items():
+            path = self.path / f"{stem.replace('__', '/')}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(_dedent(text), encoding="utf-8")
+
+    def write_ini(self, *lines: str) -> None:
+        """Write a ``pytest.ini`` with these lines."""
+        text = "\n".join(["[pytest]", *lines, ""])
+        (self.path / "pytest.ini").write_text(text, encoding="utf-8")
+
+    def pytest(self, *arguments: str | Path) -> pytest.RunResult:
+        """Run pytest in this process, without ``--aqe``."""
+        return self.pytester.runpytest_inprocess(*arguments)
+
+    def run(self, *arguments: str | Path) -> pytest.RunResult:
+        """Run ``pytest --aqe`` in this process."""
+        return self.pytest("--aqe", *arguments)
+
+    def run_apart(self, *arguments: str | Path) -> pytest.RunResult:
+        """Run ``pytest --aqe`` in a process of its own."""
+        return self.pytester.runpytest_subprocess("--aqe", *arguments)
+
+    def git(self, *arguments: str) -> str:
+        """Run git here; the first call makes a repository."""
+        if not (self.path / ".git" / "HEAD").exists():
+            subprocess.run(["git", "init", "-q", "-b", "main"], cwd=self.path, check=True)
+        command = ["git", *arguments]
+        return subprocess.run(
+            command, cwd=self.path, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    def commit_all(self) -> str:
+        """Commit everything here; return the commit."""
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", "a change")
+        return self.git("rev-parse", "HEAD")
+
+    def sql(self, query: str, history: Path | None = None) -> list[tuple[Any, ...]]:
+        """Ask the history, by DuckDB alone."""
+        with duckdb.connect(str(history or self.history), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def results(self, columns: str = "identity, outcome") -> list[tuple[Any, ...]]:
+        """Return columns of every result, sorted."""
+        return sorted(
+            self.sql(
+                f"select {columns} from results join runs using (run_no) "
+                "join tests using (test_no) join nodes using (node_no)"
+            ),
+            key=repr,
+        )
+
+    def outcomes(self) -> dict[str, str]:
+        """Return the last outcome of every test by the end of its identity."""
+        return {
+            identity.partition("::")[2] or identity: outcome
+            for identity, outcome in self.sql(
+                "select identity, arg_max(outcome, (run_no, attempt)) "
+                "from results join tests using (test_no) group by identity"
+            )
+        }
+
+    def statuses(self) -> list[str]:
+        """Return the status of every run, first to last."""
+        return [s for (s,) in self.sql("select status from runs order by started_at")]
+
+    def command(self, *arguments: str | Path) -> tuple[int, str]:
+        """Run ``pytest-aqe`` in this process; return its exit code and what it printed."""
+        self._capsys.readouterr()
+        code = cli.main([*map(str, arguments), "--history", str(self.history)])
+        captured = self._capsys.readouterr()
+        return code, captured.out + captured.err
+
+    def answer(self, *arguments: str | Path) -> Any:
+        """Return what a command answers with ``--format json``."""
+        _, printed = self.command(*arguments, "--format", "json")
+        return json.loads(printed)
+
+    def python(self, program: str, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Start a Python program in the project folder."""
+        return subprocess.Popen(
+            [sys.executable, "-c", _dedent(program), *map(str, arguments)],
+            cwd=self.path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def _dedent(text: str) -> str:
+    from textwrap import dedent
+
+    return dedent(text).lstrip("\n")
