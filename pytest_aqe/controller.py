@@ -195,6 +195,7 @@ class Recorder:
         self._writable = True
         self._tests_ended = 0
         self._flaky: set[str] = set()
+        self._cut_short: Status | None = None
         self._summary = terminal.Summary()
 
     @pytest.hookimpl(trylast=True)
@@ -220,6 +221,13 @@ class Recorder:
                 raise
             if " at 0x" in result.node_id:
                 self._summary.unstable += 1
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Tell Ctrl-C and ``pytest.exit()`` from the ways in which -x ends a session.
+
+        Under xdist and --sw that is a `KeyboardInterrupt` too, of a class called Interrupted.
+        """
+        self._cut_short = "stopped" if excinfo.type.__name__ == "Interrupted" else "interrupted"
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -274,8 +282,8 @@ class Recorder:
 
     def _end(self, session: pytest.Session, exit_status: int, recorded: int) -> RunEnd:
         status: Status = "complete"
-        if exit_status == pytest.ExitCode.INTERRUPTED:
-            status = "interrupted"
+        if self._cut_short is not None:
+            status = self._cut_short
         elif session.shouldfail or session.shouldstop:
             status = "stopped"
         elif exit_status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
