@@ -74,7 +74,7 @@ class _Guard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        if not isinstance(error, Exception):
-            return False
+        if not isinstance(error, Exception) or isinstance(error, BrokenPipeError):
+            return False  # a reader that went away (`pytest | head`) is pytest's to handle
         self._faults.record(self._doing, error)
         return True

@@ -172,29 +172,21 @@ def _attach(raw: Any, path: Path, *, write: bool, deadline: float) -> None:
 
 def _prepare(connection: Connection) -> None:
     """Create, migrate or refuse the schema."""
-    found = {
-        name
-        for (name,) in connection.execute(
-            "select table_name from duckdb_tables() where database_name = 'history'"
-        )
-    }
-    if not found and connection.writable:
+    try:
+        rows = connection.execute("select value::integer from meta where name = 'schema_version'")
+    except HistoryBroken:
+        if not connection.writable or connection.execute("show tables"):
+            raise
         _create(connection)
         return
-    if not found >= {"meta"}:
-        raise HistoryBroken(connection.path, f"{connection.path} is not a history")
     connection.read("meta")
-    ((version,),) = connection.execute(
-        "select max(value::integer) from meta where name = 'schema_version'"
-    )
+    version = rows[0][0] if rows else None
     if version is None or version > SCHEMA_VERSION:
         raise HistoryNewer(
             connection.path,
             f"{connection.path} was written by a later version of pytest-aqe "
             f"(schema {version}, this version knows {SCHEMA_VERSION}); upgrade pytest-aqe",
         )
-    if version == SCHEMA_VERSION and not found.issuperset(TABLES):
-        raise HistoryBroken(connection.path, f"{connection.path} lacks some of its tables")
     if version < SCHEMA_VERSION:
         _migrate(connection, version)
 
@@ -275,6 +267,7 @@ def translate(error: Exception, path: Path) -> HistoryError:
             path, f"{path} was written by a later version of DuckDB; upgrade duckdb"
         )
     broken = (
+        duckdb.CatalogException,  # a table is missing
         duckdb.IOException,
         duckdb.InternalException,
         duckdb.FatalException,
