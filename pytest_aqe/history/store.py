@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aqe.errors import (
+    AqeError,
     HistoryBroken,
     HistoryBusy,
     HistoryDenied,
@@ -78,6 +79,72 @@ class Connection:
         except duckdb.Error as error:
             raise translate(error, self.path) from error
         return rows
+
+    def exchange(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement that reads or writes a file of the user's.
+
+        A fault is that file's and says nothing about the history: an `AqeError`.
+        """
+        import duckdb
+
+        try:
+            rows: list[tuple[Any, ...]] = self._raw.execute(sql, list(parameters)).fetchall()
+        except duckdb.Error as error:
+            raise AqeError(str(error).splitlines()[0]) from error
+        return rows
+
+    @contextmanager
+    def attached(self, path: Path, wait: float = WAIT) -> Iterator[None]:
+        """Attach the history at ``path`` as ``other``, to be read. Its faults name it."""
+        _attach(self._raw, path, "other", write=False, deadline=time.monotonic() + wait)
+        try:
+            self._compare_schema(path)
+            yield
+        finally:
+            self.execute("detach other")
+
+    def _compare_schema(self, path: Path) -> None:
+        try:
+            rows = self.exchange("select value from other.meta where name = 'schema_version'")
+        except AqeError as error:
+            raise HistoryBroken(path, f"{path} is not a history") from error
+        version = rows[0][0] if rows else None
+        if version != str(SCHEMA_VERSION):
+            raise HistoryError(
+                path,
+                f"{path} has schema {version}, this version reads {SCHEMA_VERSION}; "
+                f"`pytest-aqe status --history {path}` by the latest version brings it up to date",
+            )
+
+    def compact(self) -> str | None:
+        """Replace the file by a fresh copy: DuckDB never gives space back by itself.
+
+        Nothing may be written through this connection afterwards. The old file stays locked
+        until the connection is closed, and `_attach` refuses a file that was replaced under
+        it, so no run is written to the file that goes away. A kill leaves either file whole.
+        Return why it was not done, if it was not.
+        """
+        fresh = self.path.with_name(f"{self.path.name}.fresh")
+        log = self.path.with_name(f"{self.path.name}.wal")
+        for left in (fresh, fresh.with_name(f"{fresh.name}.wal")):
+            left.unlink(missing_ok=True)  # of a killed one: only the holder of the lock compacts
+        self.execute("checkpoint history")
+        quoted = str(fresh).replace("'", "''")
+        self.execute(f"attach '{quoted}' as fresh (storage_version '{STORAGE_VERSION}')")
+        try:
+            self.execute("copy from database history to fresh")
+        finally:
+            self.execute("detach fresh")
+        if log.exists() and log.stat().st_size:  # it would be replayed into the fresh file
+            fresh.unlink()
+            return f"{log} could not be emptied"
+        self.execute("pragma disable_checkpoint_on_shutdown")  # the log's name is the fresh file's
+        try:
+            fresh.replace(self.path)
+        except OSError as error:  # Windows, while the file is open
+            fresh.unlink()
+            return f"{self.path} cannot be replaced ({error.strerror})"
+        return None
 
     def read(self, *tables: str) -> None:
         """Note that these tables are being read."""
@@ -140,7 +207,7 @@ def open_history(path: Path, *, write: bool, wait: float = WAIT) -> Iterator[Con
         },
     )
     try:
-        _attach(raw, path, write=write, deadline=time.monotonic() + wait)
+        _attach(raw, path, "history", write=write, deadline=time.monotonic() + wait)
         connection = Connection(raw, path, writable=write)
         connection.execute("use history")
         _prepare(connection)
@@ -152,7 +219,7 @@ def open_history(path: Path, *, write: bool, wait: float = WAIT) -> Iterator[Con
             raise translate(error, path) from error
 
 
-def _attach(raw: Any, path: Path, *, write: bool, deadline: float) -> None:
+def _attach(raw: Any, path: Path, name: str, *, write: bool, deadline: float) -> None:
     import duckdb
 
     if not write and not path.exists():
@@ -160,14 +227,26 @@ def _attach(raw: Any, path: Path, *, write: bool, deadline: float) -> None:
     quoted = str(path).replace("'", "''")
     how = f"storage_version '{STORAGE_VERSION}'" if write else "read_only"
     while True:
+        before = _inode(path)
         try:
-            raw.execute(f"attach '{quoted}' as history ({how})")
-            return
+            raw.execute(f"attach '{quoted}' as {name} ({how})")
         except duckdb.Error as error:
             fault = translate(error, path)
             if not isinstance(fault, HistoryBusy) or time.monotonic() >= deadline:
                 raise fault from error
+        else:
+            if before in (None, _inode(path)):
+                return
+            raw.execute(f"detach {name}")  # compacted or set aside between opening and locking
+            continue
         time.sleep(_RETRY)
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def _prepare(connection: Connection) -> None:
