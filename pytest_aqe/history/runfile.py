@@ -179,7 +179,7 @@ def append_renames(path: Path, renames: list[tuple[Identity, Identity]]) -> None
     """Note the renames that ingest found, for only now can both places be looked at."""
     with gzip.open(path, "ab") if path.suffix == ".gz" else path.open("ab") as file:
         for old, new in renames:
-            line = _line({"type": "rename", "old": old, "new": new})
+            line = "\n" + _line({"type": "rename", "old": old, "new": new})  # after a torn end
             file.write(line.encode("utf-8", "backslashreplace"))
 
 

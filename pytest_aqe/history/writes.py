@@ -344,6 +344,7 @@ def fold(connection: Connection) -> int:
             join runs using (run_no)
             join tests on tests.suite = runs.suite and tests.identity = staged.identity
             join nodes on nodes.test_no = tests.test_no and nodes.node_id = staged.node_id
+        order by staged.rowid
         """
     )
     connection.read("runs", "tests", "nodes", "rollups")
@@ -416,18 +417,25 @@ def roll_up(connection: Connection) -> None:
 
     A test whose staged executions all come later than what is rolled up costs nothing but
     them. Where one comes earlier (a merged shard, an import), decay and streaks depend on
-    the order, so the test is rolled up again from its results.
+    the order, so the test is rolled up again from its results. A run without a start (an
+    import may not know it) counts as later than all that have one.
     """
     connection.execute(
         """
         create or replace temp table touched as
         select
             tests.test_no,
-            coalesce(min(runs.started_at) < any_value(rollups.last_at), false) as late
+            coalesce(
+                min(runs.started_at) < any_value(rollups.last_at)
+                    or (count(runs.started_at) > 0 and bool_or(undated.run_no is not null)),
+                false
+            ) as late
         from staged
             join runs using (run_no)
             join tests on tests.suite = runs.suite and tests.identity = staged.identity
             left join rollups on rollups.test_no = tests.test_no
+            left join (from runs where started_at is null) as undated
+                on undated.run_no = rollups.last_run_no
         group by tests.test_no
         """
     )
@@ -507,7 +515,7 @@ def _roll_up_attempts(connection: Connection) -> None:
                 count(*) over (partition by test_no) as k,
                 lag(failed) over byday as before
             from executions
-            window byday as (partition by test_no order by started_at, run_no)
+            window byday as (partition by test_no order by started_at nulls last, run_no)
         ),
         folded as (
             select
@@ -557,7 +565,7 @@ def _roll_up_attempts(connection: Connection) -> None:
             coalesce(old.seconds_weight, 0) * pow({DECAY}, new.k) + new.seconds_weight
                 as seconds_weight,
             coalesce(old.first_at, new.first_at) as first_at,
-            new.last_at,
+            coalesce(new.last_at, old.last_at) as last_at,
             new.last_run_no,
             coalesce(new.last_failed_at, old.last_failed_at) as last_failed_at,
             coalesce(new.last_failed_run_no, old.last_failed_run_no) as last_failed_run_no

@@ -1,0 +1,141 @@
+"""Run files: what was recorded is there, whatever happened to the writer."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_aqe.data import Result, Run, RunEnd
+from pytest_aqe.errors import RunFileError
+from pytest_aqe.history import runfile
+
+RUN = Run(run_id="r1", started_at="2026-01-02T03:04:05+00:00", plugins=("a-1",))
+END = RunEnd("2026-01-02T03:05:05+00:00", "complete", 0, 1, 0, 1)
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_result_is_on_disk_before_append_returns(tmp_path: Path) -> None:
+    """Nothing is buffered: another process sees each result at once."""
+    writer = runfile.RunFileWriter(tmp_path, RUN)
+    writer.append(Result("t.py::f", "passed", call=0.25))
+    assert lines(writer.path)[1] == {
+        "type": "result",
+        "node_id": "t.py::f",
+        "outcome": "passed",
+        "call": 0.25,
+    }
+
+
+def test_the_folder_ignores_itself_in_git(tmp_path: Path) -> None:
+    """The first run file brings a .gitignore that ignores everything in the folder."""
+    runfile.RunFileWriter(tmp_path / ".aqe", RUN)
+    assert (tmp_path / ".aqe" / ".gitignore").read_text() == "*\n"
+
+
+def test_a_file_being_written_is_running(tmp_path: Path) -> None:
+    """The writer's lock tells a running file from a killed one."""
+    writer = runfile.RunFileWriter(tmp_path, RUN)
+    running = runfile.is_running(writer.path)
+    writer.close(END)
+    assert (running, runfile.is_running(writer.path)) == (True, False)
+
+
+def test_the_first_line_is_the_run(tmp_path: Path) -> None:
+    """What is read back is the run that was written."""
+    writer = runfile.RunFileWriter(tmp_path, RUN)
+    assert runfile.read_run(writer.path).run == RUN
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "{", "[]", '{"type":"end"}', "\0\0\0", '{"type":"run","format":1}']
+)
+def test_a_file_that_is_none_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    """A file whose first line is no run raises an error that names the file."""
+    path = tmp_path / "x.jsonl"
+    path.write_text(text)
+    with pytest.raises(RunFileError, match=r"x\.jsonl is not a run file|x\.jsonl has format"):
+        runfile.read_run(path)
+
+
+def test_a_later_format_is_refused_with_advice(tmp_path: Path) -> None:
+    """A run file of a later format says to upgrade."""
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"type":"run","format":99,"run_id":"r","started_at":"x"}\n')
+    with pytest.raises(RunFileError, match="upgrade pytest-aqe"):
+        runfile.read_run(path)
+
+
+def test_unknown_fields_of_the_run_are_passed_over(tmp_path: Path) -> None:
+    """A field that this version does not know does not make the file unreadable."""
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"type":"run","format":1,"run_id":"r","started_at":"x","later":1}\n')
+    assert runfile.read_run(path).run.run_id == "r"
+
+
+def test_retiring_keeps_every_byte(tmp_path: Path) -> None:
+    """An ingested file is compressed, and its original place is empty."""
+    writer = runfile.RunFileWriter(tmp_path, RUN)
+    writer.append(Result("t.py::f", "passed"))
+    writer.close(END)
+    before = writer.path.read_bytes()
+    runfile.retire(writer.path, tmp_path)
+    kept = tmp_path / runfile.INGESTED / f"{writer.path.name}.gz"
+    assert gzip.decompress(kept.read_bytes()) == before
+    assert runfile.waiting(tmp_path) == []
+
+
+def test_a_retired_file_can_wait_again(tmp_path: Path) -> None:
+    """To rebuild a lost history, ingested files wait once more and can be read."""
+    writer = runfile.RunFileWriter(tmp_path, RUN)
+    writer.close(END)
+    runfile.retire(writer.path, tmp_path)
+    assert runfile.wait_again(tmp_path) == 1
+    (path,) = runfile.waiting(tmp_path)
+    assert runfile.read_run(path).run == RUN
+
+
+def test_a_rename_is_noted_after_a_torn_last_line(tmp_path: Path) -> None:
+    """Appending to a killed run's file does not join its torn last line."""
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"type":"run"}\n{"type":"res')
+    runfile.append_renames(path, [("a", "b")])
+    assert {"type": "rename", "old": "a", "new": "b"} in map(json.loads, runfile.salvage(path))
+
+
+def test_salvage_yields_whole_lines_only(tmp_path: Path) -> None:
+    """Among garbage and a torn end, every whole object is found."""
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b'{"a":1}\n\xff\xfe\x00{\n[1]\n{"b":2}\n{"c":')
+    assert [json.loads(line) for line in runfile.salvage(path)] == [{"a": 1}, {"b": 2}]
+
+
+def test_a_compressed_file_cut_short_is_salvaged(tmp_path: Path) -> None:
+    """A gzip stream that ends early gives what could be read, not an error."""
+    path = tmp_path / "x.jsonl.gz"
+    path.write_bytes(gzip.compress(os.urandom(5000).hex().encode())[:200])
+    assert list(runfile.salvage(path)) == []
+
+
+@given(st.text(), st.text(min_size=1))
+def test_any_text_survives(node_id: str, signature: str) -> None:
+    """Node ids and signatures of any text are one JSON line that reads back, or escaped."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        writer = runfile.RunFileWriter(Path(folder), RUN)
+        writer.append(Result(node_id, "failed", signature=signature))
+        writer.close(END)
+        text = writer.path.read_bytes().decode("utf-8")
+        read = json.loads(text.split("\n")[1])
+        if "\ud800" <= max(node_id, default="") <= "\udfff":
+            return
+        assert read["outcome"] == "failed"

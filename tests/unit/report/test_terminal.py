@@ -1,0 +1,77 @@
+"""What people read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_aqe.report.terminal import (
+    SUMMARY_LINES,
+    Header,
+    Summary,
+    header_line,
+    summary_lines,
+    table,
+)
+
+HEADER = Header(
+    mode="order",
+    asked_mode="order",
+    downgrade=None,
+    base="3f2a91c0aa",
+    base_origin="merge-base with origin/main",
+    history=".aqe/history.duckdb",
+    runs=214,
+    tests=1812,
+)
+
+
+def test_the_header_names_mode_base_and_history() -> None:
+    """One line says how the session runs, against what, and from which past."""
+    assert header_line(HEADER) == (
+        "aqe: mode=order, base=3f2a91c (merge-base with origin/main), "
+        "history .aqe/history.duckdb: 214 runs of 1,812 tests"
+    )
+
+
+def test_a_downgrade_says_why() -> None:
+    """A mode that was not kept is shown with the one in force and the reason."""
+    header = Header("observe", "order", "because", None, "", "h", None, None)
+    assert header_line(header).startswith("aqe: mode=order -> observe (because)")
+
+
+def test_nothing_to_say_is_nothing() -> None:
+    """A session that recorded nothing and had no trouble has no summary."""
+    assert summary_lines(Summary()) == []
+
+
+@given(st.lists(st.text(min_size=1), max_size=20), st.lists(st.text(min_size=1), max_size=20))
+def test_the_summary_is_never_longer_than_six_lines(notes: list[str], faults: list[str]) -> None:
+    """However much went wrong, six lines; what is left out is counted."""
+    lines = summary_lines(
+        Summary(recorded=5, ingested=True, flaked=1, unstable=3, notes=notes, faults=faults)
+    )
+    assert len(lines) <= SUMMARY_LINES
+
+
+def test_the_first_failure_is_compared_with_the_collected_order() -> None:
+    """How soon the first failure came is measured against the order without us."""
+    lines = summary_lines(
+        Summary(
+            recorded=9, ingested=True, ordered=True, first_failure=3, first_failure_collected=41
+        )
+    )
+    assert "first failure after 3 tests; in collected order it would have been 41" in lines
+
+
+def test_numbers_are_right_and_text_is_left() -> None:
+    """Columns line up; unmeasured values are a dash."""
+    assert table(
+        ("n", "name", "at"), [(1, "a", datetime(2026, 1, 2, 3, 4)), (None, "bb", None)]
+    ) == [
+        "n  name  at",
+        "1  a     2026-01-02 03:04",
+        "-  bb    -",
+    ]
