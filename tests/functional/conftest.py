@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections import Counter
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,9 @@ class Project:
 
     def pytest(self, *arguments: str | Path) -> pytest.RunResult:
         """Run pytest in this process, without ``--aqe``."""
-        return self.pytester.runpytest_inprocess(*arguments)
+        with warnings.catch_warnings():  # our own suite's filters are not the project's
+            warnings.resetwarnings()
+            return self.pytester.runpytest_inprocess(*arguments)
 
     def run(self, *arguments: str | Path) -> pytest.RunResult:
         """Run ``pytest --aqe`` in this process."""
