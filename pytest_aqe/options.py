@@ -94,7 +94,6 @@ TABLE: tuple[Option, ...] = (
 class Options:
     """The settings of one session, resolved and checked."""
 
-    enabled: bool
     mode: Mode
     history: Path
     base: str | None
@@ -132,20 +131,19 @@ def add(parser: pytest.Parser) -> None:
     )
 
 
-def resolve(config: pytest.Config, environ: Mapping[str, str] = os.environ) -> Options:
-    """Return the session's settings; raise `pytest.UsageError` for a value that is none."""
-    value = {option.dest: _value(option, config, environ) for option in TABLE}
-    history = str(value["aqe_history"])
-    if "://" in history:
-        raise pytest.UsageError(
-            f"--aqe-history={history}: this version keeps its history in a file; "
-            "give a path such as .aqe/history.duckdb"
-        )
+def resolve(config: pytest.Config, environ: Mapping[str, str] = os.environ) -> Options | None:
+    """Return the session's settings, or None while off; a wrong one is a `pytest.UsageError`.
+
+    While off the other settings are not looked at: what is off stops nobody.
+    """
+    switch, *others = TABLE
+    if not _value(switch, config, environ):
+        return None
+    value = {option.dest: _value(option, config, environ) for option in others}
     mode: Mode = "observe" if value["aqe_mode"] == "observe" else "order"
     return Options(
-        enabled=bool(value["aqe"]),
         mode=mode,
-        history=(config.rootpath / history).absolute(),
+        history=(config.rootpath / str(value["aqe_history"])).absolute(),
         base=str(value["aqe_base"]) if value["aqe_base"] else None,
         suite=str(value["aqe_suite"]),
         dry_run=bool(value["aqe_dry_run"]),
@@ -156,21 +154,33 @@ def resolve(config: pytest.Config, environ: Mapping[str, str] = os.environ) -> O
 def _value(option: Option, config: pytest.Config, environ: Mapping[str, str]) -> str | bool | None:
     given: str | bool | None = config.getoption(option.dest)
     if given is not None:
-        return given
+        return _checked(option, given, option.flag)
     if option.variable in environ:
         return _checked(option, environ[option.variable], option.variable)
-    if option.ini is not None and (ini := config.getini(option.dest)) is not None:
-        return ini if isinstance(ini, bool) else _checked(option, str(ini), option.dest)
+    if option.ini is not None:
+        try:
+            ini: str | bool | None = config.getini(option.dest)
+        except (ValueError, pytest.UsageError) as error:  # pytest does not name the key
+            raise pytest.UsageError(f"{option.dest}: {error}") from error
+        if ini is not None:
+            return _checked(option, ini, option.dest)
     return option.default
 
 
-def _checked(option: Option, text: str, source: str) -> str | bool:
+def _checked(option: Option, given: str | bool, source: str) -> str | bool:
+    if isinstance(given, bool):
+        return given
     if isinstance(option.default, bool):
-        if text.lower() in {"1", "true", "yes", "on"}:
+        if given.lower() in {"1", "true", "yes", "on"}:
             return True
-        if text.lower() in {"", "0", "false", "no", "off"}:
+        if given.lower() in {"", "0", "false", "no", "off"}:
             return False
-        raise pytest.UsageError(f"{source}={text!r}: expected true or false")
-    if option.choices and text not in option.choices:
-        raise pytest.UsageError(f"{source}={text!r}: choose one of {', '.join(option.choices)}")
-    return text
+        raise pytest.UsageError(f"{source}={given!r}: expected true or false")
+    if option.choices and given not in option.choices:
+        raise pytest.UsageError(f"{source}={given!r}: choose one of {', '.join(option.choices)}")
+    if option.default == DEFAULT_HISTORY and "://" in given:
+        raise pytest.UsageError(
+            f"{source}={given}: this version keeps its history in a file; "
+            f"give a path such as {DEFAULT_HISTORY}"
+        )
+    return given

@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
     settings = options.resolve(config)
-    if not settings.enabled:
+    if settings is None:
         return
     from pytest_aqe.faults import Faults
 
