@@ -12,6 +12,7 @@ import pytest
 
 from pytest_aqe import options
 
+_ROLES = ("aqe-defaults", "aqe-worker", "aqe-controller", "aqe-explainer", "aqe-recorder")
 _MARKERS = (
     "aqe_id(id): name this test in the history, whatever it is called and wherever it stands",
 )
@@ -44,6 +45,22 @@ def pytest_configure(config: pytest.Config) -> None:
             _be_worker(config, faults)
         else:
             _be_controller(config, settings, faults)
+        return
+    for role in _ROLES:
+        if config.pluginmanager.has_plugin(role):
+            config.pluginmanager.unregister(name=role)
+    config.pluginmanager.register(_NotStarted(faults.lines()), "aqe-not-started")
+
+
+class _NotStarted:
+    """Say why ``--aqe`` did nothing, when not even the roles could be made."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for line in self._lines:
+            terminalreporter.write_line(f"aqe: {line}")
 
 
 def _be_worker(config: Any, faults: Any) -> None:

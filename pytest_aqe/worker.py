@@ -131,7 +131,7 @@ class _Identities:
     def __init__(self, rootdir: Path) -> None:
         self.prefix = identities.prefix_of(rootdir)
         self._root = identities.git_root(rootdir) or rootdir
-        self._files: dict[Path, str] = {}
+        self._files: dict[str, str] = {}
         self._known: dict[NodeId, Identity] = {}
         self._bodies: dict[Any, str] = {}
 
@@ -163,11 +163,11 @@ class _Identities:
         if (mark := item.get_closest_marker("aqe_id")) is not None and mark.args:
             start = name.find("[")
             return f"aqe_id::{mark.args[0]}{name[start:] if start >= 0 else ''}"
-        file = self._files.get(item.path)
+        file = self._files.get(node_file)
         if file is None:
             inside = item.path.is_relative_to(self._root)
             file = item.path.relative_to(self._root).as_posix() if inside else node_file
-            self._files[item.path] = file
+            self._files[node_file] = file
         return f"{file}::{name}" if name else file
 
 

@@ -18,7 +18,7 @@ from pytest_aqe import __version__
 from pytest_aqe.cli import exchange, look
 from pytest_aqe.cli.answer import Answer
 from pytest_aqe.errors import AqeError, NotFound
-from pytest_aqe.history.queries import as_json
+from pytest_aqe.history.browse import as_json
 from pytest_aqe.options import DEFAULT_HISTORY
 
 

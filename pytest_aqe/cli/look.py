@@ -12,7 +12,7 @@ from pytest_aqe import __version__
 from pytest_aqe.cli.answer import Answer, reading
 from pytest_aqe.data import Rollup
 from pytest_aqe.errors import NotFound
-from pytest_aqe.history import queries, runfile
+from pytest_aqe.history import browse, runfile
 from pytest_aqe.history.store import SCHEMA_VERSION
 from pytest_aqe.learning.selection import DecayedFailureRate
 from pytest_aqe.report.terminal import SHORT_COMMIT, counted, table
@@ -47,9 +47,9 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _status(asked: argparse.Namespace) -> Answer:
     with reading(asked.history) as connection:
-        totals = queries.totals(connection)
-        runs = queries.recent_runs(connection, RECENT)
-        failing = queries.failing_tests(connection, RECENT)
+        totals = browse.totals(connection)
+        runs = browse.recent_runs(connection, RECENT)
+        failing = browse.failing_tests(connection, RECENT)
     lines = [
         f"{asked.history}: {counted(totals.runs, 'run')}, {counted(totals.tests, 'test')}, "
         f"{counted(totals.results, 'result')}",
@@ -72,14 +72,14 @@ def _status(asked: argparse.Namespace) -> Answer:
 def _history(asked: argparse.Namespace) -> Answer:
     with reading(asked.history) as connection:
         if asked.test is None:
-            runs = queries.recent_runs(connection, asked.limit)
+            runs = browse.recent_runs(connection, asked.limit)
             return Answer({"runs": [asdict(run) for run in runs]}, _run_table(runs))
         tests = _named(connection, asked.test)
         data: list[dict[str, Any]] = []
         lines: list[str] = []
         for test in tests:
-            attempts = queries.results_of(connection, test, asked.limit)
-            renames = queries.renames_of(connection, test)
+            attempts = browse.results_of(connection, test, asked.limit)
+            renames = browse.renames_of(connection, test)
             data.append(
                 {
                     **asdict(test),
@@ -100,9 +100,9 @@ def _why(asked: argparse.Namespace) -> Answer:
     with reading(asked.history) as connection:
         for test in _named(connection, asked.test):
             (rank,) = policy.rank([_rollup(test)])
-            last = queries.results_of(connection, test, 1)
+            last = browse.results_of(connection, test, 1)
             changed = (
-                queries.changed_files_of(connection, test.last_failed_run)
+                browse.changed_files_of(connection, test.last_failed_run)
                 if test.last_failed_run
                 else []
             )
@@ -140,9 +140,9 @@ def _why(asked: argparse.Namespace) -> Answer:
 def _doctor(asked: argparse.Namespace) -> Answer:
     folder = asked.history.parent
     with reading(asked.history) as connection:
-        meta = queries.meta(connection)
-        rows = queries.tables(connection)
-        stale = queries.stale_rollups(connection)
+        meta = browse.meta(connection)
+        rows = browse.tables(connection)
+        stale = browse.stale_rollups(connection)
     size = asked.history.stat().st_size
     versions = {
         "pytest-aqe": __version__,
@@ -190,14 +190,14 @@ def _doctor(asked: argparse.Namespace) -> Answer:
     )
 
 
-def _named(connection: Any, name: str) -> list[queries.TestRow]:
-    tests = queries.tests_named(connection, name)
+def _named(connection: Any, name: str) -> list[browse.TestRow]:
+    tests = browse.tests_named(connection, name)
     if not tests:
         raise NotFound(f"no test in {connection.path} is called {name!r}")
     return tests
 
 
-def _rollup(test: queries.TestRow) -> Rollup:
+def _rollup(test: browse.TestRow) -> Rollup:
     return Rollup(
         identity=test.identity,
         runs=test.runs,
@@ -209,7 +209,7 @@ def _rollup(test: queries.TestRow) -> Rollup:
     )
 
 
-def _run_table(runs: list[queries.RunRow]) -> list[str]:
+def _run_table(runs: list[browse.RunRow]) -> list[str]:
     return table(
         (
             "run",
@@ -241,14 +241,14 @@ def _run_table(runs: list[queries.RunRow]) -> list[str]:
     )
 
 
-def _test_table(tests: list[queries.TestRow]) -> list[str]:
+def _test_table(tests: list[browse.TestRow]) -> list[str]:
     return table(
         ("in a row", "failed", "of runs", "seconds", "test"),
         [(-test.streak, test.failures, test.runs, test.seconds, test.identity) for test in tests],
     )
 
 
-def _attempt_table(attempts: list[queries.ResultRow]) -> list[str]:
+def _attempt_table(attempts: list[browse.ResultRow]) -> list[str]:
     return table(
         (
             "run",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pytest_aqe.evidence.environment import Checkout, git
 
-_DEFAULT_BRANCHES = ("origin/HEAD", "origin/main", "origin/master")
+_DEFAULT_BRANCHES = ("HEAD", "main", "master")  # of origin, in this order of trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,7 @@ def since(checkout: Checkout, asked: str | None, ci_base: str | None) -> Change:
     """
     if checkout.commit is None:
         return Change(None, "no commit", None)
-    candidates = [ref for ref in (asked, ci_base) if ref] or list(_DEFAULT_BRANCHES)
-    for ref in candidates:
+    for ref in [ref for ref in (asked, ci_base) if ref] or _default_branches(checkout):
         base = _merge_base(checkout, ref)
         if base is None:
             continue
@@ -47,10 +46,16 @@ def since(checkout: Checkout, asked: str | None, ci_base: str | None) -> Change:
         return Change(None, f"{asked} has no merge-base with HEAD here", None)
     if checkout.dirty:
         return Change(checkout.commit, "uncommitted work", _differing(checkout, checkout.commit))
-    parent = (git(checkout.root, "rev-parse", "--verify", "-q", "HEAD^1") or "").strip()
-    if not parent:
+    if checkout.parent is None:
         return Change(None, "no parent commit", None)
-    return Change(parent, "last commit", _differing(checkout, parent))
+    return Change(checkout.parent, "last commit", _differing(checkout, checkout.parent))
+
+
+def _default_branches(checkout: Checkout) -> list[str]:
+    """Return the upstream default branches that exist here, most trusted first."""
+    refs = [f"refs/remotes/origin/{name}" for name in _DEFAULT_BRANCHES]
+    found = git(checkout.root, "for-each-ref", "--format=%(refname)", *refs) or ""
+    return [ref.removeprefix("refs/remotes/") for ref in refs if ref in found.splitlines()]
 
 
 def _merge_base(checkout: Checkout, ref: str) -> str | None:

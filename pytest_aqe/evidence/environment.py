@@ -25,10 +25,11 @@ class Checkout:
     """The state of the git work tree. ``dirty`` lists changed and untracked paths."""
 
     root: Path
-    commit: str | None
-    tree: str | None
-    branch: str | None
-    dirty: tuple[str, ...]
+    commit: str | None = None
+    parent: str | None = None
+    tree: str | None = None
+    branch: str | None = None
+    dirty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def checkout(root: Path) -> Checkout:
     """Read the state of the work tree at ``root`` with two git commands."""
     status = git(root, "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal")
     if status is None:
-        return Checkout(root, None, None, None, ())
+        return Checkout(root)
     commit: str | None = None
     branch: str | None = None
     dirty: list[str] = []
@@ -79,10 +80,12 @@ def checkout(root: Path) -> Checkout:
             dirty.append(entry.split(" ", 10)[10])
         elif entry.startswith("? "):
             dirty.append(entry[2:])
-    printed = git(root, "rev-parse", "HEAD^{tree}") if commit else ""
-    clean = printed.strip() if printed is not None else None
-    tree = clean if not dirty or clean is None else _tree_of_edits(root, clean, dirty)
-    return Checkout(root, commit, tree or None, branch, tuple(dirty))
+    printed = git(root, "log", "-1", "--no-show-signature", "--format=%T %P") if commit else None
+    tree, _, parents = (printed or "").strip().partition(" ")
+    parent = parents.partition(" ")[0]
+    if dirty and tree:
+        tree = _tree_of_edits(root, tree, dirty) or ""
+    return Checkout(root, commit, parent or None, tree or None, branch, tuple(dirty))
 
 
 def _tree_of_edits(root: Path, clean: str, dirty: list[str]) -> str | None:

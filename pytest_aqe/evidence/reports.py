@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pytest import TestReport
+import pytest
 
 from pytest_aqe.data import NodeId, Outcome, Result
 from pytest_aqe.evidence.failures import signature
@@ -84,7 +84,7 @@ class _Attempt:
         if "aqe" in told:
             self.facts.update(told["aqe"])
         outcome = report.outcome
-        if type(report) is not TestReport and is_subtest(report):
+        if type(report) is not pytest.TestReport and is_subtest(report):
             if outcome == "failed":
                 self._fail("failed", report, rootdir)
             return

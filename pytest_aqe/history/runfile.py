@@ -12,10 +12,10 @@ them a lost history is rebuilt. Nothing here deletes a result.
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -177,7 +177,7 @@ def salvage(path: Path) -> Iterator[str]:
 
 def append_renames(path: Path, renames: list[tuple[Identity, Identity]]) -> None:
     """Note the renames that ingest found, for only now can both places be looked at."""
-    with gzip.open(path, "ab") if path.suffix == ".gz" else path.open("ab") as file:
+    with _open(path, "ab") as file:
         for old, new in renames:
             line = "\n" + _line({"type": "rename", "old": old, "new": new})  # after a torn end
             file.write(line.encode("utf-8", "backslashreplace"))
@@ -191,8 +191,8 @@ def retire(path: Path, folder: Path) -> None:
         path.replace(target)
         return
     partial = target.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as raw, gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed:
-        packed.write(path.read_bytes())
+    packer = zlib.compressobj(level=1, wbits=zlib.MAX_WBITS | 16)  # 16: with a gzip header
+    partial.write_bytes(packer.compress(path.read_bytes()) + packer.flush())
     partial.replace(target)
     path.unlink(missing_ok=True)
 
@@ -236,10 +236,13 @@ else:
         return True
 
 
-def _open(path: Path) -> Any:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", errors="replace")
-    return path.open(encoding="utf-8", errors="replace")
+def _open(path: Path, mode: Any = "rt") -> Any:
+    text: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "errors": "replace"}
+    if path.suffix != ".gz":
+        return path.open(mode, **text)
+    import gzip
+
+    return gzip.open(path, mode, **text)
 
 
 def _line(values: dict[str, Any]) -> str:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +270,8 @@ def _prepare(connection: Connection) -> None:
 
 
 def _create(connection: Connection) -> None:
+    from importlib import resources
+
     schema = resources.files("pytest_aqe.history").joinpath("schema.sql").read_text("utf-8")
     with connection.transaction():
         connection.execute(schema)

@@ -9,7 +9,6 @@ more for handing the columns over (measured).
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -207,6 +206,8 @@ def _stage_lines(connection: Connection, path: Path) -> None:
     try:
         connection.execute(sql, (str(path),))
     except HistoryError:
+        import tempfile
+
         # Bytes that are no text stop DuckDB's reader even when told to ignore errors.
         handle, name = tempfile.mkstemp(suffix=".jsonl")
         try:
