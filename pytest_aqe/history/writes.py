@@ -94,7 +94,7 @@ def ingest(
     """
     done = Ingested()
     folder = connection.path.parent
-    known = _known_runs(connection)
+    known = known_runs(connection)
     for path in files:
         if runfile.is_running(path):
             done.still_running += 1
@@ -118,7 +118,7 @@ def ingest(
     return done
 
 
-def _known_runs(connection: Connection) -> set[str]:
+def known_runs(connection: Connection) -> set[str]:
     connection.read("runs")
     return {run_id for (run_id,) in connection.execute("select run_id from runs")}
 
@@ -175,12 +175,17 @@ def _ingest_one(
                 "select old, new from lines where type = 'rename' and old <> new"
             )
         ]
-        found = [] if renames else _find_renames(connection, run.suite, vanished)
-        _apply_renames(connection, run_no, run.suite, renames or found)
-        if found:
-            runfile.append_renames(path, found)
-        done.renames += renames or found
-        done.results += fold(connection)
+        apply_renames(connection, run_no, run.suite, renames)
+
+        def look_for_renames() -> None:
+            found = [] if renames else _find_renames(connection, run.suite, vanished)
+            apply_renames(connection, run_no, run.suite, found)
+            if found:
+                runfile.append_renames(path, found)
+            done.renames.extend(found)
+
+        done.renames += renames
+        done.results += fold(connection, look_for_renames)
         done.runs += 1
 
 
@@ -315,44 +320,83 @@ def create_staged(connection: Connection) -> None:
     )
 
 
-def fold(connection: Connection) -> int:
+def fold(connection: Connection, before_new_tests: Callable[[], None] = lambda: None) -> int:
     """Move ``staged`` into the tables and bring the rollups up to date; return its rows.
 
-    The runs it names must be in ``runs`` already.
+    The runs it names must be in ``runs`` already. ``before_new_tests`` is called when an
+    identity is unknown, the last moment at which a known test can be renamed to it.
     """
-    _insert_tests(connection)
+    _place(connection)
+    ((rows, tests, nodes, bodies),) = connection.execute(
+        """
+        select
+            count(*),
+            count(*) filter (test_no is null),
+            count(*) filter (node_no is null),
+            count(*) filter (body <> known_body)
+        from placed
+        """
+    )
+    if tests:
+        before_new_tests()
+        _place(connection)
+        _insert_tests(connection)
+        _place(connection)
+    if nodes:
+        _insert_nodes(connection)
+        _place(connection)
+    if bodies:
+        _update_bodies(connection)
     connection.execute(
         """
         insert into results
         select
-            staged.run_no,
-            tests.test_no,
-            nodes.node_no,
-            staged.attempt,
-            staged.attempt_mode,
-            staged.outcome,
-            staged.duration,
-            staged.setup,
-            staged.teardown,
-            staged.position,
-            staged.collected,
-            staged.worker,
-            staged.environment,
-            staged.signature,
-            staged.code,
-            staged.evidence
-        from staged
-            join runs using (run_no)
-            join tests on tests.suite = runs.suite and tests.identity = staged.identity
-            join nodes on nodes.test_no = tests.test_no and nodes.node_id = staged.node_id
-        order by staged.rowid
+            run_no,
+            test_no,
+            node_no,
+            attempt,
+            attempt_mode,
+            outcome,
+            duration,
+            setup,
+            teardown,
+            position,
+            collected,
+            worker,
+            environment,
+            signature,
+            code,
+            evidence
+        from placed
+        order by row
         """
     )
     connection.read("runs", "tests", "nodes", "rollups")
     connection.wrote("results")
     roll_up(connection)
-    ((rows,),) = connection.execute("select count(*) from staged")
     return int(rows)
+
+
+def _place(connection: Connection) -> None:
+    """Find the test and node id of every staged row: null where the history has none yet."""
+    connection.execute(
+        """
+        create or replace temp table placed as
+        select
+            staged.*,
+            staged.rowid as row,
+            runs.suite,
+            runs.started_at,
+            tests.test_no,
+            tests.body as known_body,
+            nodes.node_no
+        from staged
+            join runs using (run_no)
+            left join tests on tests.suite = runs.suite and tests.identity = staged.identity
+            left join nodes
+                on nodes.test_no = tests.test_no and nodes.node_id = staged.node_id
+        """
+    )
 
 
 def _insert_tests(connection: Connection) -> None:
@@ -363,113 +407,100 @@ def _insert_tests(connection: Connection) -> None:
             (select coalesce(max(test_no), 0) from tests) + row_number() over (order by first_row),
             suite,
             identity,
-            file,
+            coalesce(file, split_part(identity, '::', 1)),
             body,
             run_no
         from (
             select
-                runs.suite,
-                staged.identity,
-                min(staged.rowid) as first_row,
-                coalesce(any_value(staged.file), split_part(staged.identity, '::', 1)) as file,
-                any_value(staged.body) as body,
+                suite,
+                identity,
+                min(row) as first_row,
+                any_value(file) as file,
+                any_value(body) as body,
                 min(run_no) as run_no
-            from staged join runs using (run_no)
-            group by runs.suite, staged.identity
+            from placed
+            where test_no is null
+            group by suite, identity
         )
-        anti join tests using (suite, identity)
         """
     )
+    connection.wrote("tests")
+
+
+def _insert_nodes(connection: Connection) -> None:
     connection.execute(
         """
         insert into nodes
         select
-            (select coalesce(max(node_no), 0) from nodes) + row_number() over (),
+            (select coalesce(max(node_no), 0) from nodes) + row_number() over (order by first_row),
             test_no,
             node_id
         from (
-            select distinct tests.test_no, staged.node_id
-            from staged
-                join runs using (run_no)
-                join tests on tests.suite = runs.suite and tests.identity = staged.identity
+            select test_no, node_id, min(row) as first_row
+            from placed
+            where node_no is null
+            group by test_no, node_id
         )
-        anti join nodes using (test_no, node_id)
         """
     )
+    connection.wrote("nodes")
+
+
+def _update_bodies(connection: Connection) -> None:
     connection.execute(
         """
         update tests set body = seen.body
         from (
-            select runs.suite, staged.identity, any_value(staged.body) as body
-            from staged join runs using (run_no)
-            where staged.body is not null
-            group by all
+            select test_no, any_value(body) as body
+            from placed
+            where body <> known_body
+            group by test_no
         ) as seen
-        where tests.suite = seen.suite
-            and tests.identity = seen.identity
-            and tests.body is distinct from seen.body
+        where tests.test_no = seen.test_no
         """
     )
-    connection.wrote("tests", "nodes")
+    connection.wrote("tests")
 
 
 def roll_up(connection: Connection) -> None:
-    """Bring the rollups of the staged tests up to date.
+    """Bring the rollups of the tests in ``placed`` up to date.
 
-    A test whose staged executions all come later than what is rolled up costs nothing but
+    A test whose new executions all come later than what is rolled up costs nothing but
     them. Where one comes earlier (a merged shard, an import), decay and streaks depend on
     the order, so the test is rolled up again from its results. A run without a start (an
     import may not know it) counts as later than all that have one.
     """
     connection.execute(
         """
-        create or replace temp table touched as
-        select
-            tests.test_no,
-            coalesce(
-                min(runs.started_at) < any_value(rollups.last_at)
-                    or (count(runs.started_at) > 0 and bool_or(undated.run_no is not null)),
-                false
-            ) as late
-        from staged
-            join runs using (run_no)
-            join tests on tests.suite = runs.suite and tests.identity = staged.identity
-            left join rollups on rollups.test_no = tests.test_no
-            left join (from runs where started_at is null) as undated
-                on undated.run_no = rollups.last_run_no
-        group by tests.test_no
+        create or replace temp table late as
+        select placed.test_no
+        from placed
+            join rollups using (test_no)
+            left join runs on runs.run_no = rollups.last_run_no
+        group by placed.test_no
+        having min(placed.started_at) < any_value(rollups.last_at)
+            or (count(placed.started_at) > 0 and any_value(runs.started_at) is null)
         """
     )
     connection.execute(
         """
         create or replace temp table attempts as
-        select
-            staged.run_no,
-            tests.test_no,
-            runs.started_at,
-            staged.attempt,
-            staged.outcome,
-            staged.duration
-        from staged
-            join runs using (run_no)
-            join tests on tests.suite = runs.suite and tests.identity = staged.identity
-            join touched on touched.test_no = tests.test_no and not touched.late
-        where staged.outcome <> 'skipped'
+        select run_no, test_no, started_at, attempt, outcome, duration
+        from placed
+        where outcome <> 'skipped' and test_no not in (from late)
         """
     )
-    ((late,),) = connection.execute("select count(*) from touched where late")
+    ((late,),) = connection.execute("select count(*) from late")
     if late:
         connection.execute(
             """
             insert into attempts
             select run_no, test_no, started_at, attempt, outcome, duration
-            from results join runs using (run_no) join touched using (test_no)
-            where touched.late and outcome <> 'skipped'
+            from results join runs using (run_no)
+            where outcome <> 'skipped' and test_no in (from late)
             """
         )
-        connection.execute(
-            "delete from rollups where test_no in (select test_no from touched where late)"
-        )
+        connection.execute("delete from rollups where test_no in (from late)")
         connection.read("results")
     _roll_up_attempts(connection)
 
@@ -509,7 +540,7 @@ def _roll_up_attempts(connection: Connection) -> None:
             from attempts
             group by run_no, test_no
         ),
-        placed as (
+        numbered as (
             select
                 *,
                 row_number() over byday as i,
@@ -520,7 +551,7 @@ def _roll_up_attempts(connection: Connection) -> None:
         ),
         folded as (
             select
-                placed.test_no,
+                numbered.test_no,
                 any_value(k) as k,
                 count(*) filter (failed) as failures,
                 count(*) filter (failed <> coalesce(before, case when i = 1 then streak < 0 end))
@@ -534,13 +565,13 @@ def _roll_up_attempts(connection: Connection) -> None:
                 coalesce(sum(seconds * pow({DECAY}, k - i)), 0) as seconds_sum,
                 coalesce(sum(pow({DECAY}, k - i)) filter (seconds is not null), 0)
                     as seconds_weight,
-                min(placed.started_at) as first_at,
-                max(placed.started_at) as last_at,
-                arg_max(placed.run_no, i) as last_run_no,
-                max(placed.started_at) filter (failed) as last_failed_at,
-                arg_max(placed.run_no, i) filter (failed) as last_failed_run_no
-            from placed left join rollups using (test_no)
-            group by placed.test_no
+                min(numbered.started_at) as first_at,
+                max(numbered.started_at) as last_at,
+                arg_max(numbered.run_no, i) as last_run_no,
+                max(numbered.started_at) filter (failed) as last_failed_at,
+                arg_max(numbered.run_no, i) filter (failed) as last_failed_run_no
+            from numbered left join rollups using (test_no)
+            group by numbered.test_no
         )
         select
             test_no,
@@ -638,7 +669,7 @@ def _file(identity: Identity) -> str:
     return identity.partition("::")[0]
 
 
-def _apply_renames(
+def apply_renames(
     connection: Connection, run_no: int, suite: str, renames: list[tuple[Identity, Identity]]
 ) -> None:
     """Let each test keep its number, and so its results, under the new identity."""
