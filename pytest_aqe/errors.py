@@ -49,18 +49,30 @@ class RunFileError(AqeError):
 
 
 class InterchangeError(AqeError):
-    """A row of an imported file cannot be taken; nothing of that file was imported."""
+    """A row of an imported file cannot be taken; nothing of that file was imported.
 
-    def __init__(self, path: Path, line: int | None, column: str | None, problem: str) -> None:
+    ``unit`` is what ``line`` counts: lines, or the rows of a format that has none.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        line: int | None,
+        column: str | None,
+        problem: str,
+        *,
+        unit: str = "line",
+    ) -> None:
         place = f"{path}"
         if line is not None:
-            place += f", line {line}"
+            place += f", {unit} {line}"
         if column is not None:
             place += f", column {column!r}"
         super().__init__(f"{place}: {problem}; nothing of this file was imported")
         self.path = path
         self.line = line
         self.column = column
+        self.problem = problem
 
 
 class NotFound(AqeError):
