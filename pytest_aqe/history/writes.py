@@ -119,6 +119,7 @@ def ingest(
 
 
 def known_runs(connection: Connection) -> set[str]:
+    """Return the ids of the runs that the history holds."""
     connection.read("runs")
     return {run_id for (run_id,) in connection.execute("select run_id from runs")}
 
