@@ -41,6 +41,11 @@ class Fold:
         key = (worker, report.nodeid)
         attempt = self._open.get(key)
         if attempt is None:
+            told = report.__dict__.get("rerun")  # pytest-rerunfailures: attempts so far
+            if told is not None and told != (known := self._attempts.get(key, 0)):
+                if told < known:
+                    return None  # since 16: the teardown after an attempt's rerun report
+                self._attempts[key] = told  # earlier ones crashed other workers
             attempt = self._open[key] = _Attempt()
         attempt.take(report, when, self._rootdir)
         again = report.outcome in _INTERMEDIATE
