@@ -16,6 +16,8 @@ from types import TracebackType
 
 from pytest_aqe.errors import AqeError
 
+_UNAFFECTED = "; your run is not affected"
+
 
 class Faults:
     """Collect what went wrong on our side during one session."""
@@ -35,11 +37,14 @@ class Faults:
             return
         what = f"internal fault while {doing} ({type(error).__name__})"
         known = next((line for line in self._lines if line.startswith(what)), None)
-        self._lines[known or f"{what}; your run is not affected; {self._save(doing, error)}"] += 1
+        self._lines[known or f"{what}{_UNAFFECTED}; {self._save(doing, error)}"] += 1
 
     def take(self, lines: list[str]) -> None:
-        """Add the lines that a worker process sent."""
-        self._lines.update(lines)
+        """Add the lines that a worker process sent, but for what another one said already."""
+        for line in lines:
+            kind = line.partition(_UNAFFECTED)[0]  # each process saved a traceback of its own
+            if not any(known.startswith(kind) for known in self._lines):
+                self._lines[line] += 1
 
     def lines(self) -> list[str]:
         """Return one line per kind of fault, repeated ones counted."""
