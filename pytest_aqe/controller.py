@@ -32,6 +32,11 @@ from pytest_aqe.report import terminal
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
+_STEPWISE = ("stepwise", "stepwise_skip", "stepwise_reset")  # the later two imply the first
+
+
+PATIENCE = 5.0  # seconds a session spends on run files that others left; the rest keep waiting
+
 
 class Controller:
     """Read the history, let the policy decide, hand the plan to every worker."""
@@ -46,7 +51,7 @@ class Controller:
         self._runs: int | None = None
         self._tests: int | None = None
         self._root = git_root(config.rootpath) or config.rootpath
-        self.plan: Plan | None = None
+        self.plan = Plan("observe", prefix_of(config.rootpath), None, {})
         self.read_tables: set[str] = set()
         self.outputs: list[dict[str, Any]] = []
         self.run: Run | None = None
@@ -87,8 +92,8 @@ class Controller:
     def pytest_configure_node(self, node: Any) -> None:
         """Send the plan to an xdist worker, a restarted one included."""
         with self._faults.guard("sending the plan"):
-            if self.plan is not None:
-                node.workerinput["aqe_plan"] = pack(self.plan, self._options.folder)
+            folder = self._options.folder if node.gateway.spec.popen else None
+            node.workerinput["aqe_plan"] = pack(self.plan, folder)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -165,7 +170,7 @@ class Controller:
         ranks = policy.rank(tests)
         self.plan = Plan(
             mode="order",
-            prefix=prefix_of(self._config.rootpath),
+            prefix=self.plan.prefix,
             policy=policy.name,
             ranks={test.identity: rank for test, rank in zip(tests, ranks, strict=True)},
         )
@@ -175,7 +180,7 @@ class Controller:
         waiting = [file for file in runfile.waiting(path.parent) if not runfile.is_running(file)]
         lost = not path.exists() and (path.parent / runfile.INGESTED).is_dir()
         if waiting or lost:
-            done = writes.remember(path, vanished=self.vanished)
+            done = writes.remember(path, vanished=self.vanished, patience=PATIENCE)
             self.notes += done.notes
 
 
@@ -249,9 +254,8 @@ class Recorder:
             if self._config.get_verbosity() <= -2:
                 return
             summary = self._summary
-            plan = self._controller.plan
             summary.recorded = self._writer.recorded if self._writer else 0
-            summary.ordered = plan is not None and plan.mode == "order"
+            summary.ordered = self._controller.plan.mode == "order"
             summary.flaked = len(self._flaky)
             summary.downgrade = self._controller.downgrade
             summary.notes = self._controller.notes
@@ -275,9 +279,9 @@ class Recorder:
         run = self._controller.run
         if run is None:
             raise RunFileError("nothing is recorded: the run could not be described")
-        plan = self._controller.plan
-        if plan is not None:
-            run = self._controller.run = replace(run, policy=plan.policy)
+        mode = "observe" if self._controller.downgrade else run.mode
+        run = replace(run, mode=mode, policy=self._controller.plan.policy)
+        self._controller.run = run
         return runfile.RunFileWriter(self._options.folder, run)
 
     def _end(self, session: pytest.Session, exit_status: int, recorded: int) -> RunEnd:
@@ -303,15 +307,19 @@ class Recorder:
             self._options.history,
             vanished=self._controller.vanished,
             read_tables=self._controller.read_tables,
+            patience=PATIENCE,
         )
-        self._summary.ingested = True
+        self._summary.ingested = not self._own_file_waits()
         self._summary.renamed = len(done.renames)
         self._controller.notes += done.notes
+
+    def _own_file_waits(self) -> bool:
+        return self._writer is not None and self._writer.path.exists()
 
     def _run_file(self) -> Path:
         assert self._writer is not None
         path = self._writer.path
-        if path.exists():
+        if self._own_file_waits():
             return path
         return self._options.folder / runfile.INGESTED / f"{path.name}.gz"
 
@@ -354,12 +362,11 @@ class Explainer:
         if reporter is None:
             return
         plan = self._controller.plan
-        ranks = plan.ranks if plan else {}
         kept = set(session.items)
         before = [item for item in self._collected if item in kept]
         moved = sum(old is not new for old, new in zip(before, session.items, strict=True))
         order: list[tuple[str, Rank | None]] = [
-            (item.nodeid, ranks.get(self._identity(item), NEW_TEST) if plan else None)
+            (item.nodeid, plan.ranks.get(self._identity(item), NEW_TEST) if plan.ranks else None)
             for item in session.items
         ]
         reporter.section("aqe plan", sep="-")
@@ -367,7 +374,7 @@ class Explainer:
             order,
             moved,
             reasons=self._options.explain,
-            policy=plan.policy if plan else None,
+            policy=plan.policy,
         ):
             reporter.write_line(line)
         for line in (*self._controller.notes, *self._faults.lines()):
@@ -376,7 +383,7 @@ class Explainer:
 
 def _downgrade(config: pytest.Config) -> str | None:
     """Return why this invocation keeps the collected order although order was asked for."""
-    if config.getoption("stepwise", False):
+    if any(config.getoption(name, False) for name in _STEPWISE):
         return "--stepwise believes the order of the last run"
     if any("::" in argument for argument in config.args):
         return "explicit node ids keep their order"
