@@ -17,10 +17,11 @@ from pytest_aqe.errors import AqeError
 LONG_PLAN = 10_000  # ranks; beyond it xdist's start slows down, so workers read a file instead
 
 
-def pack(plan: Plan, folder: Path) -> dict[str, Any]:
+def pack(plan: Plan, folder: Path | None) -> dict[str, Any]:
     """Turn a plan into what execnet can carry: itself, or a file and its sha256.
 
-    50,000 ranks cost 7 s of xdist's start (measured), a path costs nothing.
+    50,000 ranks cost 7 s of xdist's start (measured), a path costs nothing. ``folder`` is
+    None for a worker on another machine, which cannot read our files.
     """
     wire = {
         "mode": plan.mode,
@@ -30,7 +31,7 @@ def pack(plan: Plan, folder: Path) -> dict[str, Any]:
             identity: [rank.tier, rank.score, rank.seconds] for identity, rank in plan.ranks.items()
         },
     }
-    if len(plan.ranks) <= LONG_PLAN:
+    if folder is None or len(plan.ranks) <= LONG_PLAN:
         return wire
     data = json.dumps(wire).encode()
     digest = sha256(data).hexdigest()

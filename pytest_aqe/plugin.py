@@ -68,10 +68,7 @@ def _be_worker(config: Any, faults: Any) -> None:
     from pytest_aqe.plans import unpack
     from pytest_aqe.worker import Worker
 
-    plan = None
-    with faults.guard("receiving the plan"):
-        wire = config.workerinput.get("aqe_plan")
-        plan = unpack(wire) if wire else None
+    plan = unpack(config.workerinput["aqe_plan"])
     finish = lambda output: config.workeroutput.update(aqe=output)  # noqa: E731
     config.pluginmanager.register(Worker(config, faults, lambda: plan, finish), "aqe-worker")
 

@@ -30,7 +30,7 @@ class Worker:
         self,
         config: pytest.Config,
         faults: Faults,
-        plan: Callable[[], Plan | None],
+        plan: Callable[[], Plan],
         finish: Callable[[dict[str, Any]], None],
     ) -> None:
         self._config = config
@@ -39,7 +39,7 @@ class Worker:
         self._finish = finish
         self._attaching = faults.guard("describing results")
         self._items: dict[NodeId, tuple[int, pytest.Item]] = {}
-        self._identities = _Identities(config.rootpath)
+        self._identities = _Identities(config.rootpath, "")
         self._deselected = 0
         self._started = 0
         self._adds_evidence = False
@@ -57,7 +57,8 @@ class Worker:
             hook = self._config.pluginmanager.hook.pytest_aqe_evidence
             self._adds_evidence = bool(hook.get_hookimpls())
             plan = self._plan()
-            if plan is not None and plan.mode == "order":
+            self._identities = _Identities(self._config.rootpath, plan.prefix)
+            if plan.mode == "order":
                 order = arrange(self._places(items), plan.ranks)
                 items[:] = [items[index] for index in order]
 
@@ -128,9 +129,9 @@ class Worker:
 class _Identities:
     """Identities and bodies of items, each computed once."""
 
-    def __init__(self, rootdir: Path) -> None:
-        self.prefix = identities.prefix_of(rootdir)
-        self._root = identities.git_root(rootdir) or rootdir
+    def __init__(self, rootdir: Path, prefix: str) -> None:
+        self.prefix = prefix
+        self._rootdir = rootdir
         self._files: dict[str, str] = {}
         self._known: dict[NodeId, Identity] = {}
         self._bodies: dict[Any, str] = {}
@@ -165,10 +166,21 @@ class _Identities:
             return f"aqe_id::{mark.args[0]}{name[start:] if start >= 0 else ''}"
         file = self._files.get(node_file)
         if file is None:
-            inside = item.path.is_relative_to(self._root)
-            file = item.path.relative_to(self._root).as_posix() if inside else node_file
-            self._files[node_file] = file
+            file = self._files[node_file] = self._place(item.path, node_file)
         return f"{file}::{name}" if name else file
+
+    def _place(self, path: Path, node_file: str) -> str:
+        """Return the file's path from the git root.
+
+        Below rootdir that is the controller's prefix and the rest: a worker on another
+        machine may have a copy of the files without the repository around it.
+        """
+        if path.is_relative_to(self._rootdir):
+            return self.prefix + path.relative_to(self._rootdir).as_posix()
+        root = identities.git_root(self._rootdir)
+        if root is not None and path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+        return node_file
 
 
 def _place(item: pytest.Item, identity: Identity, phase: int) -> Place:

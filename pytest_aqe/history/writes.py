@@ -8,15 +8,22 @@ more for handing the columns over (measured).
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_aqe.data import FAILING, Identity, Run
-from pytest_aqe.errors import HistoryBroken, HistoryError, RunFileError
+from pytest_aqe.errors import (
+    HistoryBroken,
+    HistoryBusy,
+    HistoryDenied,
+    HistoryError,
+    RunFileError,
+)
 from pytest_aqe.history import runfile
 from pytest_aqe.history.store import WAIT, Connection, open_history, set_aside
 
@@ -54,48 +61,63 @@ def remember(
     vanished: Vanished = never_vanished,
     wait: float = WAIT,
     read_tables: Iterable[str] = (),
+    patience: float = math.inf,
 ) -> Ingested:
     """Ingest every run file that waits beside the history at ``path``.
 
-    A broken history is set aside and rebuilt from all run files. Raise a `HistoryError`
-    when the history cannot be opened or written; the run files then simply stay.
-    ``read_tables`` are those the session read before, for `doctor`.
+    After ``patience`` seconds the rest is left waiting, and said. A broken history is set
+    aside and rebuilt from all run files. Raise a `HistoryError` when the history cannot be
+    opened or written; the run files then simply stay. ``read_tables`` are those the session
+    read before, for `doctor`.
     """
     try:
-        return _remember(path, vanished, wait, read_tables)
+        return _remember(path, vanished, wait, read_tables, patience)
     except HistoryBroken as broken:
         aside = set_aside(path)
         if aside is None:
             raise
-        done = _remember(path, vanished, wait, read_tables)
+        done = _remember(path, vanished, wait, read_tables, patience)
         done.notes.insert(
             0, f"{broken}; kept as {aside.name} and rebuilt from {done.runs} run files"
         )
         return done
 
 
-def _remember(path: Path, vanished: Vanished, wait: float, read_tables: Iterable[str]) -> Ingested:
+def _remember(
+    path: Path, vanished: Vanished, wait: float, read_tables: Iterable[str], patience: float
+) -> Ingested:
     if not path.exists():  # new, or lost: a kill may have come between setting aside and now
         runfile.wait_again(path.parent)
     with open_history(path, write=True, wait=wait) as connection:
         connection.read(*read_tables)
-        return ingest(connection, runfile.waiting(path.parent), vanished=vanished)
+        files = runfile.waiting(path.parent)
+        return ingest(connection, files, vanished=vanished, patience=patience)
 
 
 def ingest(
-    connection: Connection, files: Iterable[Path], *, vanished: Vanished = never_vanished
+    connection: Connection,
+    files: Sequence[Path],
+    *,
+    vanished: Vanished = never_vanished,
+    patience: float = math.inf,
 ) -> Ingested:
     """Take run files into the history, each in its own transaction.
 
-    A run that is already known is passed over, so that taking a file twice changes
-    nothing. Files that wait beside the history are compressed into ``runs/ingested/``
-    after their commit; a file there that is no run file is set aside. Files elsewhere are
-    left as they are.
+    After ``patience`` seconds no further file is begun. A run that is already known is
+    passed over, so that taking a file twice changes nothing. Files that wait beside the
+    history are compressed into ``runs/ingested/`` after their commit; a file there that is
+    no run file is set aside. Files elsewhere are left as they are.
     """
     done = Ingested()
     folder = connection.path.parent
     known = known_runs(connection)
-    for path in files:
+    stop = time.monotonic() + patience
+    for number, path in enumerate(files):
+        if time.monotonic() > stop:
+            done.notes.append(
+                f"run files still waiting: {len(files) - number}; `pytest-aqe status` takes them up"
+            )
+            break
         if runfile.is_running(path):
             done.still_running += 1
             continue
@@ -111,7 +133,14 @@ def ingest(
         if run.run_id in known:
             done.known += 1
         else:
-            _ingest_one(connection, path, run, done, vanished if ours else never_vanished)
+            try:
+                _ingest_one(connection, path, run, done, vanished if ours else never_vanished)
+            except (HistoryBroken, HistoryBusy, HistoryDenied):
+                raise
+            except HistoryError as error:  # something in this one file
+                where = f"moved to {runfile.refuse(path, folder)}" if ours else "left out"
+                done.notes.append(f"{path.name} cannot be taken up ({error}); {where}")
+                continue
             known.add(run.run_id)
         if ours:
             runfile.retire(path, folder)
@@ -233,7 +262,7 @@ def _insert_run(connection: Connection, run_no: int, run: Run) -> None:
             $1::integer as run_no,
             $2 as run_id,
             'session' as origin,
-            $3::timestamptz at time zone 'UTC' as started_at,
+            $3::timestamp as started_at,
             ended.ended_at,
             coalesce(ended.status, 'killed') as status,
             ended.exit_status,

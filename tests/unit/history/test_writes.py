@@ -346,3 +346,22 @@ class TestRenames:
         history.unlink()
         writes.remember(history)
         assert self.names(history) == [("t.py::test_new", 2, 1)]
+
+
+class TestPatience:
+    def test_what_a_session_has_no_time_for_keeps_waiting(self, history: Path) -> None:
+        """With no patience nothing is begun, everything stays, and the rest is counted."""
+        record(history.parent, "r1", [PASSED])
+        done = writes.remember(history, patience=-1.0)
+        assert "run files still waiting: 1" in done.notes[0]
+        assert writes.remember(history).runs == 1
+
+    def test_one_bad_file_does_not_stop_the_others(self, history: Path) -> None:
+        """A run with an impossible start is set aside by name; the next file is taken up."""
+        path = record(history.parent, "r1", [PASSED])
+        path.write_text(path.read_text().replace("2026-01-01", "2026-99-01"))
+        record(history.parent, "r2", [PASSED])
+        done = writes.remember(history)
+        assert rows(history, "select run_id from runs") == [("r2",)]
+        assert "r1.jsonl cannot be taken up" in done.notes[0]
+        assert (history.parent / runfile.REFUSED / "r1.jsonl").exists()
