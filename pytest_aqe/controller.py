@@ -262,7 +262,7 @@ class Recorder:
             summary.faults = self._faults.lines()
             lines = terminal.summary_lines(summary)
             if lines:
-                terminalreporter.section("aqe", sep="-")
+                terminalreporter.write_sep("-", "aqe")
             for line in lines:
                 terminalreporter.write_line(line)
 
@@ -369,7 +369,7 @@ class Explainer:
             (item.nodeid, plan.ranks.get(self._identity(item), NEW_TEST) if plan.ranks else None)
             for item in session.items
         ]
-        reporter.section("aqe plan", sep="-")
+        reporter.write_sep("-", "aqe plan")
         for line in terminal.plan_lines(
             order,
             moved,
