@@ -7,6 +7,7 @@ when they do not.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,8 @@ class Worker:
         for facts in reversed(hook(item=known[1], report=report)):
             merged.update(facts)
         if merged:
-            report.aqe = {"evidence": merged}  # type: ignore[attr-defined]
+            plain = json.loads(json.dumps(merged, default=str))  # what execnet can carry
+            report.aqe = {"evidence": plain}  # type: ignore[attr-defined]
 
     def _places(self, items: list[pytest.Item]) -> list[Place]:
         django = self._config.pluginmanager.has_plugin("django")
