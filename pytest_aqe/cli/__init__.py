@@ -20,6 +20,7 @@ from pytest_aqe.cli.answer import Answer
 from pytest_aqe.errors import AqeError, NotFound
 from pytest_aqe.history.browse import as_json
 from pytest_aqe.options import DEFAULT_HISTORY
+from pytest_aqe.report.terminal import printable
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,17 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer: Answer = asked.run(asked)
     except NotFound as error:
-        print(f"pytest-aqe: {error}", file=sys.stderr)
+        print(printable(f"pytest-aqe: {error}"), file=sys.stderr)
         return 1
     except AqeError as error:
-        print(f"pytest-aqe: {error}", file=sys.stderr)
+        print(printable(f"pytest-aqe: {error}"), file=sys.stderr)
         return 2
     try:
         if asked.format == "json":
             print(json.dumps(answer.data, default=as_json, indent=2))
         else:
             for line in answer.lines:
-                print(line)
+                print(printable(line))
         sys.stdout.flush()
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

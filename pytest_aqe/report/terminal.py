@@ -147,6 +147,16 @@ def cell(value: object) -> str:
     return str(value)
 
 
+def printable(line: str) -> str:
+    """Escape what a terminal would obey: names in the history may come from strangers."""
+    if line.isprintable():
+        return line
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
+        for each in line
+    )
+
+
 def counted(number: int, noun: str) -> str:
     """Write ``1 run``, ``2 runs``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
