@@ -15,12 +15,11 @@ import io
 import os
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 from pytest_aqe.data import Identity, NodeId, Result
 from pytest_aqe.errors import AqeError, InterchangeError
@@ -485,13 +484,15 @@ def _named(table: _Table, row: int, column: _Column) -> InterchangeError:
 @contextmanager
 def _records(path: Path, shown: Path) -> Iterator[Iterator[tuple[int, list[str]]]]:
     """Open a CSV file as records, the header first, each with the line it starts on."""
-    with gzip.open(path) if _is_gzip(path) else path.open("rb") as raw:
-        yield _numbered(raw, shown)
+    with (
+        gzip.open(path) if _is_gzip(path) else path.open("rb") as raw,
+        io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="") as text,
+    ):
+        yield _numbered(text, shown)
 
 
-def _numbered(raw: Any, shown: Path) -> Iterator[tuple[int, list[str]]]:
-    lines = _Lines(raw, shown)
-    reader = csv.reader(lines, strict=True)
+def _numbered(text: Iterable[str], shown: Path) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(_lines(text, shown), strict=True)
     while True:
         start = reader.line_num + 1
         try:
@@ -504,28 +505,17 @@ def _numbered(raw: Any, shown: Path) -> Iterator[tuple[int, list[str]]]:
             yield start, record
 
 
-class _Lines:
-    """A file's lines as text; bytes that are no UTF-8 are named by line."""
-
-    def __init__(self, raw: Any, shown: Path) -> None:
-        self._text = io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="")
-        self._shown = shown
-        self._line = 0
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        self._line += 1
-        try:
-            line = next(self._text)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InterchangeError(
-                self._shown, self._line, None, f"cannot be read on ({error})"
-            ) from error
-        if not line.isascii() and any("\udc80" <= each <= "\udcff" for each in line):
-            raise InterchangeError(self._shown, self._line, None, "holds bytes that are no UTF-8")
-        return line.removeprefix("\ufeff") if self._line == 1 else line
+def _lines(text: Iterable[str], shown: Path) -> Iterator[str]:
+    """Yield the lines; name the one that holds bytes that are no UTF-8."""
+    number = 0
+    try:
+        for line in text:
+            number += 1
+            if not line.isascii() and any("\udc80" <= each <= "\udcff" for each in line):
+                raise InterchangeError(shown, number, None, "holds bytes that are no UTF-8")
+            yield line.removeprefix("\ufeff") if number == 1 else line
+    except (OSError, EOFError, zlib.error) as error:
+        raise InterchangeError(shown, number + 1, None, f"cannot be read on ({error})") from error
 
 
 def _is_gzip(path: Path) -> bool:
@@ -683,7 +673,7 @@ def _insert_staged(connection: Connection, evidence: Evidence) -> None:
             {attempt} as attempt,
             coalesce(attempt_mode, case when {attempt} = 0 then 'first' end) as attempt_mode,
             outcome,
-            duration,
+            duration::float as duration,  -- as results keep it, so that rollups agree with them
             position,
             worker,
             rows.environment,
