@@ -315,7 +315,8 @@ def set_aside(path: Path) -> Path | None:
         if not lock(guard):
             return None
         try:
-            with open_history(path, write=False, wait=0.0):
+            with open_history(path, write=False, wait=0.0) as connection:
+                _read_through(connection)
                 return None
         except HistoryBroken:
             pass
@@ -330,6 +331,12 @@ def set_aside(path: Path) -> Path | None:
         return aside
     finally:
         os.close(guard)
+
+
+def _read_through(connection: Connection) -> None:
+    """Read every value: a history opens although a block is damaged, until that is read."""
+    for table in TABLES:
+        connection.execute(f"select max(hash({table})) from {table}")
 
 
 def translate(error: Exception, path: Path) -> HistoryError:

@@ -135,6 +135,19 @@ class TestRebuild:
         writes.remember(history)
         assert rows(history, "select run_id from runs") == [("r1",)]
 
+    def test_a_history_with_damage_in_one_place_is_rebuilt(self, history: Path) -> None:
+        """A history that opens, but cannot be read to its end, is rebuilt too."""
+        results = [Result(f"t.py::f[{number}]", "passed", call=1.0) for number in range(500)]
+        record(history.parent, "r1", results)
+        writes.remember(history)
+        whole = history.read_bytes()
+        for place in range(12_288, len(whole), 262_144):
+            history.write_bytes(whole[:place] + b"spoiled" * 500 + whole[place + 3500 :])
+            history.with_name("history.duckdb.wal").unlink(missing_ok=True)
+            record(history.parent, f"r2-{place}", [FAILED], day=1)
+            writes.remember(history)
+            assert rows(history, f"select count(*) from runs where run_id = 'r2-{place}'") == [(1,)]
+
     def test_a_lost_history_is_rebuilt(self, history: Path) -> None:
         """A kill between setting aside and rebuilding leaves no history; the next run has it."""
         record(history.parent, "r1", [PASSED])
