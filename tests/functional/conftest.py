@@ -38,8 +38,8 @@ def project(
     capsys: pytest.CaptureFixture[str],
 ) -> Project:
     """A folder that pytest and git take for a project of its own."""
-    # Shuffling is asked for by name where it is the subject.
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly")
+    # Shuffling is asked for by name where it is the subject; hypothesis takes 0.1 s a process.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:hypothesispytest")
     (pytester.path / ".git").mkdir()  # the root of identities; no repository
     return Project(pytester, capsys)
 

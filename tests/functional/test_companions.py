@@ -176,7 +176,7 @@ def test_randomly_does_not_undo_the_order(
 ) -> None:
     """Where pytest-randomly shuffles, what failed last still runs first."""
     pytest.importorskip("pytest_randomly")
-    monkeypatch.setenv("PYTEST_ADDOPTS", "")
+    monkeypatch.delenv("PYTEST_ADDOPTS")
     project.write(**_THREE)
     _fail(project, "B", "-p", "randomly")
     for seed in (1, 2, 3):

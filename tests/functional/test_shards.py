@@ -58,7 +58,7 @@ def test_union_under_xdist(project: Project) -> None:
 def test_union_of_shuffled_shards(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same where pytest-randomly shuffles both shards with one seed."""
     pytest.importorskip("pytest_randomly")
-    monkeypatch.setenv("PYTEST_ADDOPTS", "")
+    monkeypatch.delenv("PYTEST_ADDOPTS")
     ran = [_shard(project, number, "-p", "randomly", "--randomly-seed=7") for number in (1, 2)]
     assert Counter(ran[0] + ran[1]) == Counter(_NAMES)
 

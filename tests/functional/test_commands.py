@@ -1,0 +1,297 @@
+"""``pytest-aqe status | history | why | doctor``: text for people, JSON for programs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_aqe import __version__, cli
+
+if TYPE_CHECKING:
+    from .conftest import Project
+
+
+@pytest.fixture
+def two_runs(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs of three tests: one never failed, one failed first, one fails still."""
+    project.write(
+        test_a="""
+        import os
+        import pytest
+
+        def test_good(): pass
+        def test_mended(): assert "SECOND" in os.environ
+        @pytest.mark.parametrize("way", ["card", "cash"])
+        def test_bad(way): assert way == "card"
+        """
+    )
+    project.run()
+    monkeypatch.setenv("SECOND", "1")
+    project.run()
+
+
+COMMANDS = [["status"], ["history"], ["history", "test_bad"], ["why", "test_bad"], ["doctor"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_without_history(project: Project, command: list[str]) -> None:
+    """Without a history every command says so, starts none, and exits with 1."""
+    code, printed = project.command(*command)
+    assert code == 1
+    assert printed == (
+        f"pytest-aqe: there is no history at {project.history}; `pytest --aqe` starts one\n"
+    )
+    assert not project.folder.exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_damaged_history(project: Project, command: list[str]) -> None:
+    """A damaged history is rebuilt or refused; no command ends in a traceback."""
+    project.folder.mkdir()
+    project.history.write_bytes(b"noise" * 9999)
+    code, _ = project.command(*command)
+    assert code in (0, 1, 2)
+    assert list(project.folder.glob("history.duckdb.broken-*"))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_newer_history(project: Project, two_runs: None, command: list[str]) -> None:
+    """A history of a later version is refused by name, with exit code 2."""
+    import duckdb
+
+    with duckdb.connect(str(project.history)) as connection:
+        connection.execute("update meta set value = '999' where name = 'schema_version'")
+    code, printed = project.command(*command)
+    assert code == 2
+    assert "later version of pytest-aqe" in printed
+
+
+def test_status(project: Project, two_runs: None) -> None:
+    """status shows the size, the runs, and the tests that failed last."""
+    code, printed = project.command("status")
+    assert code == 0
+    lines = printed.splitlines()
+    assert lines[0] == f"{project.history}: 2 runs, 4 tests, 8 results"
+    assert sum("complete" in line for line in lines) == 2
+    assert lines[-1].endswith("test_a.py::test_bad[cash]")
+
+
+def test_status_as_json(project: Project, two_runs: None) -> None:
+    """status as JSON has the same in full."""
+    answer = project.answer("status")
+    assert (answer["runs"], answer["tests"], answer["results"]) == (2, 4, 8)
+    assert [run["failed"] for run in answer["latest_runs"]] == [1, 2]
+    assert [test["identity"] for test in answer["failing"]] == ["test_a.py::test_bad[cash]"]
+
+
+def test_status_takes_up_what_waits(project: Project) -> None:
+    """A killed run's file is taken up by whoever looks next."""
+    runs = project.folder / "runs"
+    runs.mkdir(parents=True)
+    (runs / "r.jsonl").write_text(
+        '{"type":"run","format":1,"run_id":"r","started_at":"2026-01-01T00:00:00Z"}\n'
+        '{"type":"result","node_id":"test_a.py::test_x","outcome":"passed"}\n',
+        encoding="utf-8",
+    )
+    answer = project.answer("status")
+    assert answer["runs"] == 1
+    assert answer["latest_runs"][0]["status"] == "killed"
+
+
+def test_history_of_runs(project: Project, two_runs: None) -> None:
+    """history without a test lists the runs, newest first."""
+    runs = project.answer("history")["runs"]
+    assert [run["failed"] for run in runs] == [1, 2]
+    assert runs[0]["started_at"] > runs[1]["started_at"]
+
+
+def test_history_of_a_test(project: Project, two_runs: None) -> None:
+    """history of a test lists its attempts, newest first."""
+    (test,) = project.answer("history", "test_a.py::test_mended")["tests"]
+    assert [attempt["outcome"] for attempt in test["attempts"]] == ["passed", "failed"]
+    assert (test["runs"], test["failures"], test["flips"]) == (2, 1, 1)
+
+
+def test_history_of_a_test_as_text(project: Project, two_runs: None) -> None:
+    """history as text has a heading, a table, and nothing else."""
+    code, printed = project.command("history", "test_a.py::test_good")
+    assert code == 0
+    lines = printed.splitlines()
+    assert lines[0] == "test_a.py::test_good"
+    assert lines[1].split()[:2] == ["run", "started"]
+    assert len(lines) == 4
+
+
+def test_limit(project: Project, two_runs: None) -> None:
+    """--limit bounds what is listed."""
+    assert len(project.answer("history", "--limit", "1")["runs"]) == 1
+    (test,) = project.answer("history", "test_good", "--limit", "1")["tests"]
+    assert len(test["attempts"]) == 1
+
+
+@pytest.mark.parametrize(
+    "name, found",
+    [
+        ("test_a.py::test_good", ["test_good"]),
+        ("test_good", ["test_good"]),
+        ("test_bad", ["test_bad[card]", "test_bad[cash]"]),
+        ("test_bad[cash]", ["test_bad[cash]"]),
+    ],
+)
+def test_names(project: Project, two_runs: None, name: str, found: list[str]) -> None:
+    """A test is meant by its id, by the end of it, or by its function."""
+    tests = project.answer("history", name)["tests"]
+    assert [test["identity"] for test in tests] == [f"test_a.py::{each}" for each in found]
+
+
+@pytest.mark.parametrize("command", ["history", "why"])
+@pytest.mark.parametrize("name", ["test_nowhere", "", "%", "'; drop table runs; --"])
+def test_unknown_name(project: Project, two_runs: None, command: str, name: str) -> None:
+    """A name that means no test is said so, with exit code 1."""
+    code, printed = project.command(command, name)
+    assert code == 1
+    assert f"is called {name!r}" in printed
+    assert len(project.statuses()) == 2
+
+
+def test_why(project: Project, two_runs: None) -> None:
+    """why gives place, reason, record and signature of a test."""
+    code, printed = project.command("why", "test_bad[cash]")
+    assert code == 0
+    assert printed.startswith("test_a.py::test_bad[cash]\n  why here:  failed last run (2 of 2 ")
+    assert "AssertionError@test_a.py#" in printed
+
+
+def test_why_as_json(project: Project, two_runs: None) -> None:
+    """why as JSON has the numbers behind it."""
+    (test,) = project.answer("why", "test_mended")["tests"]
+    assert test["tier"] == "known"
+    assert test["score"] > 0
+    assert (test["runs"], test["failures"]) == (2, 1)
+
+
+def test_why_says_what_the_plan_says(project: Project, two_runs: None) -> None:
+    """why and --aqe-explain give the same reason."""
+    (test,) = project.answer("why", "test_mended")["tests"]
+    explained = project.run("--aqe-explain").outlines
+    assert any("test_mended" in line and test["reason"] in line for line in explained)
+
+
+def test_why_names_the_change(project: Project) -> None:
+    """why lists the files that were changed when the test failed last."""
+    project.write(test_a="def test_x(): assert 0\n")
+    project.commit_all()
+    project.write(shop="x = 1\n")
+    project.commit_all()
+    project.run("-p", "no:cacheprovider")
+    (test,) = project.answer("why", "test_x")["tests"]
+    assert test["changed_when_it_last_failed"] == ["shop.py"]
+
+
+def test_doctor(project: Project, two_runs: None) -> None:
+    """doctor finds nothing wrong with a healthy history."""
+    code, printed = project.command("doctor")
+    assert code == 0
+    assert printed.splitlines()[-1] == "no problems found"
+
+
+def test_doctor_shows_reads_and_writes(project: Project, two_runs: None) -> None:
+    """doctor shows when each table was last written, and that all but the empty ones were."""
+    tables = {table["table"]: table for table in project.answer("doctor")["tables"]}
+    assert {"runs", "tests", "nodes", "results", "rollups"} <= {
+        name for name, table in tables.items() if table["rows"] and table["last_write"]
+    }
+    assert tables["rollups"]["last_read"]
+
+
+def test_doctor_recomputes(project: Project, two_runs: None) -> None:
+    """doctor sees a rollup that does not say what the results say."""
+    import duckdb
+
+    with duckdb.connect(str(project.history)) as connection:
+        connection.execute("update rollups set runs = 7")
+    code, printed = project.command("doctor")
+    assert code == 1
+    assert "4 tests differ from their rollup" in printed
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_nothing_is_changed(project: Project, two_runs: None, command: list[str]) -> None:
+    """Looking adds no run and no result."""
+    project.command(*command)
+    assert len(project.statuses()) == 2
+    assert len(project.results()) == 8
+
+
+def test_found_from_below(
+    project: Project,
+    two_runs: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Without --history the one here or above is meant."""
+    (project.path / "deep" / "inside").mkdir(parents=True)
+    monkeypatch.chdir(project.path / "deep" / "inside")
+    capsys.readouterr()
+    assert cli.main(["status"]) == 0
+    assert capsys.readouterr().out.startswith(f"{project.history}: 2 runs")
+
+
+def test_found_by_variable(
+    project: Project,
+    two_runs: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """``PYTEST_AQE_HISTORY`` names the history wherever one stands."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    monkeypatch.setenv("PYTEST_AQE_HISTORY", str(project.history))
+    capsys.readouterr()
+    assert cli.main(["status"]) == 0
+    assert capsys.readouterr().out.startswith(f"{project.history}: 2 runs")
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """--version is the package's."""
+    with pytest.raises(SystemExit) as done:
+        cli.main(["--version"])
+    assert done.value.code == 0
+    assert capsys.readouterr().out == f"pytest-aqe {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["status", "--format", "xml"], ["why"]])
+def test_wrong_call(arguments: list[str]) -> None:
+    """A wrong call exits with 2."""
+    with pytest.raises(SystemExit) as done:
+        cli.main(arguments)
+    assert done.value.code == 2
+
+
+def test_module(project: Project, two_runs: None) -> None:
+    """``python -m pytest_aqe`` is the command."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest_aqe", "status"],
+        cwd=project.path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(f"{project.history}: 2 runs")
+    assert done.stderr == ""
+
+
+def test_closed_pipe(project: Project, two_runs: None) -> None:
+    """A reader that has seen enough is no error."""
+    process = project.python(
+        "import os, sys; os.close(0)\n"
+        "from pytest_aqe.cli import main\n"
+        "read, write = os.pipe(); os.close(read); os.dup2(write, 1)\n"
+        "sys.exit(main(['status']))"
+    )
+    printed, _ = process.communicate()
+    assert process.returncode == 0
+    assert printed == ""
