@@ -17,7 +17,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,19 @@ class RunFileWriter:
         self.recorded = 0
         try:
             make_folder(folder)
-            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL)
+            how = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL
+            self._file = os.open(self.path, how, 0o666)
         except OSError as error:
             raise RunFileError(
                 f"nothing is recorded: cannot create {self.path} ({error.strerror})"
             ) from error
         lock(self._file)
-        self._write(_line({"type": "run", "format": FORMAT, **_without_none(asdict(run))}))
+        try:
+            self._write(_line({"type": "run", "format": FORMAT, **_without_none(asdict(run))}))
+        except RunFileError:
+            os.close(self._file)
+            self.path.unlink(missing_ok=True)  # without its first line it is no run file
+            raise
 
     def append(self, result: Result) -> None:
         """Write one result. Raise `RunFileError` when the disk refuses it.
@@ -156,9 +162,14 @@ def read_run(path: Path) -> RunFile:
             known[name] = tuple(map(str, known[name]))
     try:
         run = Run(**known)
-        return RunFile(path, run)
     except TypeError as error:
         raise RunFileError(f"{path} is not a run file ({error})") from error
+    for field in fields(Run):
+        value = getattr(run, field.name)
+        wanted = tuple if field.name in ("plugins", "changed_files") else str
+        if not (isinstance(value, wanted) or (value is None and field.default is None)):
+            raise RunFileError(f"{path} is not a run file ({field.name} is {value!r})")
+    return RunFile(path, run)
 
 
 def salvage(path: Path) -> Iterator[str]:
