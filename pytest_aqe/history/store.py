@@ -52,6 +52,7 @@ _DENIED = (
     "permission denied",
     "read-only file system",
     "no space left",
+    "file too large",
     "disk quota",
     "is a directory",
     "operation not permitted",
@@ -344,10 +345,10 @@ def translate(error: Exception, path: Path) -> HistoryError:
     import duckdb
 
     text = str(error).lower()
+    reason = str(error).partition("\n")[0]
     if any(mark in text for mark in _BUSY):
         return HistoryBusy(path, f"{path} is in use by another process")
     if any(mark in text for mark in _DENIED):
-        reason = str(error).splitlines()[0]
         return HistoryDenied(path, f"{path} cannot be used ({reason})")
     if any(mark in text for mark in _NEWER):
         return HistoryNewer(
@@ -362,4 +363,4 @@ def translate(error: Exception, path: Path) -> HistoryError:
     )
     if isinstance(error, broken) or "corrupt" in text:
         return HistoryBroken(path, f"{path} is damaged or not a history")
-    return HistoryError(path, f"{path}: {error}")
+    return HistoryError(path, f"{path}: {reason}")

@@ -71,9 +71,17 @@ def header_line(header: Header) -> str:
 
 def summary_lines(summary: Summary) -> list[str]:
     """Return at most six lines; the last one counts what had to be left out."""
-    lines = list(summary.faults)
-    if summary.downgrade:
-        lines.append(f"order was not applied: {summary.downgrade}")
+    reason = summary.downgrade
+    faults, notes = (
+        [
+            f"{line}; order was not applied" if reason and line.startswith(reason) else line
+            for line in said
+        ]
+        for said in (summary.faults, summary.notes)
+    )
+    lines = faults
+    if reason and (faults, notes) == (summary.faults, summary.notes):
+        lines = [*faults, f"order was not applied: {reason}"]
     if summary.recorded:
         line = f"recorded {counted(summary.recorded, 'result')}"
         if summary.flaked:
@@ -93,7 +101,7 @@ def summary_lines(summary: Summary) -> list[str]:
             f"{counted(summary.unstable, 'parametrized id')} hold a memory address and change "
             "every run; their history is kept without it (give ids= to tell them apart)"
         )
-    lines += summary.notes
+    lines += notes
     if len(lines) > SUMMARY_LINES:
         left_out = len(lines) - SUMMARY_LINES + 1
         lines = [*lines[: SUMMARY_LINES - 1], f"... and {left_out} more lines (pytest-aqe doctor)"]
