@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,8 @@ def reading(path: Path) -> Iterator[Connection]:
 
     Falls back to reading only where it cannot be written.
     """
-    if runfile.waiting(path.parent) or path.exists():
-        try:
-            root = git_root(path.parent) or path.parent.parent
-            writes.remember(path, vanished=lambda identity: is_gone(identity, root), wait=PATIENCE)
-        except (HistoryBusy, HistoryDenied):
-            pass  # what is there can still be read
+    with suppress(HistoryBusy, HistoryDenied):  # what is there can still be read
+        _take_up(path)
     with open_history(path, write=False, wait=PATIENCE) as connection:
         yield connection
         read = set(connection.read_tables)
@@ -45,3 +41,19 @@ def reading(path: Path) -> Iterator[Connection]:
             connection.read(*read)
     except (HistoryBusy, HistoryDenied):
         pass  # `doctor` then shows an earlier last read
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Connection]:
+    """Open the history to change it, with everything that waits taken up first."""
+    _take_up(path)
+    with open_history(path, write=True, wait=PATIENCE) as connection:
+        yield connection
+
+
+def _take_up(path: Path) -> None:
+    """Ingest what waits beside the history, or rebuild a lost one from what is kept there."""
+    folder = path.parent
+    if path.exists() or runfile.waiting(folder) or any((folder / runfile.INGESTED).glob("*")):
+        root = git_root(folder) or folder.parent
+        writes.remember(path, vanished=lambda identity: is_gone(identity, root), wait=PATIENCE)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytest_aqe.cli.answer import PATIENCE, Answer, reading
+from pytest_aqe.cli.answer import PATIENCE, Answer, reading, writing
 from pytest_aqe.errors import HistoryError, InterchangeError, NotFound, RunFileError
 from pytest_aqe.evidence.failures import signature
-from pytest_aqe.evidence.identity import from_node_id, git_root, is_gone, prefix_of
+from pytest_aqe.evidence.identity import from_node_id, prefix_of
 from pytest_aqe.evidence.reports import Fold
-from pytest_aqe.history import interchange, merging, retention, runfile, writes
-from pytest_aqe.history.store import Connection, open_history
+from pytest_aqe.history import interchange, merging, retention, runfile
+from pytest_aqe.history.store import open_history
 from pytest_aqe.options import DEFAULT_HISTORY
 from pytest_aqe.report.terminal import counted
 
@@ -89,7 +88,7 @@ def _import(asked: argparse.Namespace) -> Answer:
     refused: list[InterchangeError] = []
     if asked.history.parent.name == _FOLDER:
         runfile.make_folder(asked.history.parent)
-    with _writing(asked.history) as connection:
+    with writing(asked.history) as connection:
         for path in asked.files:
             try:
                 taken.append(
@@ -175,7 +174,7 @@ def _merge(asked: argparse.Namespace) -> Answer:
     refused = dict(sources.refused)
     if asked.history.parent.name == _FOLDER:
         runfile.make_folder(asked.history.parent)
-    with _writing(asked.history) as connection:
+    with writing(asked.history) as connection:
         files = merging.merge_run_files(connection, sources.run_files)
         histories: list[tuple[Path, merging.Merged]] = []
         for path in sources.histories:
@@ -292,16 +291,6 @@ def _prune(asked: argparse.Namespace) -> Answer:
         },
         lines,
     )
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[Connection]:
-    """Open the history to write, with everything that waits taken up first."""
-    if runfile.waiting(path.parent) or (path.parent / runfile.INGESTED).is_dir():
-        root = git_root(path.parent) or path.parent.parent
-        writes.remember(path, vanished=lambda identity: is_gone(identity, root), wait=PATIENCE)
-    with open_history(path, write=True, wait=PATIENCE) as connection:
-        yield connection
 
 
 def _rootdir(history: Path) -> Path:

@@ -47,7 +47,7 @@ def merge_run_files(connection: Connection, paths: Iterable[Path]) -> Ingested:
     known = known_runs(connection)
     passed_over = still_running = 0
     ours: list[Path] = []
-    runfile.make_folder(folder)
+    (folder / runfile.WAITING).mkdir(parents=True, exist_ok=True)
     for path in paths:
         if runfile.is_running(path):
             still_running += 1
