@@ -27,7 +27,7 @@ create table runs (
     "commit" varchar, -- git commit
     tree varchar, -- git tree, or 'dirty-' and a hash when there were uncommitted edits
     branch varchar, -- git branch
-    base varchar, -- the commit that the change was measured against
+    base varchar, -- the commit that the change was measured against; '' if an import told no more
     source varchar, -- ci, local
     ci varchar, -- CI provider
     trust varchar, -- 'untrusted' for a pull request: such rows may only make us run more
