@@ -15,8 +15,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ FORMAT = 1
 WAITING = "runs"
 INGESTED = "runs/ingested"
 REFUSED = "runs/refused"
+_CLAIMS = 200  # tries, a millisecond apart; then the file system has no locks
 
 _quoted = json.encoder.encode_basestring
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
@@ -47,7 +50,7 @@ class RunFileWriter:
             raise RunFileError(
                 f"nothing is recorded: cannot create {self.path} ({error.strerror})"
             ) from error
-        lock(self._file)
+        _claim(self._file)
         try:
             self._write(_line({"type": "run", "format": FORMAT, **_without_none(asdict(run))}))
         except RunFileError:
@@ -93,6 +96,7 @@ class RunFileWriter:
         try:
             self._write(_line({"type": "end", **_without_none(asdict(end))}))
         finally:
+            unlock(self._file)  # closing is not enough: a test's forked child holds it open too
             os.close(self._file)
 
     def _write(self, line: str) -> None:
@@ -126,7 +130,8 @@ def wait_again(folder: Path) -> int:
     """Let every ingested run file wait once more, to rebuild a lost history; count them."""
     ingested = list((folder / INGESTED).glob("*.jsonl.gz"))
     for path in ingested:
-        path.replace(folder / WAITING / path.name)
+        with suppress(FileNotFoundError):  # another session rebuilds too
+            path.replace(folder / WAITING / path.name)
     return len(ingested)
 
 
@@ -235,6 +240,11 @@ if sys.platform == "win32":
             return False
         return True
 
+    def unlock(file: int) -> None:
+        """Let go of the lock on an open file."""
+        with suppress(OSError):
+            msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
+
 else:
     import fcntl
 
@@ -245,6 +255,20 @@ else:
         except OSError:
             return False
         return True
+
+    def unlock(file: int) -> None:
+        """Let go of the lock on an open file."""
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _claim(file: int) -> bool:
+    """Take the lock, which `is_running` may hold for a moment: without it we would look dead."""
+    for _ in range(_CLAIMS):
+        if lock(file):
+            return True
+        time.sleep(0.001)
+    return False
 
 
 def _open(path: Path, mode: Any = "rt") -> Any:

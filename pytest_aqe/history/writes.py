@@ -118,17 +118,19 @@ def ingest(
                 f"run files still waiting: {len(files) - number}; `pytest-aqe status` takes them up"
             )
             break
-        if runfile.is_running(path):
-            done.still_running += 1
-            continue
         ours = path.parent == folder / runfile.WAITING
         try:
             run = runfile.read_run(path).run
         except RunFileError as error:
-            if not ours:
+            if runfile.is_running(path):
+                done.still_running += 1
+            elif not ours:
                 done.notes.append(str(error))
             elif not _is_newborn(path):
                 done.notes.append(f"{error}; moved to {runfile.refuse(path, folder)}")
+            continue
+        if runfile.is_running(path):  # asked now: a writer locks before it writes its first line
+            done.still_running += 1
             continue
         if run.run_id in known:
             done.known += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,34 @@ def test_a_file_being_written_is_running(tmp_path: Path) -> None:
     running = runfile.is_running(writer.path)
     writer.close(END)
     assert (running, runfile.is_running(writer.path)) == (True, False)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_closed_file_is_not_running_in_a_forked_child(tmp_path: Path) -> None:
+    """A process that a test forked and left behind does not keep the run from the history."""
+    writer = runfile.RunFileWriter(tmp_path, RUN)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(write)
+        os.read(read, 1)  # until the parent lets go
+        os._exit(0)
+    writer.close(END)
+    running = runfile.is_running(writer.path)
+    os.close(write)
+    os.waitpid(child, 0)
+    os.close(read)
+    assert not running
+
+
+def test_a_writer_waits_for_who_looks_at_its_file(tmp_path: Path) -> None:
+    """Whoever asks whether a file is running holds its lock a moment; the writer waits."""
+    path = tmp_path / "file"
+    with path.open("wb") as looking, path.open("wb") as writing:
+        assert runfile.lock(looking.fileno())
+        threading.Timer(0.03, runfile.unlock, [looking.fileno()]).start()
+        assert runfile._claim(writing.fileno())
 
 
 def test_the_first_line_is_the_run(tmp_path: Path) -> None:
