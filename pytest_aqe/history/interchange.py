@@ -262,15 +262,21 @@ def _import_table(
     if not rows:
         raise results.refuse(None, None, "has a header and no results")
     done = Imported(results.shown, origin, ignored=ignored)
+    _number_runs(connection, suite, origin)
+    ((done.runs, done.known, done.runs_without_results),) = connection.execute(
+        """
+        select
+            (select count(*) from batch),
+            (select count(distinct run_id) from rows) - (select count(*) from batch),
+            (select count(*) from given where run_id not in (select run_id from rows))
+        """
+    )
+    _stage_results(connection, evidence)
+    connection.execute("drop table temp.rows")  # memory is given back between transactions only
     with connection.transaction():
-        done.known = _insert_runs(connection, suite, origin)
-        ((done.runs,),) = connection.execute("select count(*) from batch")
-        ((done.runs_without_results,),) = connection.execute(
-            "select count(*) from given where run_id not in (select run_id from rows)"
-        )
-        _insert_staged(connection, evidence)
+        _insert_runs(connection)
         done.results = fold(connection)
-    for table in ("rows", "given", "batch", "names"):
+    for table in ("staged", "given", "batch", "names"):
         connection.execute(f"drop table temp.{table}")
     return done
 
@@ -558,8 +564,8 @@ def _stage_runs(connection: Connection, runs: _Table) -> None:
         raise _named(runs, twice[0][0], _Column("run_id", "", "", problem))
 
 
-def _insert_runs(connection: Connection, suite: str, origin: str) -> int:
-    """Write the unknown runs, numbered by start; return how many were known.
+def _number_runs(connection: Connection, suite: str, origin: str) -> None:
+    """Put the unknown runs into the temporary table ``batch``, numbered by their start.
 
     What rows say of their run may differ: the first row that says something is believed.
     """
@@ -601,6 +607,10 @@ def _insert_runs(connection: Connection, suite: str, origin: str) -> int:
         """,
         (next_number(connection, "runs", "run_no"), origin, suite),
     )
+    connection.read("runs")
+
+
+def _insert_runs(connection: Connection) -> None:
     connection.execute("insert into runs by name select * from batch order by run_no")
     connection.execute(
         """
@@ -613,15 +623,10 @@ def _insert_runs(connection: Connection, suite: str, origin: str) -> int:
         order by run_no, path
         """
     )
-    connection.read("runs")
     connection.wrote("runs", "changed_files")
-    ((known,),) = connection.execute(
-        "select count(distinct run_id) from rows where run_id not in (select run_id from batch)"
-    )
-    return int(known)
 
 
-def _insert_staged(connection: Connection, evidence: Evidence) -> None:
+def _stage_results(connection: Connection, evidence: Evidence) -> None:
     """Hand the rows of the unknown runs to `fold`, in their order.
 
     Where attempts are not numbered, a test's rows on one worker and in one environment are
