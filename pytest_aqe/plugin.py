@@ -6,6 +6,9 @@ process this is.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -40,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from pytest_aqe.faults import Faults
 
     faults = Faults(settings.folder / "faults")
-    with faults.guard("starting"):
+    with faults.guard("starting"), _as_installed(config):
         if hasattr(config, "workerinput"):
             _be_worker(config, faults)
         else:
@@ -50,6 +53,25 @@ def pytest_configure(config: pytest.Config) -> None:
         if config.pluginmanager.has_plugin(role):
             config.pluginmanager.unregister(name=role)
     config.pluginmanager.register(_NotStarted(faults.lines()), "aqe-not-started")
+
+
+@contextmanager
+def _as_installed(config: pytest.Config) -> Iterator[None]:
+    """Import our modules from the bytecode that was installed.
+
+    pytest rewrites the asserts in every module of a plugin. Ours have none to show, and
+    where bytecode cannot be written (PYTHONDONTWRITEBYTECODE, a read-only environment) it
+    does so anew in every session: 70 ms instead of 24 (measured).
+    """
+    rewriter = getattr(config.pluginmanager, "rewrite_hook", None)
+    places = [index for index, finder in enumerate(sys.meta_path) if finder is rewriter]
+    for index in reversed(places):
+        del sys.meta_path[index]
+    try:
+        yield
+    finally:
+        for index in places:
+            sys.meta_path.insert(index, rewriter)
 
 
 class _NotStarted:

@@ -136,7 +136,7 @@ class _Identities:
         self._rootdir = rootdir
         self._files: dict[str, str] = {}
         self._known: dict[NodeId, Identity] = {}
-        self._bodies: dict[Any, str] = {}
+        self._bodies: dict[int, str] = {}
 
     def of(self, item: pytest.Item) -> Identity:
         known = self._known.get(item.nodeid)
@@ -151,9 +151,9 @@ class _Identities:
         code = getattr(function, "__code__", None)
         if code is None:
             return None
-        body = self._bodies.get(code)
+        body = self._bodies.get(id(code))  # a code object's own hash reads all of it
         if body is None:
-            body = self._bodies[code] = identities.body(code)
+            body = self._bodies[id(code)] = identities.body(code)
         return body
 
     def _identify(self, item: pytest.Item) -> Identity:

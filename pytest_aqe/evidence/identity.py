@@ -60,7 +60,7 @@ def stable_parameters(name: str, params: Mapping[str, Any]) -> str:
     follow, so such tests share their function's history. ``params`` are argument and value.
     """
     start = name.find("[")
-    if start < 0:
+    if start < 0 or not any(argument in name[start:] for argument in params):
         return name
     texts = {value for value in params.values() if isinstance(value, str)}
     tokens = name[start + 1 : -1].split("-")
@@ -77,20 +77,27 @@ def body(code: CodeType) -> str:
     Bytecode differs between Python versions, and so does the fingerprint: a rename is
     found only between two runs on one version.
     """
-    digest = blake2b(digest_size=8)
-    pending = [code]
-    while pending:
-        each = pending.pop()
-        digest.update(each.co_code)
-        digest.update(repr((each.co_names, each.co_varnames, each.co_freevars)).encode())
-        for constant in each.co_consts:
-            if isinstance(constant, CodeType):
-                pending.append(constant)
-            elif isinstance(constant, frozenset):
-                digest.update(repr(sorted(map(repr, constant))).encode())
-            elif not isinstance(constant, str) or constant != each.co_name:
-                digest.update(repr(constant).encode("utf-8", "backslashreplace"))
-    return digest.hexdigest()
+    return blake2b(
+        repr(_shape(code)).encode("utf-8", "backslashreplace"), digest_size=8
+    ).hexdigest()
+
+
+def _shape(code: CodeType) -> tuple[Any, ...]:
+    """Return what counts of a code object, alike in every process: sets in sorted order.
+
+    Until Python 3.10 the qualified name of a nested function is a constant of the outer
+    one; it holds the outer name, which does not count.
+    """
+    constants = [
+        _shape(each)
+        if isinstance(each, CodeType)
+        else sorted(map(repr, each))
+        if isinstance(each, frozenset)
+        else each
+        for each in code.co_consts
+        if not (isinstance(each, str) and "<locals>" in each)
+    ]
+    return (code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants)
 
 
 def is_gone(identity: Identity, root: Path) -> bool:

@@ -23,10 +23,10 @@ def test_flag(project: Project, workers: Workers) -> None:
     assert project.outcomes() == {"test_x": "passed"}
 
 
-def test_variable(project: Project, workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variable(project: Project monkeypatch: pytest.MonkeyPatch) -> None:
     """``PYTEST_AQE=1`` records the run."""
     monkeypatch.setenv("PYTEST_AQE", "1")
-    project.pytest(*workers)
+    project.pytest()
     assert project.outcomes() == {"test_x": "passed"}
 
 
@@ -125,17 +125,17 @@ def test_header_of_the_first_run(project: Project, workers: Workers) -> None:
     )
 
 
-def test_header_of_the_second_run(project: Project, workers: Workers) -> None:
+def test_header_of_the_second_run(project: Project) -> None:
     """Later headers say how much the history holds."""
     project.run()
-    project.run(*workers).stdout.fnmatch_lines(
+    project.run().stdout.fnmatch_lines(
         ["aqe: mode=order, history .aqe/history.duckdb: 1 run of 1 test"]
     )
 
 
-def test_summary(project: Project, workers: Workers) -> None:
+def test_summary(project: Project) -> None:
     """The summary says how many results were recorded."""
-    project.run(*workers).stdout.fnmatch_lines(["*- aqe -*", "recorded 1 result"])
+    project.run().stdout.fnmatch_lines(["*- aqe -*", "recorded 1 result"])
 
 
 def test_summary_is_short(project: Project) -> None:

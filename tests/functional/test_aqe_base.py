@@ -55,9 +55,9 @@ def test_header(project: Project, three_commits: list[str]) -> None:
     )
 
 
-def test_unknown_ref(project: Project, workers: Workers) -> None:
+def test_unknown_ref(project: Project) -> None:
     """A ref that does not exist is one line in the summary, and an unknown change."""
-    done = project.run("--aqe-base=nowhere", *workers)
+    done = project.run("--aqe-base=nowhere")
     assert done.ret == pytest.ExitCode.OK
     lines = [line for line in done.outlines if "nowhere" in line]
     assert lines == ["--aqe-base: nowhere has no merge-base with HEAD here; the change is unknown"]

@@ -20,9 +20,9 @@ def two_modules(project: Project) -> None:
     )
 
 
-def test_runs_nothing(project: Project, workers: Workers) -> None:
+def test_runs_nothing(project: Project) -> None:
     """No test runs."""
-    done = project.run("--aqe-dry-run", *workers)
+    done = project.run("--aqe-dry-run")
     assert not (project.path / "ran").exists()
     assert done.ret == pytest.ExitCode.OK
 
@@ -43,10 +43,10 @@ def test_plan(project: Project, workers: Workers) -> None:
     )
 
 
-def test_learns_nothing(project: Project, workers: Workers) -> None:
+def test_learns_nothing(project: Project) -> None:
     """No run is recorded."""
     project.run()
-    project.run("--aqe-dry-run", *workers)
+    project.run("--aqe-dry-run")
     assert project.statuses() == ["complete"]
     assert not list((project.folder / "runs").glob("*.jsonl"))
 

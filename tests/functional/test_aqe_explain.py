@@ -54,9 +54,9 @@ def test_deselected_tests(project: Project) -> None:
     )
 
 
-def test_runs_and_learns_nothing(project: Project, workers: Workers) -> None:
+def test_runs_and_learns_nothing(project: Project) -> None:
     """No test runs and no run is recorded."""
-    done = project.run("--aqe-explain", *workers)
+    done = project.run("--aqe-explain")
     assert done.ret == pytest.ExitCode.OK
     assert not (project.path / "ran").exists()
     assert not project.history.exists()

@@ -18,10 +18,10 @@ def one_test(project: Project) -> None:
     project.write(test_a="def test_x(): pass\n")
 
 
-def test_path(project: Project, workers: Workers) -> None:
+def test_path(project: Project) -> None:
     """The history, its run files and nothing else of ours lie where the flag says."""
     path = project.path / "kept" / "memory.duckdb"
-    project.run(f"--aqe-history={path}", *workers)
+    project.run(f"--aqe-history={path}")
     assert project.sql("select count(*) from results", path) == [(1,)]
     assert (path.parent / "runs" / "ingested").is_dir()
     assert not project.folder.exists()
@@ -90,9 +90,9 @@ def test_storage_version(project: Project) -> None:
     assert version == 64
 
 
-def test_no_lock_is_left(project: Project, workers: Workers) -> None:
+def test_no_lock_is_left(project: Project) -> None:
     """After the run the file can be opened for writing by anybody."""
-    project.run(*workers)
+    project.run()
     process = project.python(
         "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('checkpoint'); print('free')",
         project.history,

@@ -43,9 +43,9 @@ def test_observe(project: Project) -> None:
     assert _first(project) == ["test_a.py::test_x"]
 
 
-def test_observe_records(project: Project, workers: Workers) -> None:
+def test_observe_records(project: Project) -> None:
     """observe records every result."""
-    project.run("--aqe-mode=observe", *workers)
+    project.run("--aqe-mode=observe")
     assert project.outcomes() == {"test_x": "passed", "test_y": "failed"}
 
 

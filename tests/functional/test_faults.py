@@ -129,11 +129,11 @@ def test_missing_table(project: Project) -> None:
     assert len(project.statuses()) == 2
 
 
-def test_directory_in_place_of_history(project: Project, workers: Workers) -> None:
+def test_directory_in_place_of_history(project: Project) -> None:
     """A directory in the history's place is left alone; the run waits in its file."""
     project.history.mkdir(parents=True)
     (project.history / "precious").touch()
-    assert len(_as_plain(project, *workers)) == 1
+    assert len(_as_plain(project)) == 1
     assert (project.history / "precious").exists()
     assert len(list((project.folder / "runs").glob("*.jsonl"))) == 1
 
@@ -167,9 +167,9 @@ def test_file_in_place_of_folder(project: Project, workers: Workers) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc on this system")
-def test_folder_that_cannot_be_made(project: Project, workers: Workers) -> None:
+def test_folder_that_cannot_be_made(project: Project) -> None:
     """A path where nobody may create a folder costs one line."""
-    assert len(_as_plain(project, "--aqe-history=/proc/aqe/history.duckdb", *workers)) == 1
+    assert len(_as_plain(project, "--aqe-history=/proc/aqe/history.duckdb")) == 1
 
 
 def test_dangling_link(project: Project) -> None:
@@ -255,12 +255,10 @@ def _run_file(project: Project, name: str, data: bytes, age: float = 3600) -> Pa
 @pytest.mark.parametrize(
     "data", [_NOISE, b"", b"{}\n", b"[]\n", b"null\n", b'{"type":"run","format":99}\n', b"\n" * 99]
 )
-def test_what_is_no_run_file(project: Project, data: bytes, workers: Workers) -> None:
+def test_what_is_no_run_file(project: Project, data: bytes) -> None:
     """A file that is no run file is set aside, in one line, and never again."""
-    if workers and data:
-        pytest.skip("once with workers is enough")
     path = _run_file(project, "odd.jsonl", data)
-    assert len(_as_plain(project, *workers)) == 1
+    assert len(_as_plain(project)) == 1
     assert not path.exists()
     assert (project.folder / "runs" / "refused" / "odd.jsonl").read_bytes() == data
     assert _as_plain(project) == []

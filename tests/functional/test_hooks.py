@@ -126,10 +126,10 @@ def test_evidence_of_several(project: Project, workers: Workers) -> None:
     assert kept == [{"a": 1, "b": 2, "both": "inner"}]
 
 
-def test_no_evidence(project: Project, workers: Workers) -> None:
+def test_no_evidence(project: Project) -> None:
     """Nothing to add leaves the column empty."""
     project.write(conftest="def pytest_aqe_evidence(item, report): return None\n")
-    project.run(*workers)
+    project.run()
     assert project.results("evidence") == [(None,)] * 3
 
 

@@ -108,7 +108,7 @@ def test_positional_ids(project: Project, workers: Workers) -> None:
     assert _rows_by_test(project) == {"test_a.py::test_x[thing*]": 2}
 
 
-def test_telling_ids(project: Project, workers: Workers) -> None:
+def test_telling_ids(project: Project) -> None:
     """Ids that say the value are tests of their own."""
     project.write(
         test_a="""
@@ -118,7 +118,7 @@ def test_telling_ids(project: Project, workers: Workers) -> None:
         def test_x(thing): pass
         """
     )
-    project.run(*workers)
+    project.run()
     assert _identities(project) == [
         "test_a.py::test_x[1]",
         "test_a.py::test_x[b-c]",
@@ -135,14 +135,14 @@ def test_groups(project: Project) -> None:
     assert _rows_by_test(project) == {"test_a.py::test_x": 2}
 
 
-def test_marker(project: Project, workers: Workers) -> None:
+def test_marker(project: Project) -> None:
     """``aqe_id`` names a test whatever it is called and wherever it stands."""
     text = "import pytest\n@pytest.mark.aqe_id('checkout')\ndef test_{name}(): assert {value}\n"
     project.write(test_a=text.format(name="old", value=1))
-    project.run(*workers)
+    project.run()
     (project.path / "test_a.py").unlink()
     project.write(test_b=text.format(name="new", value=2))
-    project.run(*workers)
+    project.run()
     assert _rows_by_test(project) == {"aqe_id::checkout": 2}
 
 

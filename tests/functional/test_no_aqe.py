@@ -24,19 +24,19 @@ def test_beats_addopts(project: Project, workers: Workers) -> None:
     assert not project.folder.exists()
 
 
-def test_beats_ini(project: Project, workers: Workers) -> None:
+def test_beats_ini(project: Project) -> None:
     """``--no-aqe`` wins over the ini key."""
     project.write_ini("aqe = true")
-    project.pytest("--no-aqe", *workers)
+    project.pytest("--no-aqe")
     assert not project.folder.exists()
 
 
 def test_beats_variable(
-    project: Project, workers: Workers, monkeypatch: pytest.MonkeyPatch
+    project: Project monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``--no-aqe`` wins over ``PYTEST_AQE``."""
     monkeypatch.setenv("PYTEST_AQE", "1")
-    project.pytest("--no-aqe", *workers)
+    project.pytest("--no-aqe")
     assert not project.folder.exists()
 
 

@@ -156,10 +156,10 @@ def test_doctest_module(project: Project, workers: Workers) -> None:
     assert project.outcomes() == {"arithmetic.double": "passed", "arithmetic.halve": "failed"}
 
 
-def test_doctest_file(project: Project, workers: Workers) -> None:
+def test_doctest_file(project: Project) -> None:
     """A text file of doctests is a test."""
     (project.path / "test_guide.txt").write_text(">>> 1 + 1\n2\n", encoding="utf-8")
-    project.run(*workers)
+    project.run()
     assert project.results("node_id, outcome") == [("test_guide.txt::test_guide.txt", "passed")]
 
 
@@ -252,10 +252,10 @@ def test_exit_first(project: Project, workers: Workers) -> None:
     assert project.outcomes()["test_x"] == "failed"
 
 
-def test_complete(project: Project, workers: Workers) -> None:
+def test_complete(project: Project) -> None:
     """A run that came to its end is complete, whatever failed."""
     project.write(test_a="def test_x(): assert 0\ndef test_y(): pass\n")
-    project.run(*workers)
+    project.run()
     assert project.sql("select status, exit_status, collected, deselected, recorded from runs") == [
         ("complete", 1, 2, 0, 2)
     ]
@@ -328,10 +328,10 @@ def test_collection_error_under_xdist(project: Project) -> None:
     assert project.outcomes() == {"test_y": "passed"}
 
 
-def test_continued_collection_error(project: Project, workers: Workers) -> None:
+def test_continued_collection_error(project: Project) -> None:
     """With --continue-on-collection-errors, what did run is recorded."""
     project.write(test_a="import nothing_of_that_name\n", test_b="def test_y(): pass\n")
-    project.run("--continue-on-collection-errors", *workers)
+    project.run("--continue-on-collection-errors")
     assert project.outcomes() == {"test_y": "passed"}
 
 
@@ -342,17 +342,17 @@ def test_collect_only(project: Project) -> None:
     assert not project.folder.exists()
 
 
-def test_no_tests(project: Project, workers: Workers) -> None:
+def test_no_tests(project: Project) -> None:
     """A run of no tests leaves no row, and pytest's exit code."""
     project.write(test_a="")
-    assert project.run(*workers).ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert project.run().ret == pytest.ExitCode.NO_TESTS_COLLECTED
     assert not project.history.exists()
 
 
-def test_typo_in_keyword(project: Project, workers: Workers) -> None:
+def test_typo_in_keyword(project: Project) -> None:
     """A -k expression that matches nothing is exit code 5, as without us."""
     project.write(test_a="def test_x(): pass\n")
-    assert project.run("-k", "nothing", *workers).ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert project.run("-k", "nothing").ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def test_typo_in_keyword_with_history(project: Project, workers: Workers) -> None:
@@ -362,10 +362,10 @@ def test_typo_in_keyword_with_history(project: Project, workers: Workers) -> Non
     assert project.run("-k", "nothing", *workers).ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
-def test_all_deselected(project: Project, workers: Workers) -> None:
+def test_all_deselected(project: Project) -> None:
     """Tests that the user deselected leave pytest's exit code."""
     project.write(test_a="def test_x(): pass\n")
-    done = project.run("--deselect", "test_a.py::test_x", *workers)
+    done = project.run("--deselect", "test_a.py::test_x")
     assert done.ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
