@@ -222,10 +222,14 @@ def refuse(path: Path, folder: Path) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Create ``.aqe`` with its run folder; the folder ignores itself in git."""
+    """Create ``.aqe`` with its run folder; the folder ignores itself in git.
+
+    A folder that was there before under a name of its own is the user's to ignore.
+    """
+    ours = folder.name == ".aqe" or not folder.exists()
     (folder / WAITING).mkdir(parents=True, exist_ok=True)
     ignore = folder / ".gitignore"
-    if not ignore.exists():
+    if ours and not ignore.exists():
         ignore.write_text("*\n", encoding="utf-8")
 
 

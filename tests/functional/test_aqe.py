@@ -23,7 +23,7 @@ def test_flag(project: Project, workers: Workers) -> None:
     assert project.outcomes() == {"test_x": "passed"}
 
 
-def test_variable(project: Project monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variable(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """``PYTEST_AQE=1`` records the run."""
     monkeypatch.setenv("PYTEST_AQE", "1")
     project.pytest()

@@ -31,9 +31,7 @@ def test_beats_ini(project: Project) -> None:
     assert not project.folder.exists()
 
 
-def test_beats_variable(
-    project: Project monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_beats_variable(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """``--no-aqe`` wins over ``PYTEST_AQE``."""
     monkeypatch.setenv("PYTEST_AQE", "1")
     project.pytest("--no-aqe")

@@ -84,6 +84,12 @@ def test_the_first_line_is_the_run(tmp_path: Path) -> None:
     assert runfile.read_run(writer.path).run == RUN
 
 
+def test_a_folder_of_the_users_is_not_ignored(tmp_path: Path) -> None:
+    """With the history in a folder that was there, nothing of that folder is hidden from git."""
+    runfile.RunFileWriter(tmp_path, RUN)
+    assert not (tmp_path / ".gitignore").exists()
+
+
 @pytest.mark.parametrize(
     "text", ["", "\n", "{", "[]", '{"type":"end"}', "\0\0\0", '{"type":"run","format":1}']
 )
