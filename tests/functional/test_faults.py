@@ -178,13 +178,13 @@ def test_dangling_link(project: Project) -> None:
     assert len(_as_plain(project)) == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no chmod for folders")
-@pytest.mark.skipif(getattr(os, "geteuid", int)() == 0, reason="root may write everywhere")
 def test_folder_without_permission(project: Project) -> None:
-    """A folder that may not be written costs one line, and its history is still read."""
+    """A folder that may not be written costs one line."""
     project.run()
     project.folder.chmod(0o500)
     try:
+        if os.access(project.folder, os.W_OK):
+            pytest.skip("this user may write everywhere")
         lines = _as_plain(project)
     finally:
         project.folder.chmod(0o700)
