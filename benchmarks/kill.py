@@ -86,6 +86,7 @@ class Suite:
         self.history = folder / ".aqe" / "history.duckdb"
         self.witness = folder / "began.txt"
         self.ledger: dict[tuple[str, str, int], str] = {}
+        self.scanned: dict[str, tuple[int, int]] = {}
         self.made = 0
         self.variables = {"PYTHONPATH": str(folder / "more"), "BEGAN": str(self.witness)}
         (folder / "more").mkdir(parents=True)
@@ -135,11 +136,15 @@ class Suite:
                 os.close(writer._file)
 
     def note(self) -> set[tuple[str, str, int]]:
-        """Enter every complete result line of every run file; return the keys seen."""
+        """Enter every complete result line of every new run file; return the keys seen."""
         seen = set()
         for path in sorted((self.history.parent / "runs").rglob("*.jsonl*")):
             if path.name.endswith(".partial"):
                 continue
+            stat = path.stat()
+            if self.scanned.get(path.name) == (stat.st_size, stat.st_mtime_ns):
+                continue
+            self.scanned[path.name] = (stat.st_size, stat.st_mtime_ns)
             data = path.read_bytes()
             if path.suffix == ".gz":
                 data = gzip.decompress(data)
