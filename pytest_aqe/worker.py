@@ -91,7 +91,7 @@ class Worker:
 
     def identity(self, item: pytest.Item) -> Identity:
         """Return an item's name in the history."""
-        return self._identities.of(item)
+        return self._identities.of(item, item.nodeid)
 
     def _attach(self, report: pytest.TestReport) -> None:
         known = self._items.get(report.nodeid)
@@ -100,7 +100,7 @@ class Worker:
         index, item = known
         facts: dict[str, Any] = {"position": self._started, "collected": index}
         self._started += 1
-        identity = self._identities.of(item)
+        identity = self._identities.of(item, report.nodeid)
         if identity != self._identities.prefix + identities.without_group(report.nodeid):
             facts["identity"] = identity
         body = self._identities.body_of(item)
@@ -123,7 +123,9 @@ class Worker:
     def _places(self, items: list[pytest.Item]) -> list[Place]:
         django = self._config.pluginmanager.has_plugin("django")
         return [
-            _place(item, self._identities.of(item), _django_phase(item) if django else 0)
+            _place(
+                item, self._identities.of(item, item.nodeid), _django_phase(item) if django else 0
+            )
             for item in items
         ]
 
@@ -138,10 +140,10 @@ class _Identities:
         self._known: dict[NodeId, Identity] = {}
         self._bodies: dict[int, str] = {}
 
-    def of(self, item: pytest.Item) -> Identity:
-        known = self._known.get(item.nodeid)
+    def of(self, item: pytest.Item, node_id: NodeId) -> Identity:
+        known = self._known.get(node_id)
         if known is None:
-            known = self._known[item.nodeid] = self._identify(item)
+            known = self._known[node_id] = self._identify(item, node_id)
         return known
 
     def body_of(self, item: pytest.Item) -> str | None:
@@ -156,8 +158,8 @@ class _Identities:
             body = self._bodies[id(code)] = identities.body(code)
         return body
 
-    def _identify(self, item: pytest.Item) -> Identity:
-        node_file, _, name = identities.without_group(item.nodeid).partition("::")
+    def _identify(self, item: pytest.Item, node_id: NodeId) -> Identity:
+        node_file, _, name = identities.without_group(node_id).partition("::")
         if "[" in name:
             callspec = getattr(item, "callspec", None)
             if callspec is not None:
