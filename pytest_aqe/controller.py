@@ -117,7 +117,8 @@ class Controller:
         service = environment.ci(os.environ)
         now = datetime.now(timezone.utc)
         self.run = Run(
-            run_id=f"{now:%Y%m%dT%H%M%S}-{os.urandom(4).hex()}",
+            # Sorted by name, run files are in the order of their runs, to the millisecond.
+            run_id=f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}-{os.urandom(4).hex()}",
             started_at=now.isoformat(),
             suite=self._options.suite,
             prefix=prefix_of(self._config.rootpath),
