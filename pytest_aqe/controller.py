@@ -241,7 +241,10 @@ class Recorder:
         if self._writer is None:
             return
         with self._faults.guard("closing the run file"):
-            self._writer.close(self._end(session, int(exitstatus), self._writer.recorded))
+            end = self._end(session, int(exitstatus), self._writer.recorded)
+            if end.status != "complete":  # what did not run may have failed earlier
+                self._summary.first_failure_collected = None
+            self._writer.close(end)
         with self._faults.guard("writing the history"):
             self._remember()
         with self._faults.guard("telling plugins about the recorded run"):
@@ -268,11 +271,14 @@ class Recorder:
                 terminalreporter.write_line(line)
 
     def _note_failure(self, result: Result) -> None:
-        """Measure how soon the first failure was told, against the collected order."""
+        """Measure how soon the first failure was told, against the collected order.
+
+        With several workers the two do not compare.
+        """
         summary = self._summary
         if summary.first_failure is None:
             summary.first_failure = self._tests_ended + 1
-        if result.collected is not None:
+        if result.collected is not None and result.worker is None:
             place = result.collected + 1
             summary.first_failure_collected = min(summary.first_failure_collected or place, place)
 

@@ -42,7 +42,9 @@ class DecayedFailureRate:
         else:
             reason = f"no failure in {test.runs} runs"
         if test.failures:
-            reason += f", {seconds:.3g} s"
+            reason += (
+                f", {test.seconds:.3g} s" if test.seconds is not None else ", duration unknown"
+            )
         tier = FAILED_LAST if test.failed_last else KNOWN
         return Rank(tier, rate / seconds, test.seconds, reason)
 

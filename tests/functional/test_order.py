@@ -221,6 +221,15 @@ def test_first_failure_is_measured(project: Project) -> None:
     )
 
 
+def test_a_run_cut_short_is_not_compared(project: Project) -> None:
+    """After -x nobody knows what would have failed first in collected order."""
+    project.write(
+        test_a="def test_1(): pass\ndef test_2(): pass\n", test_b="def test_1(): assert 0\n"
+    )
+    project.run()
+    project.run("-x").stdout.fnmatch_lines(["first failure after 1 test"])
+
+
 def test_collected_place_is_recorded(project: Project) -> None:
     """A result knows its place in the collected order and the one it got."""
     project.write(test_a="def test_1(): pass\n", test_b="def test_1(): assert 0\n")
