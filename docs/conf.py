@@ -4,6 +4,7 @@ from importlib.metadata import version as version_of
 
 project = "pytest-aqe"
 author = "the pytest-aqe contributors"
+copyright = author  # noqa: A001 - the name Sphinx reads
 release = version = version_of("pytest-aqe")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
