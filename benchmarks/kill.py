@@ -227,12 +227,12 @@ def main() -> int:
             share = asked.moments // len(phases) + (number < asked.moments % len(phases))
             _phase(phase, suite, share, tallies[phase])
     measuring.table(
-        ("phase", "moments", "killed", "results checked", "lost", "twice", "troubles"),
+        ("phase", "killed", "too late", "results checked", "lost", "twice", "troubles"),
         [
             (
                 phase,
-                str(tally.moments),
                 str(tally.moments - tally.survived),
+                str(tally.survived),
                 f"{tally.checked:,}",
                 str(tally.lost),
                 str(tally.twice),
@@ -253,7 +253,9 @@ def _phase(phase: str, suite: Suite, moments: int, tally: Tally) -> None:
     plain = measuring.run(suite.session(*measuring.OFF), suite.folder, suite.variables).exit_code
     _next(suite, plain, tally, ())
     seconds = 0.0
-    for number in range(-1, moments):
+    for number in range(-1, moments * 3):
+        if tally.moments - tally.survived == moments:
+            break
         command, more = _prepared(phase, suite, number)
         suite.witness.unlink(missing_ok=True)
         limit = None if number < 0 else suite.chance.uniform(0, seconds)
@@ -273,7 +275,8 @@ def _phase(phase: str, suite: Suite, moments: int, tally: Tally) -> None:
             _look_at_version(suite, where, tally)
         _next(suite, plain, tally, more, where)
         _compare(suite, where, tally)
-        print(f"\r{phase}: {number + 1} of {moments}", end="", file=sys.stderr, flush=True)
+        done = tally.moments - tally.survived
+        print(f"\r{phase}: {done} of {moments}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
 
 
