@@ -34,11 +34,12 @@ OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed", "crash
 _FAILING = ", ".join(f"'{outcome}'" for outcome in sorted(FAILING))
 _KNOWN = ", ".join(f"'{outcome}'" for outcome in OUTCOMES)
 
-Vanished = Callable[[Identity], bool]
-"""Tells whether a test is no longer where its identity says."""
+Vanished = Callable[[Identity, Identity], bool]
+"""Tells whether a test is no longer where its first identity says, the second being what it
+may be called now."""
 
 
-def never_vanished(_: Identity) -> bool:
+def never_vanished(_: Identity, __: Identity) -> bool:
     """Say of every test that it may still be there: the safe answer away from its project."""
     return False
 
@@ -109,7 +110,6 @@ def ingest(
     no run file is set aside. Files elsewhere are left as they are.
     """
     done = Ingested()
-    folder = connection.path.parent
     known = known_runs(connection)
     stop = time.monotonic() + patience
     for number, path in enumerate(files):
@@ -118,35 +118,46 @@ def ingest(
                 f"run files still waiting: {len(files) - number}; `pytest-aqe status` takes them up"
             )
             break
-        ours = path.parent == folder / runfile.WAITING
         try:
-            run = runfile.read_run(path).run
-        except RunFileError as error:
-            if runfile.is_running(path):
-                done.still_running += 1
-            elif not ours:
-                done.notes.append(str(error))
-            elif not _is_newborn(path):
-                done.notes.append(f"{error}; moved to {runfile.refuse(path, folder)}")
-            continue
-        if runfile.is_running(path):  # asked now: a writer locks before it writes its first line
-            done.still_running += 1
-            continue
-        if run.run_id in known:
-            done.known += 1
-        else:
-            try:
-                _ingest_one(connection, path, run, done, vanished if ours else never_vanished)
-            except (HistoryBroken, HistoryBusy, HistoryDenied):
-                raise
-            except HistoryError as error:  # something in this one file
-                where = f"moved to {runfile.refuse(path, folder)}" if ours else "left out"
-                done.notes.append(f"{path.name} cannot be taken up ({error}); {where}")
-                continue
-            known.add(run.run_id)
-        if ours:
-            runfile.retire(path, folder)
+            _take(connection, path, known, done, vanished)
+        except (OSError, RecursionError) as error:
+            done.notes.append(f"{path.name} cannot be taken up ({error}); it stays where it is")
     return done
+
+
+def _take(
+    connection: Connection, path: Path, known: set[str], done: Ingested, vanished: Vanished
+) -> None:
+    """Take one run file, unless its run is known, still going, or none."""
+    folder = connection.path.parent
+    ours = path.parent == folder / runfile.WAITING
+    try:
+        run = runfile.read_run(path).run
+    except RunFileError as error:
+        if runfile.is_running(path):
+            done.still_running += 1
+        elif not ours:
+            done.notes.append(str(error))
+        elif not _is_newborn(path):
+            done.notes.append(f"{error}; moved to {runfile.refuse(path, folder)}")
+        return
+    if runfile.is_running(path):  # asked now: a writer locks before it writes its first line
+        done.still_running += 1
+        return
+    if run.run_id in known:
+        done.known += 1
+    else:
+        try:
+            _ingest_one(connection, path, run, done, vanished if ours else never_vanished)
+        except (HistoryBroken, HistoryBusy, HistoryDenied):
+            raise
+        except HistoryError as error:  # something in this one file
+            where = f"moved to {runfile.refuse(path, folder)}" if ours else "left out"
+            done.notes.append(f"{path.name} cannot be taken up ({error}); {where}")
+            return
+        known.add(run.run_id)
+    if ours:
+        runfile.retire(path, folder)
 
 
 def known_runs(connection: Connection) -> set[str]:
@@ -539,7 +550,14 @@ def roll_up(connection: Connection) -> None:
 
 def roll_up_again(connection: Connection) -> None:
     """Recompute every rollup from the results alone."""
+    recompute(connection)
     connection.execute("delete from rollups")
+    connection.execute("insert into rollups by name select * from rolled")
+    connection.wrote("rollups")
+
+
+def recompute(connection: Connection) -> None:
+    """Put into the temporary table ``rolled`` what the rollups are by the results alone."""
     connection.execute(
         """
         create or replace temp table attempts as
@@ -549,11 +567,20 @@ def roll_up_again(connection: Connection) -> None:
         """
     )
     connection.read("results", "runs")
-    _roll_up_attempts(connection)
+    connection.execute("create or replace temp table unrolled as from rollups limit 0")
+    _compute(connection, onto="unrolled")
 
 
 def _roll_up_attempts(connection: Connection) -> None:
-    """Fold the temporary table ``attempts`` into the rollups that are there.
+    """Fold the temporary table ``attempts`` into the rollups that are there."""
+    _compute(connection, onto="rollups")
+    connection.execute("delete from rollups where test_no in (select test_no from rolled)")
+    connection.execute("insert into rollups by name select * from rolled")
+    connection.wrote("rollups")
+
+
+def _compute(connection: Connection, onto: str) -> None:
+    """Put into ``rolled`` the rollups of the table ``onto`` with ``attempts`` folded in.
 
     An execution is a test's attempts in one run; the last one decides. With k new
     executions, a decayed sum s becomes s * DECAY^k + sum over i of x_i * DECAY^(k - i).
@@ -602,7 +629,7 @@ def _roll_up_attempts(connection: Connection) -> None:
                 arg_max(numbered.run_no, i) as last_run_no,
                 max(numbered.started_at) filter (failed) as last_failed_at,
                 arg_max(numbered.run_no, i) filter (failed) as last_failed_run_no
-            from numbered left join rollups using (test_no)
+            from numbered left join {onto} using (test_no)
             group by numbered.test_no
         )
         select
@@ -633,12 +660,9 @@ def _roll_up_attempts(connection: Connection) -> None:
             new.last_run_no,
             coalesce(new.last_failed_at, old.last_failed_at) as last_failed_at,
             coalesce(new.last_failed_run_no, old.last_failed_run_no) as last_failed_run_no
-        from folded as new left join rollups as old using (test_no)
+        from folded as new left join {onto} as old using (test_no)
         """
     )
-    connection.execute("delete from rollups where test_no in (select test_no from rolled)")
-    connection.execute("insert into rollups by name select * from rolled")
-    connection.wrote("rollups")
 
 
 def _find_renames(
@@ -673,7 +697,7 @@ def _find_renames(
             olds.add(old)
             news.add(new)
     for olds, news in candidates.values():
-        gone = {old for old in olds if vanished(old)}
+        gone = {old for old in olds if any(vanished(old, new) for new in news)}
         for part in (_whole, _name, _file):
             for key in {part(old) for old in gone}:
                 one = [old for old in gone if part(old) == key]

@@ -207,12 +207,27 @@ def test_doctor_shows_reads_and_writes(project: Project, two_runs: None) -> None
     assert tables["rollups"]["last_read"]
 
 
-def test_doctor_recomputes(project: Project, two_runs: None) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update rollups set runs = 7",
+        "update rollups set failures = 77",
+        "update rollups set flips = null",
+        "update rollups set streak = -streak",
+        "update rollups set weight = weight * 1.001",
+        "update rollups set seconds_sum = seconds_sum * 1.001",
+        "update rollups set first_at = last_at",
+        "update rollups set last_failed_run_no = 9",
+        "delete from rollups",
+        "update results set outcome = 'skipped'",
+    ],
+)
+def test_doctor_recomputes(project: Project, two_runs: None, change: str) -> None:
     """doctor sees a rollup that does not say what the results say."""
     import duckdb
 
     with duckdb.connect(str(project.history)) as connection:
-        connection.execute("update rollups set runs = 7")
+        connection.execute(change)
     code, printed = project.command("doctor")
     assert code == 1
     assert "4 tests differ from their rollup" in printed

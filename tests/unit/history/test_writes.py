@@ -249,6 +249,15 @@ class TestRollups:
         assert test.seconds == pytest.approx(1.0)
 
 
+def test_rounding_is_no_difference(history: Path) -> None:
+    """Results keep seconds in four bytes; their sum still equals what was rolled up."""
+    for day in range(30):
+        record(history.parent, f"r{day:02}", [Result("t.py::f", "passed", call=0.1)], day=day)
+        writes.remember(history)
+    with open_history(history, write=False) as connection:
+        assert browse.stale_rollups(connection) == 0
+
+
 OUTCOMES = st.sampled_from(["passed", "failed", "error", "skipped", "xfailed", "crashed"])
 HISTORIES = st.lists(
     st.tuples(
@@ -311,7 +320,7 @@ class TestRenames:
         record(history.parent, "r1", [self.OLD])
         writes.remember(history)
         record(history.parent, "r2", [self.NEW], day=1)
-        done = writes.remember(history, vanished=lambda _: True)
+        done = writes.remember(history, vanished=lambda *_: True)
         assert done.renames == [("t.py::test_old", "t.py::test_new")]
         assert self.names(history) == [("t.py::test_new", 2, 1)]
 
@@ -320,7 +329,7 @@ class TestRenames:
         record(history.parent, "r1", [self.OLD])
         writes.remember(history)
         record(history.parent, "r2", [self.NEW], day=1)
-        writes.remember(history, vanished=lambda _: False)
+        writes.remember(history, vanished=lambda *_: False)
         assert len(self.names(history)) == 2
 
     def test_doubt_is_no_rename(self, history: Path) -> None:
@@ -328,7 +337,7 @@ class TestRenames:
         record(history.parent, "r1", [self.OLD, Result("t.py::test_older", "passed", body="abc")])
         writes.remember(history)
         record(history.parent, "r2", [self.NEW], day=1)
-        assert writes.remember(history, vanished=lambda _: True).renames == []
+        assert writes.remember(history, vanished=lambda *_: True).renames == []
 
     def test_moved_twins_are_told_by_name(self, history: Path) -> None:
         """Tests with one body that moved together are matched by their names."""
@@ -337,7 +346,7 @@ class TestRenames:
         record(
             history.parent, "r2", [Result(f"b.py::{n}", "passed", body="x") for n in "pq"], day=1
         )
-        done = writes.remember(history, vanished=lambda _: True)
+        done = writes.remember(history, vanished=lambda *_: True)
         assert sorted(done.renames) == [("a.py::p", "b.py::p"), ("a.py::q", "b.py::q")]
 
     def test_parameters_move_with_their_function(self, history: Path) -> None:
@@ -347,7 +356,7 @@ class TestRenames:
         record(
             history.parent, "r2", [Result(f"t.py::g[{n}]", "passed", body="x") for n in "12"], day=1
         )
-        done = writes.remember(history, vanished=lambda _: True)
+        done = writes.remember(history, vanished=lambda *_: True)
         assert sorted(done.renames) == [("t.py::f[1]", "t.py::g[1]"), ("t.py::f[2]", "t.py::g[2]")]
 
     def test_a_rebuilt_history_knows_the_rename(self, history: Path) -> None:
@@ -355,7 +364,7 @@ class TestRenames:
         record(history.parent, "r1", [self.OLD])
         writes.remember(history)
         record(history.parent, "r2", [self.NEW], day=1)
-        writes.remember(history, vanished=lambda _: True)
+        writes.remember(history, vanished=lambda *_: True)
         history.unlink()
         writes.remember(history)
         assert self.names(history) == [("t.py::test_new", 2, 1)]
