@@ -25,7 +25,7 @@ from pytest_aqe.data import Identity, NodeId, Result
 from pytest_aqe.errors import AqeError, InterchangeError
 from pytest_aqe.history import junit, reportlog
 from pytest_aqe.history.store import Connection
-from pytest_aqe.history.writes import OUTCOMES, create_staged, fold, next_number
+from pytest_aqe.history.writes import OUTCOMES, create_staged, fold, literal, next_number
 
 RESULTS = (
     "run_id",
@@ -58,7 +58,7 @@ _ENDINGS = {
     ".json": _REPORTLOG,
 }
 _ATTEMPT_MODES = ("first", "inproc", "isolated")
-_READ_PARQUET = "read_parquet($1, binary_as_string = true)"
+_READ_PARQUET = "read_parquet($1, binary_as_string = true, hive_partitioning = false)"
 _MOST_ATTEMPTS = 10_000  # of one test in one run; the history keeps them in two bytes
 _MOST_POSITIONS = 2**31 - 1
 _HASHED = 1 << 20  # bytes read at a time
@@ -289,7 +289,7 @@ def _open_table(connection: Connection, path: Path, shown: Path | None = None) -
         try:
             rows = connection.exchange(
                 f"select column_name, column_type from (describe from {_READ_PARQUET})",
-                (str(path),),
+                (literal(path),),
             )
         except AqeError as error:
             raise InterchangeError(shown, None, None, f"no Parquet file ({error})") from error
@@ -438,7 +438,7 @@ def _stage(connection: Connection, table: _Table, into: str, columns: list[_Colu
 def _read_into(connection: Connection, table: _Table, sql: str) -> None:
     if table.format == _PARQUET:
         try:
-            connection.exchange(sql.replace("{source}", _READ_PARQUET), (str(table.path),))
+            connection.exchange(sql.replace("{source}", _READ_PARQUET), (literal(table.path),))
         except AqeError as error:
             raise table.refuse(None, None, f"no Parquet file ({error})") from error
         return
@@ -446,11 +446,11 @@ def _read_into(connection: Connection, table: _Table, sql: str) -> None:
     compression = "gzip" if _is_gzip(table.path) else "none"
     options = f"""
         auto_detect = false, header = true, delim = ',', quote = '"', escape = '"',
-        columns = {{{listed}}}
+        columns = {{{listed}}}, hive_partitioning = false
         """
     source = f"read_csv($1, compression = '{compression}', {options})"
     with suppress(AqeError):
-        connection.exchange(sql.replace("{source}", source), (str(table.path),))
+        connection.exchange(sql.replace("{source}", source), (literal(table.path),))
         return
     # Now Python reads it, finds the line at fault or has nothing to say against it, and
     # DuckDB, whose reader is the stricter one, gets what Python read.
@@ -469,7 +469,7 @@ def _read_into(connection: Connection, table: _Table, sql: str) -> None:
                 writer.writerow(record)
         source = f"read_csv($1, compression = 'none', {options})"
         try:
-            connection.exchange(sql.replace("{source}", source), (str(rewritten),))
+            connection.exchange(sql.replace("{source}", source), (literal(rewritten),))
         except AqeError as error:
             raise table.refuse(None, None, f"cannot be read ({error})") from error
 

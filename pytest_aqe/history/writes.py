@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -241,6 +242,7 @@ def _stage_lines(connection: Connection, path: Path) -> None:
             format = 'newline_delimited',
             ignore_errors = true,
             compression = 'auto_detect',
+            hive_partitioning = false,
             columns = {
                 type: 'varchar', node_id: 'varchar', identity: 'varchar', outcome: 'varchar',
                 attempt: 'smallint', attempt_mode: 'varchar', setup: 'double', call: 'double',
@@ -252,7 +254,7 @@ def _stage_lines(connection: Connection, path: Path) -> None:
         )
         """
     try:
-        connection.execute(sql, (str(path),))
+        connection.execute(sql, (literal(path),))
     except HistoryError:
         import tempfile
 
@@ -261,9 +263,14 @@ def _stage_lines(connection: Connection, path: Path) -> None:
         try:
             with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
                 file.writelines(runfile.salvage(path))
-            connection.execute(sql, (name,))
+            connection.execute(sql, (literal(Path(name)),))
         finally:
             Path(name).unlink()
+
+
+def literal(path: Path) -> str:
+    """Return the pattern that matches this path alone: DuckDB takes every file name for one."""
+    return re.sub(r"([*?[])", r"[\1]", str(path))
 
 
 def _insert_run(connection: Connection, run_no: int, run: Run) -> None:

@@ -76,6 +76,31 @@ def test_three_columns_are_enough(history: Connection, tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_name_is_no_pattern(history: Connection, tmp_path: Path) -> None:
+    """Brackets in a name mean themselves, not the file beside it that they would match."""
+    row = "select 'r{}' as run_id, 't.py::a' as node_id, 'passed' as outcome"
+    paths = [
+        table(tmp_path, f"{HEADER}{name},t.py::a,passed\n", f"{name}.csv")
+        for name in ("c1", "c[1]")
+    ] + [parquet(tmp_path, row.format(name), f"{name}.parquet") for name in ("1", "[1]")]
+    take(history, paths[1])
+    take(history, paths[3])
+    assert one(history, "select run_id from runs order by run_no") == ["c[1]", "r[1]"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_folder_name_is_no_column(history: Connection, tmp_path: Path, ending: str) -> None:
+    """A folder called ``run_id=7`` gives its files no values."""
+    folder = tmp_path / "run_id=7"
+    folder.mkdir()
+    if ending == "csv":
+        path = table(folder, GOOD)
+    else:
+        path = parquet(folder, "select 'r1' as run_id, 't.py::a' as node_id, 'passed' as outcome")
+    assert take(history, path).ignored == []
+    assert one(history, "select run_id from runs") == ["r1"]
+
+
 def test_importing_twice_changes_nothing(history: Connection, tmp_path: Path) -> None:
     """A run that is known is passed over and counted."""
     path = table(tmp_path, GOOD)

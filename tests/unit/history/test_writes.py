@@ -53,6 +53,15 @@ class TestIngest:
         assert (done.runs, done.known) == (1, 1)
         assert rows(history, "select count(*) from results") == [(1,)]
 
+    def test_a_file_name_is_no_pattern(self, history: Path, tmp_path: Path) -> None:
+        """Brackets in a name mean themselves, not the file beside it that they would match."""
+        elsewhere = tmp_path / "elsewhere"
+        record(elsewhere, "r1", [PASSED]).rename(elsewhere / "r1.jsonl")
+        asked = record(elsewhere, "r[1]", [FAILED]).rename(elsewhere / "r[1].jsonl")
+        with open_history(history, write=True) as connection:
+            writes.ingest(connection, [asked])
+        assert rows(history, "select outcome from results") == [("failed",)]
+
     def test_a_killed_run_keeps_its_whole_lines(self, history: Path) -> None:
         """A file without a footer and with a torn last line is a killed run's."""
         path = record(history.parent, "r1", [PASSED, FAILED])
