@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aqe.cli.answer import PATIENCE, Answer, reading, writing
+from pytest_aqe.cli.arguments import count
 from pytest_aqe.errors import HistoryError, InterchangeError, NotFound, RunFileError
 from pytest_aqe.evidence.failures import signature
 from pytest_aqe.evidence.identity import from_node_id, prefix_of
@@ -63,7 +64,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "--keep", type=_age, metavar="AGE", help="forget runs older than this: 90d, 12w"
     )
     which.add_argument(
-        "--keep-runs", type=_count, metavar="N", help="forget all but the N latest runs of a suite"
+        "--keep-runs", type=count, metavar="N", help="forget all but the N latest runs of a suite"
     )
     prune.add_argument("--dry-run", action="store_true", help="say what would go, remove nothing")
     prune.set_defaults(run=_prune)
@@ -74,12 +75,6 @@ def _age(text: str) -> timedelta:
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no age like 90d or 12w")
     return timedelta(days=int(found[1]) * _DAYS[found[2]])
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
-    return int(text)
 
 
 def _import(asked: argparse.Namespace) -> Answer:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_aqe import __version__
 from pytest_aqe.cli.answer import Answer, reading
+from pytest_aqe.cli.arguments import count
 from pytest_aqe.data import Rollup
 from pytest_aqe.errors import NotFound
 from pytest_aqe.history import browse, runfile
@@ -31,7 +32,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     history.add_argument("test", nargs="?", metavar="NODEID", help="a test; default: runs")
     history.add_argument(
-        "--limit", type=int, default=RECENT, metavar="N", help="rows to show (default: %(default)s)"
+        "--limit",
+        type=count,
+        default=RECENT,
+        metavar="N",
+        help="rows to show (default: %(default)s)",
     )
     history.set_defaults(run=_history)
     why = commands.add_parser(

@@ -125,6 +125,15 @@ def test_history_of_a_test_as_text(project: Project, two_runs: None) -> None:
     assert len(lines) == 4
 
 
+@pytest.mark.parametrize("limit", ["-1", "0", "x", "9999999999999999999"])
+def test_a_limit_is_a_number_from_1(limit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Anything else is a wrong call."""
+    with pytest.raises(SystemExit) as done:
+        cli.main(["history", "--limit", limit])
+    assert done.value.code == 2
+    assert "--limit" in capsys.readouterr().err
+
+
 def test_limit(project: Project, two_runs: None) -> None:
     """--limit bounds what is listed."""
     assert len(project.answer("history", "--limit", "1")["runs"]) == 1
