@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+from collections import Counter
 from dataclasses import asdict
 from importlib import metadata
 from typing import Any
@@ -15,7 +16,7 @@ from pytest_aqe.data import Rollup
 from pytest_aqe.errors import NotFound
 from pytest_aqe.history import browse, runfile
 from pytest_aqe.history.store import SCHEMA_VERSION
-from pytest_aqe.learning.selection import DecayedFailureRate
+from pytest_aqe.learning.selection import NEW_TEST, DecayedFailureRate
 from pytest_aqe.report.terminal import SHORT_COMMIT, counted, table
 
 RECENT = 10  # rows shown unless --limit says otherwise
@@ -82,7 +83,7 @@ def _history(asked: argparse.Namespace) -> Answer:
         tests = _named(connection, asked.test)
         data: list[dict[str, Any]] = []
         lines: list[str] = []
-        for test in tests:
+        for test, heading in zip(tests, _headings(tests), strict=True):
             attempts = browse.results_of(connection, test, asked.limit)
             renames = browse.renames_of(connection, test)
             data.append(
@@ -92,7 +93,7 @@ def _history(asked: argparse.Namespace) -> Answer:
                     "attempts": [asdict(attempt) for attempt in attempts],
                 }
             )
-            lines += ["", test.identity] if lines else [test.identity]
+            lines += ["", heading] if lines else [heading]
             lines += [f"  renamed from {rename.old}" for rename in renames]
             lines += [f"  {line}" for line in _attempt_table(attempts)]
     return Answer({"tests": data}, lines)
@@ -103,8 +104,9 @@ def _why(asked: argparse.Namespace) -> Answer:
     data: list[dict[str, Any]] = []
     lines: list[str] = []
     with reading(asked.history) as connection:
-        for test in _named(connection, asked.test):
-            (rank,) = policy.rank([_rollup(test)])
+        tests = _named(connection, asked.test)
+        for test, heading in zip(tests, _headings(tests), strict=True):
+            (rank,) = policy.rank([_rollup(test)]) if test.runs else [NEW_TEST]
             last = browse.results_of(connection, test, 1)
             changed = (
                 browse.changed_files_of(connection, test.last_failed_run)
@@ -123,7 +125,7 @@ def _why(asked: argparse.Namespace) -> Answer:
                     "changed_when_it_last_failed": changed,
                 }
             )
-            lines += ["", test.identity] if lines else [test.identity]
+            lines += ["", heading] if lines else [heading]
             lines += [
                 f"  why here:  {rank.reason}",
                 f"  tier:      {place}; modules run in the order of their most urgent test",
@@ -202,6 +204,17 @@ def _named(connection: Any, name: str) -> list[browse.TestRow]:
     return tests
 
 
+def _headings(tests: list[browse.TestRow]) -> list[str]:
+    """Return what stands above each test: its identity, and the suite where that tells more."""
+    suites = Counter(test.identity for test in tests)
+    return [
+        f"{test.identity}  ({f'suite {test.suite}' if test.suite else 'no suite'})"
+        if suites[test.identity] > 1
+        else test.identity
+        for test in tests
+    ]
+
+
 def _rollup(test: browse.TestRow) -> Rollup:
     return Rollup(
         identity=test.identity,
@@ -249,7 +262,10 @@ def _run_table(runs: list[browse.RunRow]) -> list[str]:
 def _test_table(tests: list[browse.TestRow]) -> list[str]:
     return table(
         ("in a row", "failed", "of runs", "seconds", "test"),
-        [(-test.streak, test.failures, test.runs, test.seconds, test.identity) for test in tests],
+        [
+            (-test.streak, test.failures, test.runs, test.seconds, heading)
+            for test, heading in zip(tests, _headings(tests), strict=True)
+        ],
     )
 
 

@@ -47,7 +47,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class TestRow:
-    """What the history knows of one test, for people."""
+    """What the history knows of one test, for people. One only ever skipped has no runs."""
 
     __test__ = False
 
@@ -157,11 +157,13 @@ def recent_runs(connection: Connection, limit: int) -> list[RunRow]:
 
 _TESTS = """
     select
-        identity, tests.suite, rollups.runs, failures, flips, flaked, streak, weight, failing,
+        identity, tests.suite, coalesce(rollups.runs, 0), coalesce(failures, 0),
+        coalesce(flips, 0), coalesce(flaked, 0), coalesce(streak, 0), coalesce(weight, 0),
+        coalesce(failing, 0),
         case when seconds_weight > 0 then seconds_sum / seconds_weight end as seconds,
         last_at, last_failed_at, runs.run_id
     from tests
-        join rollups using (test_no)
+        left join rollups using (test_no)
         left join runs on runs.run_no = last_failed_run_no
 """
 
@@ -190,7 +192,9 @@ def tests_named(connection: Connection, name: str) -> list[TestRow]:
         "identity in (select new from renames where old = $1)",
         "ends_with(identity, $1) or contains(identity, $1 || '[')",
     ):
-        rows = connection.execute(f"{_TESTS} where {condition} order by identity", (name,))
+        rows = connection.execute(
+            f"{_TESTS} where {condition} order by identity, tests.suite", (name,)
+        )
         if rows:
             return [TestRow(*row) for row in rows]
     return []

@@ -166,6 +166,30 @@ def test_unknown_name(project: Project, two_runs: None, command: str, name: str)
     assert len(project.statuses()) == 2
 
 
+@pytest.mark.parametrize("command", ["history", "why"])
+def test_a_test_that_was_only_skipped(project: Project, command: str) -> None:
+    """A test without an execution is known, with a record of none."""
+    project.write(test_a="import pytest\n\n@pytest.mark.skip\ndef test_x(): pass\n")
+    project.run()
+    (test,) = project.answer(command, "test_x")["tests"]
+    assert (test["runs"], test["failures"], test["seconds"]) == (0, 0, None)
+    code, printed = project.command(command, "test_x")
+    assert code == 0
+    assert ("skipped" if command == "history" else "new: no run") in printed
+
+
+@pytest.mark.parametrize("command", ["history", "why"])
+def test_a_test_of_several_suites(project: Project, command: str) -> None:
+    """Where a test exists in more than one suite, each is shown under its suite's name."""
+    project.write(test_a="def test_x(): pass\n")
+    project.run()
+    assert "suite" not in project.command(command, "test_x")[1]
+    project.run("--aqe-suite=linux")
+    _, printed = project.command(command, "test_x")
+    headings = [line for line in printed.splitlines() if line.startswith("test_a.py::test_x")]
+    assert headings == ["test_a.py::test_x  (no suite)", "test_a.py::test_x  (suite linux)"]
+
+
 def test_why(project: Project, two_runs: None) -> None:
     """why gives place, reason, record and signature of a test."""
     code, printed = project.command("why", "test_bad[cash]")
