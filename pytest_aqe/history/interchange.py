@@ -15,9 +15,10 @@ import io
 import os
 import tempfile
 import zlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -102,14 +103,31 @@ class Exported:
     size: int
 
 
+@dataclass(slots=True)
+class _Report:
+    """Where in a report stands what its table holds: the line of each row, and of the start."""
+
+    lines: array[int] = field(default_factory=lambda: array("L"))
+    started_line: int | None = None
+    left_out: int = 0
+
+    def line(self, row: int, column: str) -> int | None:
+        """Return the line that a row's value comes from; rows count from 1."""
+        return self.started_line if column == "started_at" else self.lines[row - 1]
+
+
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A CSV or Parquet file: ``shown`` is its name in messages, ``columns`` name to type."""
+    """A CSV or Parquet file: ``shown`` is its name in messages, ``columns`` name to type.
+
+    ``made_of`` is the report that it was made of.
+    """
 
     path: Path
     shown: Path
     format: str
     columns: dict[str, str]
+    made_of: _Report | None = None
 
     @property
     def unit(self) -> str:
@@ -138,10 +156,10 @@ def import_file(
         return _import_table(connection, _open_table(connection, path), evidence, suite, runs)
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "results.csv"
-        left_out = _tabulate(path, origin, table, evidence)
-        opened = _open_table(connection, table, shown=path)
+        report = _tabulate(path, origin, table, evidence)
+        opened = replace(_open_table(connection, table, shown=path), made_of=report)
         done = _import_table(connection, opened, evidence, suite, runs, origin)
-    done.left_out = left_out
+    done.left_out = report.left_out
     return done
 
 
@@ -178,15 +196,16 @@ def _start(path: Path) -> bytes:
     return start
 
 
-def _tabulate(path: Path, origin: str, table: Path, evidence: Evidence) -> int:
-    """Write a report's results as a table; return how much of it was no test.
+def _tabulate(path: Path, origin: str, table: Path, evidence: Evidence) -> _Report:
+    """Write a report's results as a table; return what is left to say of the report.
 
     The run's name is the hash of the file's content, so that a file is one run however
     often it is imported.
     """
     run_id = f"{origin}-{_digest(path)}"
     report, log = junit.Report(), reportlog.Log()
-    results: Iterator[Result]
+    results: Iterator[tuple[int, Result]]
+    done = _Report()
     if origin == _JUNIT:
         results = junit.read(path, report, evidence.rootdir, evidence.signature)
     else:
@@ -207,9 +226,8 @@ def _tabulate(path: Path, origin: str, table: Path, evidence: Evidence) -> int:
                 "signature",
             )
         )
-        empty = True
-        for result in results:
-            empty = False
+        for line, result in results:
+            done.lines.append(line)
             writer.writerow(
                 (
                     run_id,
@@ -224,9 +242,10 @@ def _tabulate(path: Path, origin: str, table: Path, evidence: Evidence) -> int:
                     result.signature,
                 )
             )
-    if empty:
+    if not done.lines:
         raise InterchangeError(path, None, None, "holds no results of tests")
-    return report.left_out
+    done.started_line, done.left_out = report.started_line, report.left_out
+    return done
 
 
 def _digest(path: Path) -> str:
@@ -479,10 +498,11 @@ def _named(table: _Table, row: int, column: _Column) -> InterchangeError:
     if table.format == _PARQUET:
         return table.refuse(row, column.name, column.problem)
     with _records(table.path, table.shown) as records:
-        for number, (line, record) in enumerate(records):
+        for number, (at, record) in enumerate(records):
             if number == row:
                 value = record[list(table.columns).index(column.name)]
                 problem = f"{value!r} {column.problem}" if value else "is empty"
+                line = table.made_of.line(row, column.name) if table.made_of else at
                 return table.refuse(line, column.name, problem)
     return table.refuse(None, column.name, column.problem)
 

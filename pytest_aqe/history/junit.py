@@ -33,11 +33,14 @@ class Report:
     """What the file says beside its results: filled in as they are read."""
 
     started_at: str | None = None
+    started_line: int | None = None  # where the file says so
     left_out: int = 0  # collection errors and skipped modules, which are no tests
 
 
-def read(path: Path, report: Report, rootdir: Path, signature: Signature) -> Iterator[Result]:
-    """Yield the results; several of one test are its attempts, in their order.
+def read(
+    path: Path, report: Report, rootdir: Path, signature: Signature
+) -> Iterator[tuple[int, Result]]:
+    """Yield the results with their lines; several of one test are its attempts, in their order.
 
     Raise an `InterchangeError` that names the line.
     """
@@ -56,8 +59,9 @@ class _Reader:
         self._report = report
         self._signature = signature
         self._node_ids = _NodeIds(rootdir)
-        self._done: list[Result] = []
+        self._done: list[tuple[int, Result]] = []
         self._case: dict[str, str] | None = None
+        self._line = 0  # of the case
         self._children: list[_Child] = []
         self._child: _Child | None = None
         self._depth = 0
@@ -68,7 +72,7 @@ class _Reader:
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._text
 
-    def feed(self, chunk: bytes) -> list[Result]:
+    def feed(self, chunk: bytes) -> list[tuple[int, Result]]:
         """Parse on; return the results that are complete. The last one waits for the next."""
         try:
             self._parser.Parse(chunk, not chunk)
@@ -92,8 +96,10 @@ class _Reader:
             self._refuse(None, f"<{name}> is no JUnit XML (it starts with <testsuites>)")
         if name == "testsuite" and self._report.started_at is None:
             self._report.started_at = attributes.get("timestamp")
+            self._report.started_line = self._parser.CurrentLineNumber
         elif name == "testcase":
             self._case, self._children = attributes, []
+            self._line = self._parser.CurrentLineNumber
         elif self._case is not None and name in _FAULTS and self._child is None:
             self._child = _Child(name, attributes)
 
@@ -119,7 +125,7 @@ class _Reader:
             return
         node_id = self._node_ids.of(classname, name, case.get("file"))
         faults = [child for child in self._children if child.name != "skipped"]
-        before = self._done[-1] if self._done else None
+        before = self._done[-1][1] if self._done else None
         if (
             before is not None
             and before.node_id == node_id
@@ -133,7 +139,7 @@ class _Reader:
             call=self._seconds(case.get("time")),
             signature=self._signature(*_crash(faults[0])) if faults else None,
         )
-        self._done.append(result)
+        self._done.append((self._line, result))
 
     def _outcome(self) -> Outcome:
         names = {child.name for child in self._children}

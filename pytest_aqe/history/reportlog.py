@@ -58,12 +58,12 @@ class _Longrepr:
     reprcrash: _Crash
 
 
-def read(path: Path, log: Log, rootdir: Path, fold: Fold) -> Iterator[Result]:
-    """Yield the results that the file's reports fold into, as they would have live.
+def read(path: Path, log: Log, rootdir: Path, fold: Fold) -> Iterator[tuple[int, Result]]:
+    """Yield the results that the file's reports fold into, with the line that ends each.
 
-    A failure's path is absolute on the machine that wrote the log; where it ends like the
-    test's own file it is read as that file here, so that signatures agree. Raise an
-    `InterchangeError` that names the line.
+    They are as they would have been live. A failure's path is absolute on the machine that
+    wrote the log; where it ends like the test's own file it is read as that file here, so
+    that signatures agree. Raise an `InterchangeError` that names the line.
     """
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
@@ -80,7 +80,7 @@ def read(path: Path, log: Log, rootdir: Path, fold: Fold) -> Iterator[Result]:
                 problem = f"no report of a test ({error})"
                 raise InterchangeError(path, number, None, problem) from error
             if result is not None:
-                yield result
+                yield number, result
 
 
 def _report(path: Path, number: int, line: bytes, rootdir: Path) -> LoggedReport | None:

@@ -131,6 +131,70 @@ def test_a_bad_file_is_named_and_the_others_are_imported(project: Project) -> No
     assert [(each["line"], each["column"]) for each in refused] == [(3, "outcome")]
 
 
+JUNIT = """<?xml version="1.0"?>
+<testsuites>
+<testsuite name="first">
+</testsuite>
+<testsuite name="second"
+           timestamp="{time}">
+<testcase classname="test_a" name="test_x"/>
+<testcase classname="test_a" name="{name}"/>
+</testsuite>
+</testsuites>
+"""
+
+
+def _logged(number: int, **more: Any) -> str:
+    return "".join(
+        json.dumps(
+            {
+                "$report_type": "TestReport",
+                "nodeid": f"test_a.py::test_{number}",
+                "outcome": "passed",
+                "when": when,
+            }
+            | more
+        )
+        + "\n"
+        for when in ("setup", "call", "teardown")
+    )
+
+
+@pytest.mark.parametrize(
+    "name, text, line",
+    [
+        ("report.xml", JUNIT.format(time="yesterday", name="test_y"), 5),
+        ("report.xml", JUNIT.format(time="2026-13-01T00:00:00", name="test_y"), 5),
+        ("report.xml", JUNIT.format(time="2026-01-01T00:00:00Z", name=""), 8),
+        ("log.jsonl", _logged(1) + _logged(2) + _logged(3, nodeid=""), 9),
+        ("log.jsonl", _logged(1) + _logged(2, aqe={"position": -1}) + _logged(3), 6),
+    ],
+)
+def test_a_bad_report_is_named_by_its_own_line(
+    project: Project, name: str, text: str, line: int
+) -> None:
+    """Not by that of the table it is turned into."""
+    (project.path / name).write_text(text, encoding="utf-8")
+    (refused,) = project.answer("import", name)["refused"]
+    assert (refused["file"], refused["line"]) == (name, line)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2026-01-02T03:04:05",
+        "2026-01-02 03:04:05.1+0000",
+        "2026-01-02T03:04:05.1234Z",
+        "2026-01-02",
+    ],
+)
+def test_the_times_of_other_writers_are_taken(project: Project, time: str) -> None:
+    """Reports come from more tools than one."""
+    (project.path / "report.xml").write_text(JUNIT.format(time=time, name="test_y"))
+    code, printed = project.command("import", "report.xml")
+    assert (code, printed) == (0, "report.xml: 2 results of 1 run\n")
+
+
 def test_unknown_columns_are_named(project: Project) -> None:
     """Nobody should believe that they were taken in."""
     (project.path / "a.csv").write_text("run_id,node_id,outcome,colour\nn1,a,passed,red\n")

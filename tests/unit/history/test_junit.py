@@ -19,7 +19,8 @@ def read(tmp_path: Path, cases: str, report: junit.Report | None = None) -> list
         encoding="utf-8",
     )
     told = report or junit.Report()
-    return list(junit.read(path, told, tmp_path, lambda file, message: f"{file}|{message}"))
+    read = junit.read(path, told, tmp_path, lambda file, message: f"{file}|{message}")
+    return [result for _, result in read]
 
 
 @pytest.mark.parametrize(
