@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_aqe.data import NodeId, Outcome, Result
+from pytest_aqe.data import FAILING, NodeId, Outcome, Result
 from pytest_aqe.evidence.failures import signature
 from pytest_aqe.evidence.identity import without_group
 
@@ -56,6 +56,14 @@ class Fold:
         if number or again:
             self._attempts[key] = number + 1
         return attempt.result(report.nodeid, worker, number)
+
+    def unfinished(self) -> list[Result]:
+        """Return the failures whose teardown was never reported: ``--pdb`` and then quit."""
+        return [
+            attempt.result(node_id, worker, self._attempts.get((worker, node_id), 0))
+            for (worker, node_id), attempt in self._open.items()
+            if attempt.outcome in FAILING
+        ]
 
     def _crashed(self, report: Any) -> Result:
         """xdist names the worker only on ``report.node``; no phase report tells it."""
@@ -105,8 +113,10 @@ class _Attempt:
         elif outcome == "skipped":
             if self.outcome == "passed":
                 self.outcome = "xfailed" if "wasxfail" in told else "skipped"
-        else:
+        elif outcome == "failed" or outcome in _INTERMEDIATE:
             self._fail("failed" if when == "call" else "error", report, rootdir)
+        elif self.outcome == "passed":
+            self.outcome = "skipped"  # a word of another plugin's; pytest counts it as no failure
 
     def _fail(self, outcome: Outcome, report: Any, rootdir: Path) -> None:
         if self.outcome not in ("failed", "error"):

@@ -100,7 +100,7 @@ class RunFileWriter:
             os.close(self._file)
 
     def _write(self, line: str) -> None:
-        data = line.encode("utf-8", "backslashreplace")
+        data = _bytes(line)
         try:
             written = os.write(self._file, data)
             while written < len(data):
@@ -138,9 +138,14 @@ def wait_again(folder: Path) -> int:
 def is_running(path: Path) -> bool:
     """Tell whether the process that writes this file is still alive."""
     try:
-        file = os.open(path, os.O_RDWR)
-    except OSError:
+        try:
+            file = os.open(path, os.O_RDWR)  # some network file systems lock no other way
+        except PermissionError:
+            file = os.open(path, os.O_RDONLY)  # another user's
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True  # in doubt it is alive: taking it would lose what it still writes
     try:
         return not lock(file)
     finally:
@@ -152,7 +157,7 @@ def read_run(path: Path) -> RunFile:
     try:
         with _open(path) as lines:
             first = json.loads(lines.readline(1 << 20))
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, RecursionError) as error:
         raise RunFileError(f"{path} is not a run file ({error})") from error
     if not isinstance(first, dict) or first.get("type") != "run":
         raise RunFileError(f"{path} is not a run file (its first line names no run)")
@@ -185,7 +190,7 @@ def salvage(path: Path) -> Iterator[str]:
                 try:
                     if isinstance(json.loads(line), dict):
                         yield line
-                except ValueError:
+                except (ValueError, RecursionError):
                     continue
         except (OSError, EOFError):  # a gzip stream cut short
             return
@@ -196,7 +201,7 @@ def append_renames(path: Path, renames: list[tuple[Identity, Identity]]) -> None
     with _open(path, "ab") as file:
         for old, new in renames:
             line = "\n" + _line({"type": "rename", "old": old, "new": new})  # after a torn end
-            file.write(line.encode("utf-8", "backslashreplace"))
+            file.write(_bytes(line))
 
 
 def retire(path: Path, folder: Path) -> None:
@@ -282,6 +287,16 @@ def _open(path: Path, mode: Any = "rt") -> Any:
     import gzip
 
     return gzip.open(path, mode, **text)
+
+
+def _bytes(line: str) -> bytes:
+    """Encode a line of JSON. A lone surrogate (bytes that were no text) is spelled out."""
+    try:
+        return line.encode("utf-8")
+    except UnicodeEncodeError:
+        return "".join(
+            f"\\\\u{ord(each):04x}" if "\ud800" <= each <= "\udfff" else each for each in line
+        ).encode("utf-8")
 
 
 def _line(values: dict[str, Any]) -> str:

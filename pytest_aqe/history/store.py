@@ -30,6 +30,7 @@ from pytest_aqe.history.runfile import lock
 SCHEMA_VERSION = 1
 STORAGE_VERSION = "v1.0.0"  # duckdb 2.0's own default is unreadable by 1.4 (measured)
 WAIT = 2.0  # seconds to wait for another process to let go of the history
+_DESCRIPTORS = 16  # files that must still be openable; DuckDB needed 2 (measured)
 _RETRY = 0.05  # seconds between two tries
 
 TABLES = (
@@ -198,6 +199,7 @@ def open_history(path: Path, *, write: bool, wait: float = WAIT) -> Iterator[Con
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HistoryDenied(path, f"cannot create {path.parent} ({error.strerror})") from error
+    _spare_descriptors(path)
     raw = duckdb.connect(
         ":memory:",
         config={
@@ -217,6 +219,21 @@ def open_history(path: Path, *, write: bool, wait: float = WAIT) -> Iterator[Con
             raw.close()
         except duckdb.Error as error:
             raise translate(error, path) from error
+
+
+def _spare_descriptors(path: Path) -> None:
+    """Make sure that files can still be opened: without any, DuckDB aborts the process.
+
+    Seen with a suite that leaks descriptors; no Python code can catch that abort.
+    """
+    opened: list[int] = []
+    try:
+        opened.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(_DESCRIPTORS))
+    except OSError as error:
+        raise HistoryDenied(path, f"{path} cannot be opened ({error.strerror})") from error
+    finally:
+        for file in opened:
+            os.close(file)
 
 
 def _attach(raw: Any, path: Path, name: str, *, write: bool, deadline: float) -> None:

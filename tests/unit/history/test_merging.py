@@ -113,7 +113,7 @@ def test_a_rename_that_the_other_history_saw_holds_here(tmp_path: Path) -> None:
     writes.remember(one)
     record(other.parent, 0, old)
     record(other.parent, 1, new)
-    writes.remember(other, vanished=lambda identity: identity.endswith("old"))
+    writes.remember(other, vanished=lambda old, _: old.endswith("old"))
     merge(one, other)
     assert whole(one) == whole(other)
     assert rows(one, "select identity from tests") == [("t.py::new",)]

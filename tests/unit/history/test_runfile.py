@@ -171,6 +171,20 @@ def test_any_text_survives(node_id: str, signature: str) -> None:
         writer.close(END)
         text = writer.path.read_bytes().decode("utf-8")
         read = json.loads(text.split("\n")[1])
-        if "\ud800" <= max(node_id, default="") <= "\udfff":
-            return
         assert read["outcome"] == "failed"
+
+
+def test_what_cannot_be_looked_at_is_taken_for_running(tmp_path: Path) -> None:
+    """In doubt a run is alive: ingesting it would lose what it still writes."""
+    folder = tmp_path / "not-a-file"
+    folder.mkdir()
+    assert runfile.is_running(folder)
+    assert not runfile.is_running(tmp_path / "absent.jsonl")
+
+
+def test_a_lone_surrogate_is_spelled_out(tmp_path: Path) -> None:
+    """Bytes of a file name that are no text are written as text that JSON can carry."""
+    writer = runfile.RunFileWriter(tmp_path, RUN)
+    writer.append(Result("caf\udce9.py::t", "passed"))
+    writer.close(END)
+    assert lines(writer.path)[1]["node_id"] == "caf\\udce9.py::t"

@@ -396,3 +396,11 @@ class TestPatience:
         assert rows(history, "select run_id from runs") == [("r2",)]
         assert "r1.jsonl cannot be taken up" in done.notes[0]
         assert (history.parent / runfile.REFUSED / "r1.jsonl").exists()
+
+    def test_nested_beyond_reason_is_no_obstacle(self, history: Path) -> None:
+        """A file that would exhaust the JSON parser's stack stops nobody."""
+        record(history.parent, "r2", [PASSED])
+        deep = history.parent / runfile.WAITING / "deep.jsonl"
+        deep.write_text("[" * 200_000)
+        writes.remember(history)
+        assert rows(history, "select run_id from runs") == [("r2",)]
