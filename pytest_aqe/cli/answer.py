@@ -56,4 +56,4 @@ def _take_up(path: Path) -> None:
     folder = path.parent
     if path.exists() or runfile.waiting(folder) or any((folder / runfile.INGESTED).glob("*")):
         root = git_root(folder) or folder.parent
-        writes.remember(path, vanished=lambda identity: is_gone(identity, root), wait=PATIENCE)
+        writes.remember(path, vanished=lambda old, new: is_gone(old, new, root), wait=PATIENCE)

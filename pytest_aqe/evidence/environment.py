@@ -13,11 +13,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 
 GIT_TIMEOUT = 10.0  # seconds; a repository slower than that is recorded without its commit
 _MOST_DIRTY_FILES = 2000  # beyond it hashing the edits would delay the tests: tree is None
-_MOST_BYTES = 4 << 20  # a larger file counts by size and time of change
+_MOST_BYTES = 32 << 20  # of edits read; beyond it files count by size and time of change
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +95,19 @@ def _tree_of_edits(root: Path, clean: str, dirty: list[str]) -> str | None:
     files: list[Path] = []
     for name in sorted(dirty):
         path = root / name
-        files += sorted(path.rglob("*")) if name.endswith("/") else [path]
+        room = _MOST_DIRTY_FILES + 1 - len(files)
+        files += islice(path.rglob("*"), room) if name.endswith("/") else [path]
         if len(files) > _MOST_DIRTY_FILES:
             return None
-    for path in files:
+    left = _MOST_BYTES
+    for path in sorted(files):
         digest.update(b"\0" + str(path.relative_to(root)).encode("utf-8", "surrogateescape"))
         try:
             stat = path.stat()
             if not path.is_file():
                 continue
-            if stat.st_size > _MOST_BYTES:
+            left -= stat.st_size
+            if left < 0:
                 digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
             else:
                 digest.update(path.read_bytes())

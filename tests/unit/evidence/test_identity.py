@@ -96,16 +96,30 @@ class TestBody:
 
 
 class TestIsGone:
-    def test_a_missing_file_is_gone(self, tmp_path: Path) -> None:
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        """A project in which the new place can be seen."""
+        (tmp_path / "new.py").write_text("def test_new(): ...\n")
+        return tmp_path
+
+    def test_a_missing_file_is_gone(self, root: Path) -> None:
         """A test whose file does not exist is gone."""
-        assert identity.is_gone("t.py::test_x", tmp_path)
+        assert identity.is_gone("t.py::test_x", "new.py::test_x", root)
 
-    def test_a_function_that_is_there_is_not_gone(self, tmp_path: Path) -> None:
+    def test_a_function_that_is_there_is_not_gone(self, root: Path) -> None:
         """A test whose function is defined in its file is not gone, parameters or not."""
-        (tmp_path / "t.py").write_text("class C:\n    def test_x(self): ...\n")
-        assert not identity.is_gone("t.py::C::test_x[1]", tmp_path)
+        (root / "t.py").write_text("class C:\n    def test_x(self): ...\n")
+        assert not identity.is_gone("t.py::C::test_x[1]", "new.py::test_x", root)
 
-    def test_a_longer_name_does_not_count(self, tmp_path: Path) -> None:
+    def test_a_longer_name_does_not_count(self, root: Path) -> None:
         """``test_x`` is gone from a file that only defines ``test_x_and_y``."""
-        (tmp_path / "t.py").write_text("def test_x_and_y(): ...\n")
-        assert identity.is_gone("t.py::test_x", tmp_path)
+        (root / "t.py").write_text("def test_x_and_y(): ...\n")
+        assert identity.is_gone("t.py::test_x", "new.py::test_x", root)
+
+    def test_elsewhere_nothing_is_gone(self, tmp_path: Path) -> None:
+        """In a folder that has not even the new test, nothing can be told."""
+        assert not identity.is_gone("t.py::test_x", "new.py::test_x", tmp_path)
+
+    def test_a_test_with_a_name_of_its_own_never_is(self, root: Path) -> None:
+        """``aqe_id`` outlives every place."""
+        assert not identity.is_gone("aqe_id::refund", "new.py::test_x", root)
