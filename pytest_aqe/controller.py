@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,7 +18,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_aqe.data import FAILING, Identity, Plan, Rank, Result, Run, RunEnd, Status
-from pytest_aqe.errors import HistoryError, NotFound, RunFileError
+from pytest_aqe.errors import (
+    HistoryBusy,
+    HistoryDenied,
+    HistoryError,
+    NotFound,
+    RunFileError,
+)
 from pytest_aqe.evidence import changes, environment
 from pytest_aqe.evidence.identity import git_root, is_gone, prefix_of
 from pytest_aqe.evidence.reports import Fold
@@ -50,6 +57,7 @@ class Controller:
         self._change: changes.Change | None = None
         self._runs: int | None = None
         self._tests: int | None = None
+        self._plan_file: str | None = None
         self._root = git_root(config.rootpath) or config.rootpath
         self.plan = Plan("observe", prefix_of(config.rootpath), None, {})
         self.read_tables: set[str] = set()
@@ -66,9 +74,10 @@ class Controller:
         """Decide, before xdist starts its workers."""
         with self._faults.guard("looking at the work tree"):
             self._look()
-        with self._faults.guard("reading the history"):
-            if self._options.mode == "order" and self._downgrade is None:
-                self._decide()
+        if self._options.mode == "order" and self._downgrade is None:
+            self._downgrade = "the order could not be decided"
+            with self._faults.guard("deciding the order"):
+                self._downgrade = self._decide()
 
     def pytest_report_header(self) -> str | None:
         """Say mode, base and history."""
@@ -93,7 +102,10 @@ class Controller:
         """Send the plan to an xdist worker, a restarted one included."""
         with self._faults.guard("sending the plan"):
             folder = self._options.folder if node.gateway.spec.popen else None
-            node.workerinput["aqe_plan"] = pack(self.plan, folder)
+            wire = pack(self.plan, folder)
+            self._plan_file = wire.get("path", self._plan_file)
+            node.workerinput["aqe_faults"] = str(self._options.folder / "faults")
+            node.workerinput["aqe_plan"] = wire
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -103,14 +115,28 @@ class Controller:
             if output:
                 self.take(output)
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Remove the plan that workers read from a file."""
+        if self._plan_file is not None:
+            with self._faults.guard("removing the plan"):
+                Path(self._plan_file).unlink(missing_ok=True)
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Say what went wrong in a session that records nothing."""
+        recorded = self._config.pluginmanager.has_plugin("aqe-recorder")
+        if not recorded and self._config.get_verbosity() > -2:
+            for line in (*self.notes, *self._faults.lines()):
+                terminalreporter.write_line(f"aqe: {line}")
+
     def take(self, output: dict[str, Any]) -> None:
         """Take a worker's counts and faults."""
         self.outputs.append(output)
         self._faults.take([line for line in output["faults"] if line not in self._faults.lines()])
 
-    def vanished(self, identity: Identity) -> bool:
-        """Tell whether a test no longer stands where its identity says."""
-        return is_gone(identity, self._root)
+    def vanished(self, old: Identity, new: Identity) -> bool:
+        """Tell whether a test no longer stands where its old identity says."""
+        return is_gone(old, new, self._root)
 
     def _look(self) -> None:
         """Learn where the run happens, and what its code is and changes."""
@@ -149,24 +175,24 @@ class Controller:
             changed_files=change.files,
         )
 
-    def _decide(self) -> None:
-        """Turn what the history remembers into the session's plan."""
+    def _decide(self) -> str | None:
+        """Turn what the history remembers into the plan; return why that is not possible."""
         path = self._options.history
         try:
-            self._take_up_what_waits(path)
+            with suppress(HistoryBusy, HistoryDenied):  # what is there can still be read
+                self._take_up_what_waits(path)
             with open_history(path, write=False) as connection:
                 self._runs = queries.run_count(connection, self._options.suite)
                 tests = queries.rollups(connection, self._options.suite)
                 self.read_tables |= connection.read_tables
         except NotFound:
             self._runs = 0
-            return
+            return None
         except HistoryError as error:
-            self._downgrade = f"{error}"
-            return
+            return str(error)
         self._tests = len(tests)
         if not tests:
-            return
+            return None
         policy = self._config.pluginmanager.hook.pytest_aqe_make_policy(config=self._config)
         ranks = policy.rank(tests)
         self.plan = Plan(
@@ -175,6 +201,7 @@ class Controller:
             policy=policy.name,
             ranks={test.identity: rank for test, rank in zip(tests, ranks, strict=True)},
         )
+        return None
 
     def _take_up_what_waits(self, path: Path) -> None:
         """Ingest what killed sessions, locked-out ones and other shards left behind."""
@@ -216,17 +243,20 @@ class Recorder:
             elif result.attempt:
                 self._flaky.add(result.node_id)
             self._tests_ended += not result.attempt
-            if not self._writable:
-                return
-            try:
-                if self._writer is None:
-                    self._writer = self._open()
-                self._writer.append(result)
-            except RunFileError:
-                self._writable = False
-                raise
-            if " at 0x" in result.node_id:
-                self._summary.unstable += 1
+            self._record(result)
+
+    def _record(self, result: Result) -> None:
+        if not self._writable:
+            return
+        try:
+            if self._writer is None:
+                self._writer = self._open()
+            self._writer.append(result)
+        except RunFileError:
+            self._writable = False
+            raise
+        if " at 0x" in result.node_id:
+            self._summary.unstable += 1
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Tell Ctrl-C and ``pytest.exit()`` from the ways in which -x ends a session.
@@ -238,6 +268,9 @@ class Recorder:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Close the run file and let the history take it up."""
+        with self._recording:
+            for result in self._fold.unfinished():
+                self._record(result)
         if self._writer is None:
             return
         with self._faults.guard("closing the run file"):
@@ -371,7 +404,7 @@ class Explainer:
         plan = self._controller.plan
         kept = set(session.items)
         before = [item for item in self._collected if item in kept]
-        moved = sum(old is not new for old, new in zip(before, session.items, strict=True))
+        moved = sum(old is not new for old, new in zip(before, session.items, strict=False))
         order: list[tuple[str, Rank | None]] = [
             (item.nodeid, plan.ranks.get(self._identity(item), NEW_TEST) if plan.ranks else None)
             for item in session.items
@@ -383,8 +416,6 @@ class Explainer:
             reasons=self._options.explain,
             policy=plan.policy,
         ):
-            reporter.write_line(line)
-        for line in (*self._controller.notes, *self._faults.lines()):
             reporter.write_line(line)
 
 

@@ -138,13 +138,20 @@ def resolve(config: pytest.Config, environ: Mapping[str, str] = os.environ) -> O
     While off the other settings are not looked at: what is off stops nobody.
     """
     switch, *others = TABLE
-    if not _value(switch, config, environ):
+    showing = config.getoption("aqe_dry_run") or config.getoption("aqe_explain")
+    if config.getoption("aqe") is False or not (showing or _value(switch, config, environ)):
         return None
     value = {option.dest: _value(option, config, environ) for option in others}
     mode: Mode = "observe" if value["aqe_mode"] == "observe" else "order"
+    history = (config.rootpath / str(value["aqe_history"])).absolute()
+    if value["aqe_history"] != DEFAULT_HISTORY and history.is_dir():
+        raise pytest.UsageError(
+            f"--aqe-history={value['aqe_history']}: is a folder; name a file, "
+            f"such as {DEFAULT_HISTORY}"
+        )
     return Options(
         mode=mode,
-        history=(config.rootpath / str(value["aqe_history"])).absolute(),
+        history=history,
         base=str(value["aqe_base"]) if value["aqe_base"] else None,
         suite=str(value["aqe_suite"]),
         dry_run=bool(value["aqe_dry_run"]),
@@ -156,14 +163,14 @@ def _value(option: Option, config: pytest.Config, environ: Mapping[str, str]) ->
     given: str | bool | None = config.getoption(option.dest)
     if given is not None:
         return _checked(option, given, option.flag)
-    if option.variable in environ:
+    if environ.get(option.variable):  # CI services pass on what is unset as empty
         return _checked(option, environ[option.variable], option.variable)
     if option.ini is not None:
         try:
             ini: str | bool | None = config.getini(option.dest)
         except (ValueError, pytest.UsageError) as error:  # pytest does not name the key
             raise pytest.UsageError(f"{option.dest}: {error}") from error
-        if ini is not None:
+        if ini is not None and ini != "":
             return _checked(option, ini, option.dest)
     return option.default
 

@@ -35,7 +35,7 @@ def pack(plan: Plan, folder: Path | None) -> dict[str, Any]:
         return wire
     data = json.dumps(wire).encode()
     digest = sha256(data).hexdigest()
-    path = folder / "plans" / f"{digest[:16]}.json"
+    path = folder / "plans" / f"{os.getpid()}-{digest[:16]}.json"  # this session's to remove
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.partial")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from pytest_aqe import options
 
 _ROLES = ("aqe-defaults", "aqe-worker", "aqe-controller", "aqe-explainer", "aqe-recorder")
+_RUNNING_NOTHING = ("collectonly", "setuponly", "setupplan")  # what they report is no result
 _MARKERS = (
     "aqe_id(id): name this test in the history, whatever it is called and wherever it stands",
 )
@@ -37,14 +39,22 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the roles this process plays, or none."""
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
-    settings = options.resolve(config)
-    if settings is None:
+    if hasattr(config, "workerinput"):
+        _start(config, None)  # on if the controller is, whatever this environment says
+    elif (settings := options.resolve(config)) is not None:
+        _start(config, settings)
+
+
+def _start(config: Any, settings: options.Options | None) -> None:
+    """Register the roles, all or none."""
+    given = getattr(config, "workerinput", {})
+    if settings is None and "aqe_plan" not in given:
         return
     from pytest_aqe.faults import Faults
 
-    faults = Faults(settings.folder / "faults")
+    faults = Faults(settings.folder / "faults" if settings else Path(given["aqe_faults"]))
     with faults.guard("starting"), _as_installed(config):
-        if hasattr(config, "workerinput"):
+        if settings is None:
             _be_worker(config, faults)
         else:
             _be_controller(config, settings, faults)
@@ -110,5 +120,5 @@ def _be_controller(config: pytest.Config, settings: options.Options, faults: Any
     if settings.dry_run or settings.explain:
         config.option.dist = "no"  # one process is enough to show a plan
         register(Explainer(settings, faults, controller, worker.identity), "aqe-explainer")
-    elif not config.option.collectonly:
+    elif not any(config.getoption(name, False) for name in _RUNNING_NOTHING):
         register(Recorder(config, settings, faults, controller), "aqe-recorder")

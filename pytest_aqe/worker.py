@@ -8,7 +8,7 @@ when they do not.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sized
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Worker:
         self._attaching = faults.guard("describing results")
         self._items: dict[NodeId, tuple[int, pytest.Item]] = {}
         self._identities = _Identities(config.rootpath, "")
+        self._collected = 0
         self._deselected = 0
         self._started = 0
         self._adds_evidence = False
@@ -57,6 +58,7 @@ class Worker:
             self._items = {item.nodeid: (index, item) for index, item in enumerate(items)}
             hook = self._config.pluginmanager.hook.pytest_aqe_evidence
             self._adds_evidence = bool(hook.get_hookimpls())
+            self._collected = len(items) + self._deselected
             plan = self._plan()
             self._identities = _Identities(self._config.rootpath, plan.prefix)
             if plan.mode == "order":
@@ -64,8 +66,12 @@ class Worker:
                 items[:] = [items[index] for index in order]
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        """Count what anybody deselects: xdist's controller never hears of it."""
-        self._deselected += len(items)
+        """Count what anybody deselects: xdist's controller never hears of it.
+
+        Some hand over a generator, which is not ours to exhaust.
+        """
+        if isinstance(items, Sized):
+            self._deselected += len(items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -83,7 +89,7 @@ class Worker:
         with self._faults.guard("finishing a worker"):
             self._finish(
                 {
-                    "collected": len(self._items) + self._deselected,
+                    "collected": self._collected,
                     "deselected": self._deselected,
                     "faults": self._faults.lines(),
                 }
@@ -147,11 +153,19 @@ class _Identities:
         return known
 
     def body_of(self, item: pytest.Item) -> str | None:
+        """Fingerprint the test's own function, or return None where it cannot be told.
+
+        An inherited or generated test, and one behind a decorator that hides it, has a
+        body that other tests share, which must not make them one.
+        """
         function = getattr(item, "function", None)
+        function = getattr(getattr(function, "hypothesis", None), "inner_test", function)
         while (inner := getattr(function, "__wrapped__", None)) is not None:
             function = inner
         code = getattr(function, "__code__", None)
-        if code is None:
+        if code is None or code.co_name != getattr(item, "originalname", None):
+            return None
+        if code.co_filename != str(item.path):
             return None
         body = self._bodies.get(id(code))  # a code object's own hash reads all of it
         if body is None:
@@ -165,9 +179,10 @@ class _Identities:
             if callspec is not None:
                 name = identities.stable_parameters(name, callspec.params)
             name = identities.stable_name(name)
-        if (mark := item.get_closest_marker("aqe_id")) is not None and mark.args:
-            start = name.find("[")
-            return f"aqe_id::{mark.args[0]}{name[start:] if start >= 0 else ''}"
+        for mark in item.own_markers:  # not a class's or a module's: it names one test
+            if mark.name == "aqe_id" and mark.args:
+                start = name.find("[")
+                return f"aqe_id::{mark.args[0]}{name[start:] if start >= 0 else ''}"
         file = self._files.get(node_file)
         if file is None:
             file = self._files[node_file] = self._place(item.path, node_file)
@@ -177,8 +192,11 @@ class _Identities:
         """Return the file's path from the git root.
 
         Below rootdir that is the controller's prefix and the rest: a worker on another
-        machine may have a copy of the files without the repository around it.
+        machine may have a copy of the files without the repository around it. Where a
+        plugin makes node ids of its own, they are all that tells its tests apart.
         """
+        if not path.as_posix().endswith(node_file):
+            return self.prefix + node_file
         if path.is_relative_to(self._rootdir):
             return self.prefix + path.relative_to(self._rootdir).as_posix()
         root = identities.git_root(self._rootdir)

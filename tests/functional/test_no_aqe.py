@@ -53,6 +53,6 @@ def test_in_addopts(project: Project) -> None:
 
 def test_other_flags_stay_silent(project: Project) -> None:
     """Without ``--aqe``, the other flags change nothing."""
-    done = project.pytest("--aqe-mode=order", "--aqe-explain")
+    done = project.pytest("--aqe-mode=order", "--aqe-suite=x")
     done.assert_outcomes(passed=1)
     assert not project.folder.exists()
