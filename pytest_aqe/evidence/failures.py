@@ -2,17 +2,26 @@
 
 The history may be readable by strangers (a pull request restores the CI cache), so the
 message itself, locals and parameter values never leave the process: only the error's type,
-the file that raised it and eight hex digits of the normalized message.
+the file that raised it and eight hex digits of the normalized message. A failure may be any
+text that a plugin prints, whose words are not for us to keep: where nothing vouches for a
+type the kind is `Failure`.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path, PurePath
 from typing import Any
 
-_TYPE = re.compile(r"[A-Za-z_][\w.]*(?=:|$)")
+_TYPE = re.compile(r"(?:(?:\w+|<locals>)\.)*([A-Za-z_]\w*)(?=:|$)")
+_KNOWN_TYPE = re.compile(
+    r"(?:(?:\w+|<locals>)\.)*"
+    r"(\w*(?:Error|Exception|Warning|Exit|Interrupt)|Failed)"  # pytest.fail raises the last
+    r"(?=:|$)"
+)
+_ASSERT = re.compile(r"assert\b(?!:)")  # pytest takes the type away from a bare assertion
 _VALUES = re.compile(
     r"0x[0-9a-fA-F]+"  # addresses
     r"|'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\""  # quoted text
@@ -26,25 +35,42 @@ def signature(longrepr: Any, rootdir: Path) -> str | None:
     """Return ``Type@file#hash`` of a failing report's ``longrepr``, or None without one."""
     if longrepr is None:
         return None
-    path, message = _crash(longrepr)
-    found = _TYPE.match(message)
-    kind = found.group().rsplit(".", 1)[-1] if found else "AssertionError"
-    normal = _VALUES.sub("*", "\n".join(message.splitlines()[:_MESSAGE_LINES]))
+    crash = _crash(longrepr)
+    kind = _kind(crash)
+    normal = _VALUES.sub("*", "\n".join(crash.message.splitlines()[:_MESSAGE_LINES]))
     digest = blake2b(f"{kind}\n{normal}".encode("utf-8", "backslashreplace"), digest_size=4)
-    return f"{kind}@{_where(path, rootdir)}#{digest.hexdigest()}"
+    return f"{kind}@{_where(crash.path, rootdir)}#{digest.hexdigest()}"
 
 
-def _crash(longrepr: Any) -> tuple[str | None, str]:
-    """Return the file and the message of pytest's many kinds of ``longrepr``."""
+@dataclass(frozen=True, slots=True)
+class _Crash:
+    """Where, what was said, and which first words of that are taken for a type."""
+
+    path: str | None
+    message: str
+    types: re.Pattern[str] | None
+
+
+def _crash(longrepr: Any) -> _Crash:
+    """Read pytest's many kinds of ``longrepr``."""
     crash = getattr(longrepr, "reprcrash", None)
     if crash is not None:
-        return str(crash.path), str(crash.message)
+        return _Crash(str(crash.path), str(crash.message), _TYPE)
     if doctest := getattr(longrepr, "reprlocation_lines", None):
         location, _ = doctest[-1]
-        return str(location.path), f"{location.message}:"
+        return _Crash(str(location.path), f"{location.message}:", _TYPE)
     lines = [line.strip() for line in str(longrepr).splitlines() if line.strip()]
     errors = [line[1:].strip() for line in lines if line.startswith("E ")]
-    return None, (errors or lines or [""])[0 if errors else -1]
+    if errors:
+        return _Crash(None, errors[0], _KNOWN_TYPE)
+    return _Crash(None, lines[-1] if lines else "", None)
+
+
+def _kind(crash: _Crash) -> str:
+    if _ASSERT.match(crash.message):
+        return "AssertionError"
+    found = crash.types.match(crash.message) if crash.types else None
+    return found[1] if found else "Failure"
 
 
 def _where(path: str | None, rootdir: Path) -> str:

@@ -20,7 +20,8 @@ from pytest_aqe.data import NodeId, Outcome, Result
 from pytest_aqe.errors import InterchangeError
 
 Signature = Callable[[str | None, str], str | None]
-"""Gives the signature of a failure in this file (from the rootdir) with this message."""
+"""Gives the signature of a failure: the file (from the rootdir) and the message of an
+exception, or without a file a text as it was printed."""
 
 _CHUNK = 1 << 16  # bytes
 _FAULTS = ("failure", "error", "skipped")
@@ -176,7 +177,7 @@ class _Child:
 
 
 def _crash(fault: _Child) -> tuple[str | None, str]:
-    """Return the file and the message that a printed traceback ends with.
+    """Return the file and the message that a printed traceback ends with, or a text.
 
     Not the ``message`` attribute: pytest 9.2 cuts it short.
     """
@@ -193,8 +194,11 @@ def _crash(fault: _Child) -> tuple[str | None, str]:
             path = found[1]
         inside = line.startswith("E ")
     if not message:
-        message = "".join(fault.text).strip().splitlines()[-1:]
-    return path, "\n".join(message) or fault.attributes.get("message", "")
+        last = "".join(fault.text).strip().splitlines()[-1:]
+        return None, last[0] if last else fault.attributes.get("message", "")
+    if path is None:
+        return None, "\n".join(f"E {line}" for line in message)
+    return path, "\n".join(message)
 
 
 class _NodeIds:

@@ -42,6 +42,11 @@ SUITE = """
     @pytest.mark.xfail
     def test_xfails(): assert 0
 
+    @pytest.mark.xfail(strict=True)
+    def test_passes_unexpectedly(): pass
+
+    def test_lacks_a_fixture(nowhere): pass
+
     @pytest.mark.skip
     def test_skips(): pass
 

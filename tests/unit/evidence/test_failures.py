@@ -61,6 +61,63 @@ def test_text_is_read_from_its_error_lines() -> None:
     assert (signature(text, ROOT) or "").startswith("TypeError@?#")
 
 
+def kind(longrepr: object) -> str:
+    return (signature(longrepr, ROOT) or "").partition("@")[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "login failed\nhunter2_secret",
+        "alice.smith: denied",
+        "E   hunter2_secret: denied",
+        "E   alice.smith",
+        "E   fixture 'nope' not found\n>   available fixtures: tmp_path\n\nt.py:2",
+        "hunter2_secret\n\nt.py:7: ValueError",
+        "TopSecretError: said by nobody",
+        "[XPASS(strict)] ",
+        "",
+    ],
+)
+def test_words_of_a_text_are_no_type(text: str) -> None:
+    """What a plugin prints of its own failures may be anything: only ``E`` lines name types."""
+    assert kind(text) == "Failure"
+
+
+@pytest.mark.parametrize(
+    "line, expected",
+    [
+        ("KeyError: 'x'", "KeyError"),
+        ("shop.errors.PaymentException: no", "PaymentException"),
+        ("UserWarning", "UserWarning"),
+        ("KeyboardInterrupt", "KeyboardInterrupt"),
+        ("SystemExit: 3", "SystemExit"),
+        ("Failed: because", "Failed"),
+        ("_pytest.outcomes.Exit: stop", "Exit"),
+        ("assert 1 == 2", "AssertionError"),
+    ],
+)
+def test_types_are_known_by_how_they_end(line: str, expected: str) -> None:
+    """An ``E`` line of a text names a type where it ends like one."""
+    assert kind(f"def test(): ...\nE   {line}\n\nt.py:3: X") == expected
+
+
+@pytest.mark.parametrize(
+    "message, expected",
+    [
+        ("test_k.Oops: x", "Oops"),
+        ("test_k.test_x.<locals>.Oops: x", "Oops"),
+        ("assertive: no type's colon, but pytest gave it", "assertive"),
+        ("ValueError('alice: no') [single exception in ExceptionGroup]", "Failure"),
+        ("no type at all", "Failure"),
+        ("", "Failure"),
+    ],
+)
+def test_a_crash_names_its_type(message: str, expected: str) -> None:
+    """pytest's own record of an exception starts with its type, whatever that is called."""
+    assert kind(crash(message)) == expected
+
+
 def test_no_report_no_signature() -> None:
     """Without a longrepr there is no signature."""
     assert signature(None, ROOT) is None

@@ -82,6 +82,23 @@ def test_the_signature_is_of_the_text_not_of_the_attribute(tmp_path: Path) -> No
     assert result.signature == "tests/test_a.py|ValueError: two\n  lines"
 
 
+@pytest.mark.parametrize(
+    "text, signature",
+    [
+        ("login failed\nhunter2\n\nt.py:7: ValueError", "None|t.py:7: ValueError"),
+        ("login failed\nhunter2", "None|hunter2"),
+        ("E   KeyError: 1\nE     more", "None|E KeyError: 1\nE   more"),
+    ],
+)
+def test_a_text_that_is_no_traceback_stays_a_text(
+    tmp_path: Path, text: str, signature: str
+) -> None:
+    """Only ``E`` lines above a place are an exception's message; the rest is anybody's words."""
+    cases = f"<testcase classname='t' name='x'><failure message='m'>{text}</failure></testcase>"
+    (result,) = read(tmp_path, cases)
+    assert result.signature == signature
+
+
 def test_a_failed_test_that_fails_again_on_teardown_is_one_result(tmp_path: Path) -> None:
     """pytest writes two elements for it."""
     cases = (
