@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def pytest_aqe_make_policy(config: pytest.Config) -> Policy | None:
     """Return what ranks the tests of this session.
 
-    Called once, in the controller, at session start and only in order mode, by the
-    command ``pytest-aqe why`` never. ``None`` leaves the choice to the next
-    implementation; ours (decayed failure rate per second) comes last.
+    Called once, in the controller, at session start, and only in order mode. ``None`` leaves
+    the choice to the next implementation; ours (decayed failure rate per second) comes last.
+    The command ``pytest-aqe why`` has no session to ask, so it ranks by ours.
     """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import platform
 from collections import Counter
 from dataclasses import asdict
@@ -41,7 +42,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     history.set_defaults(run=_history)
     why = commands.add_parser(
-        "why", parents=[common], help="why a test runs where it runs: its record and its rank"
+        "why",
+        parents=[common],
+        help="why a test runs where it runs: its record and its rank",
+        description="why a test runs where it runs: its record, and its rank by the built-in "
+        "policy. That of a plugin or a conftest.py exists in a session only: "
+        "pytest --aqe-explain shows its reasons",
     )
     why.add_argument("test", metavar="NODEID", help="a test, or the end of its id")
     why.set_defaults(run=_why)
@@ -160,7 +166,7 @@ def _doctor(asked: argparse.Namespace) -> Answer:
     running = sum(map(runfile.is_running, waiting))
     refused = sorted(path.name for path in (folder / runfile.REFUSED).glob("*"))
     faults = sorted(path.name for path in (folder / "faults").glob("*.txt"))
-    aside = sorted(path.name for path in folder.glob(f"{asked.history.name}.broken-*"))
+    aside = sorted(path.name for path in folder.glob(f"{glob.escape(asked.history.name)}.broken-*"))
     problems = [f"a fault of ours was saved: {folder / 'faults' / name}" for name in faults]
     problems += [f"no run file: {folder / runfile.REFUSED / name}" for name in refused]
     problems += [f"a broken history was kept: {folder / name}" for name in aside]
