@@ -57,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AqeError as error:
         print(printable(f"pytest-aqe: {error}"), file=sys.stderr)
         return 2
+    except OSError as error:
+        place, reason = error.filename or asked.history, error.strerror or error
+        print(printable(f"pytest-aqe: {place} cannot be used ({reason})"), file=sys.stderr)
+        return 2
     try:
         if asked.format == "json":
             print(json.dumps(answer.data, default=as_json, indent=2))

@@ -198,6 +198,13 @@ def test_why(project: Project, two_runs: None) -> None:
     assert "AssertionError@test_a.py#" in printed
 
 
+def test_why_speaks_of_the_built_in_policy(capsys: pytest.CaptureFixture[str]) -> None:
+    """A policy of another plugin is known in a session only, and the help says so."""
+    with pytest.raises(SystemExit):
+        cli.main(["why", "--help"])
+    assert "built-in policy" in " ".join(capsys.readouterr().out.split())
+
+
 def test_why_as_json(project: Project, two_runs: None) -> None:
     """why as JSON has the numbers behind it."""
     (test,) = project.answer("why", "test_mended")["tests"]
@@ -317,6 +324,26 @@ def test_wrong_call(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as done:
         cli.main(arguments)
     assert done.value.code == 2
+
+
+@pytest.mark.parametrize("command", [["import", "x.csv"], ["merge", "x.csv"]], ids=" ".join)
+def test_the_system_refuses(project: Project, command: list[str]) -> None:
+    """What the system refuses is one line and exit code 2, no traceback."""
+    project.folder.write_text("a file where our folder should be", encoding="utf-8")
+    code, printed = project.command(*command)
+    assert code == 2
+    assert printed.startswith(f"pytest-aqe: {project.folder}")
+    assert "cannot be used (" in printed
+    assert printed.count("\n") == 1
+
+
+def test_a_broken_history_of_any_name_is_shown(project: Project, two_runs: None) -> None:
+    """Brackets in its name are no pattern."""
+    history = project.folder / "h[1].duckdb"
+    project.history.rename(history)
+    broken = history.with_name(f"{history.name}.broken-1")
+    broken.touch()
+    assert cli.main(["doctor", "--history", str(history)]) == 1
 
 
 def test_module(project: Project, two_runs: None) -> None:
