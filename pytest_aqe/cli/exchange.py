@@ -71,7 +71,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _age(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,6})([dw])", text)
+    found = re.fullmatch(r"(\d{1,5})([dw])", text)
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no age like 90d or 12w")
     return timedelta(days=int(found[1]) * _DAYS[found[2]])

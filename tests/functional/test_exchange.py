@@ -375,6 +375,7 @@ def test_prune_keeps_the_latest_runs(project: Project) -> None:
     [
         ("--keep", "90"),
         ("--keep", "-1d"),
+        ("--keep", "999999w"),
         ("--keep-runs", "0"),
         ("--keep", "1d", "--keep-runs", "1"),
     ],
