@@ -28,7 +28,7 @@ from pytest_aqe.errors import (
 from pytest_aqe.history import runfile
 from pytest_aqe.history.store import WAIT, Connection, open_history, set_aside
 
-DECAY = 0.9  # per execution: best or near best on five of six CI histories (docs: ordering)
+DECAY = 0.9  # per execution: the decay of the measured order (docs: how ordering works)
 _NEWBORN = 60.0  # seconds; a run file without its first line may just be coming to be
 
 OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed", "crashed")
