@@ -94,8 +94,8 @@ class _Attempt:
     def take(self, report: Any, when: str, rootdir: Path) -> None:
         """Take one phase. Runs three times a test, so what is usual leaves early."""
         told = report.__dict__
-        if "aqe" in told:
-            self.facts.update(told["aqe"])
+        if "aqe" in told:  # taken off: the terminal keeps every report to the end
+            self.facts |= told.pop("aqe")
         outcome = report.outcome
         if type(report) is not pytest.TestReport and is_subtest(report):
             if outcome == "failed":
