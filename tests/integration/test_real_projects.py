@@ -109,6 +109,7 @@ def test_outcomes_are_those_of_plain_pytest(project: Project, tmp_path: Path) ->
     assert not list((folder / ".aqe").glob("faults/*"))
     assert not list((folder / ".aqe").glob("runs/*.jsonl"))
     _report(project, alone[0], recorded[0])
+    shutil.rmtree(tmp_path / "venv")  # 300 MB that pytest would keep for three sessions
 
 
 def _environment(tmp_path: Path, project: Project) -> Path:
