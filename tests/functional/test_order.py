@@ -57,10 +57,11 @@ def test_failed_module_first_under_xdist(project: Project) -> None:
     project.run("-n2")
     project.run("-n2", "--maxschedchunk=1")
     # xdist hands out in portions, two of six tests each, to whichever worker is ready first.
+    # Which of the two failing tests leads depends on how long each took.
     assert project.sql(
-        "select node_id, position from results join nodes using (node_no) "
+        "select position from results join nodes using (node_no) "
         "where run_no = 2 and node_id like 'test_c.py%' order by 1"
-    ) == [("test_c.py::test_1", 0), ("test_c.py::test_2", 1)]
+    ) == [(0,), (1,)]
 
 
 def test_failed_test_first_in_its_module(project: Project) -> None:
