@@ -52,13 +52,14 @@ class Controller:
         self._config = config
         self._options = options
         self._faults = faults
-        self._asked_mode = options.mode
         self._downgrade = _downgrade(config) if options.mode == "order" else None
         self._change: changes.Change | None = None
         self._runs: int | None = None
         self._tests: int | None = None
         self._plan_file: str | None = None
-        self._root = git_root(config.rootpath) or config.rootpath
+        repository = git_root(config.rootpath)
+        self._in_git = repository is not None
+        self._root = repository or config.rootpath
         self.plan = Plan("observe", prefix_of(config.rootpath), None, {})
         self.read_tables: set[str] = set()
         self.outputs: list[dict[str, Any]] = []
@@ -86,7 +87,7 @@ class Controller:
             return terminal.header_line(
                 terminal.Header(
                     mode="observe" if self._downgrade else self._options.mode,
-                    asked_mode=self._asked_mode,
+                    asked_mode=self._options.mode,
                     downgrade=self._downgrade,
                     base=change.base if change else None,
                     base_origin=change.origin if change else "",
@@ -147,7 +148,7 @@ class Controller:
             run_id=f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}-{os.urandom(4).hex()}",
             started_at=now.isoformat(),
             suite=self._options.suite,
-            prefix=prefix_of(self._config.rootpath),
+            prefix=self.plan.prefix,
             mode="observe" if self._downgrade else self._options.mode,
             branch=service.branch if service else None,
             source="ci" if service else "local",
@@ -159,7 +160,7 @@ class Controller:
             pytest=pytest.__version__,
             plugins=_plugins(self._config),
         )
-        if git_root(self._config.rootpath) is None:
+        if not self._in_git:
             return
         checkout = environment.checkout(self._root)
         asked = self._options.base

@@ -17,7 +17,7 @@ from pytest_aqe.errors import HistoryError, InterchangeError, NotFound, RunFileE
 from pytest_aqe.evidence.failures import signature
 from pytest_aqe.evidence.identity import from_node_id, prefix_of
 from pytest_aqe.evidence.reports import Fold
-from pytest_aqe.history import interchange, merging, retention, runfile
+from pytest_aqe.history import interchange, merging, reportlog, retention, runfile
 from pytest_aqe.history.store import open_history
 from pytest_aqe.options import DEFAULT_HISTORY
 from pytest_aqe.report.terminal import counted
@@ -306,23 +306,10 @@ def _evidence(rootdir: Path) -> interchange.Evidence:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Crash:
-    path: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Longrepr:
-    """What `signature` reads of pytest's own representation of a failure."""
-
-    reprcrash: _Crash
-
-
 def _signature_in(rootdir: Path) -> Callable[[str | None, str], str | None]:
     def of(path: str | None, message: str) -> str | None:
         if path is None:
             return signature(message, rootdir)
-        return signature(_Longrepr(_Crash(str(rootdir / path), message)), rootdir)
+        return signature(reportlog.Longrepr(reportlog.Crash(str(rootdir / path), message)), rootdir)
 
     return of

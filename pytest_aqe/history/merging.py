@@ -52,7 +52,7 @@ def merge_run_files(connection: Connection, paths: Iterable[Path]) -> Ingested:
         if runfile.is_running(path):
             still_running += 1
             continue
-        run_id = runfile.read_run(path).run.run_id
+        run_id = runfile.read_run(path).run_id
         if run_id in known:
             passed_over += 1
             continue

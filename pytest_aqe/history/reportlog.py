@@ -48,14 +48,18 @@ class SubtestReport(LoggedReport):
 
 
 @dataclass(frozen=True, slots=True)
-class _Crash:
+class Crash:
+    """Where a failure was raised, and its message."""
+
     path: str
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Longrepr:
-    reprcrash: _Crash
+class Longrepr:
+    """What a signature reads of pytest's own representation of a failure."""
+
+    reprcrash: Crash
 
 
 def read(path: Path, log: Log, rootdir: Path, fold: Fold) -> Iterator[tuple[int, Result]]:
@@ -104,7 +108,7 @@ def _report(path: Path, number: int, line: bytes, rootdir: Path) -> LoggedReport
     crash = keys["longrepr"].get("reprcrash") if isinstance(keys.get("longrepr"), dict) else None
     if isinstance(crash, dict):
         where = _here(str(crash.get("path", "")), keys["nodeid"], rootdir)
-        keys["longrepr"] = _Longrepr(_Crash(where, str(crash.get("message", ""))))
+        keys["longrepr"] = Longrepr(Crash(where, str(crash.get("message", ""))))
     return SubtestReport(keys) if subtest else LoggedReport(keys)
 
 

@@ -80,7 +80,7 @@ def _waiting_runs(folder: Path) -> set[str]:
     runs = set()
     for path in runfile.waiting(folder):
         with suppress(RunFileError):
-            runs.add(runfile.read_run(path).run.run_id)
+            runs.add(runfile.read_run(path).run_id)
     return runs
 
 
@@ -91,7 +91,7 @@ def _kept_files(folder: Path, run_ids: Collection[str]) -> list[Path]:
             files.append(path)
             continue
         with suppress(RunFileError):
-            if runfile.read_run(path).run.run_id in run_ids:
+            if runfile.read_run(path).run_id in run_ids:
                 files.append(path)
     return files
 

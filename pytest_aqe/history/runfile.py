@@ -19,7 +19,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -112,14 +112,6 @@ class RunFileWriter:
             ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class RunFile:
-    """A run file at rest: where it lies and what its first line says."""
-
-    path: Path
-    run: Run
-
-
 def waiting(folder: Path) -> list[Path]:
     """Return the run files that no history holds yet, oldest first."""
     files = [*(folder / WAITING).glob("*.jsonl"), *(folder / WAITING).glob("*.jsonl.gz")]
@@ -152,7 +144,7 @@ def is_running(path: Path) -> bool:
         os.close(file)
 
 
-def read_run(path: Path) -> RunFile:
+def read_run(path: Path) -> Run:
     """Read a run file's first line; raise `RunFileError` when it is none of ours."""
     try:
         with _open(path) as lines:
@@ -179,7 +171,7 @@ def read_run(path: Path) -> RunFile:
         wanted = tuple if field.name in ("plugins", "changed_files") else str
         if not (isinstance(value, wanted) or (value is None and field.default is None)):
             raise RunFileError(f"{path} is not a run file ({field.name} is {value!r})")
-    return RunFile(path, run)
+    return run
 
 
 def salvage(path: Path) -> Iterator[str]:

@@ -133,7 +133,7 @@ def _take(
     folder = connection.path.parent
     ours = path.parent == folder / runfile.WAITING
     try:
-        run = runfile.read_run(path).run
+        run = runfile.read_run(path)
     except RunFileError as error:
         if runfile.is_running(path):
             done.still_running += 1

@@ -81,7 +81,7 @@ def test_a_writer_waits_for_who_looks_at_its_file(tmp_path: Path) -> None:
 def test_the_first_line_is_the_run(tmp_path: Path) -> None:
     """What is read back is the run that was written."""
     writer = runfile.RunFileWriter(tmp_path, RUN)
-    assert runfile.read_run(writer.path).run == RUN
+    assert runfile.read_run(writer.path) == RUN
 
 
 def test_a_folder_of_the_users_is_not_ignored(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_unknown_fields_of_the_run_are_passed_over(tmp_path: Path) -> None:
     """A field that this version does not know does not make the file unreadable."""
     path = tmp_path / "x.jsonl"
     path.write_text('{"type":"run","format":1,"run_id":"r","started_at":"x","later":1}\n')
-    assert runfile.read_run(path).run.run_id == "r"
+    assert runfile.read_run(path).run_id == "r"
 
 
 def test_retiring_keeps_every_byte(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_retired_file_can_wait_again(tmp_path: Path) -> None:
     runfile.retire(writer.path, tmp_path)
     assert runfile.wait_again(tmp_path) == 1
     (path,) = runfile.waiting(tmp_path)
-    assert runfile.read_run(path).run == RUN
+    assert runfile.read_run(path) == RUN
 
 
 def test_a_rename_is_noted_after_a_torn_last_line(tmp_path: Path) -> None:
