@@ -6,7 +6,7 @@ base is always a merge-base (aspire#18482).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_aqe.evidence.environment import Checkout, git
 
@@ -24,6 +24,8 @@ class Change:
     base: str | None
     origin: str
     files: tuple[str, ...] | None
+    explicit: bool = False  # the user or CI named the base
+    lost: str | None = None  # the base that was named and is not here: a shallow clone
 
 
 def since(checkout: Checkout, asked: str | None, ci_base: str | None) -> Change:
@@ -41,10 +43,19 @@ def since(checkout: Checkout, asked: str | None, ci_base: str | None) -> Change:
             continue
         if base == checkout.commit and asked is None:
             break
-        return Change(base, f"merge-base with {ref}", _differing(checkout, base))
+        named = ref in (asked, ci_base)
+        return Change(base, f"merge-base with {ref}", _differing(checkout, base), named)
     if asked is not None:
-        return Change(None, f"{asked} has no merge-base with HEAD here", None)
-    if checkout.dirty:
+        return Change(None, f"{asked} has no merge-base with HEAD here", None, True, asked)
+    return replace(_without_base(checkout), lost=ci_base if _is_lost(checkout, ci_base) else None)
+
+
+def _is_lost(checkout: Checkout, ci_base: str | None) -> bool:
+    return ci_base is not None and _merge_base(checkout, ci_base) is None
+
+
+def _without_base(checkout: Checkout) -> Change:
+    if checkout.dirty and checkout.commit is not None:
         return Change(checkout.commit, "uncommitted work", _differing(checkout, checkout.commit))
     if checkout.parent is None:
         return Change(None, "no parent commit", None)

@@ -45,6 +45,12 @@ class CI:
 
 def git(root: Path, *arguments: str) -> str | None:
     """Return what a git command prints, or None when it fails, hangs or is not there."""
+    printed = git_bytes(root, *arguments)
+    return printed.decode("utf-8", "surrogateescape") if printed is not None else None
+
+
+def git_bytes(root: Path, *arguments: str) -> bytes | None:
+    """Return what a git command prints as it is: the content of a file has its own encoding."""
     try:
         done = subprocess.run(
             ["git", "--no-optional-locks", "-C", str(root), *arguments],
@@ -56,7 +62,7 @@ def git(root: Path, *arguments: str) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.decode("utf-8", "surrogateescape")
+    return done.stdout
 
 
 def checkout(root: Path) -> Checkout:
@@ -148,6 +154,37 @@ def ci(environ: Mapping[str, str]) -> CI | None:
             )
     return CI("unknown", None, None, False) if get("CI", "").lower() in {"true", "1"} else None
 
+
+def full_ref(environ: Mapping[str, str]) -> str | None:
+    """Name what this CI run is for when it must run everything; None elsewhere.
+
+    That is the default branch, a merge queue, a schedule and a tag: what they let through,
+    nobody looks at again.
+    """
+    get = environ.get
+    service = ci(environ)
+    if service is None or service.pull_request:
+        return None
+    kinds = {
+        "GITHUB_EVENT_NAME": {"schedule": "a schedule", "merge_group": "a merge queue"},
+        "GITHUB_REF_TYPE": {"tag": "a tag"},
+        "CI_PIPELINE_SOURCE": {"schedule": "a schedule"},
+        "CI_MERGE_REQUEST_EVENT_TYPE": {"merge_train": "a merge queue"},
+        "TRAVIS_EVENT_TYPE": {"cron": "a schedule"},
+        "BUILD_REASON": {"Schedule": "a schedule"},
+    }
+    for variable, named in kinds.items():
+        if get(variable) in named:
+            return named[get(variable, "")]
+    if any(get(variable) for variable in _TAGS):
+        return "a tag"
+    default = get("CI_DEFAULT_BRANCH")
+    if service.branch and service.branch in ({default} if default else {"main", "master"}):
+        return f"the default branch {service.branch}"
+    return None
+
+
+_TAGS = ("CI_COMMIT_TAG", "BUILDKITE_TAG", "CIRCLE_TAG", "TRAVIS_TAG", "BITBUCKET_TAG", "TAG_NAME")
 
 # provider, the variable that marks it, branch, target branch, pull request
 _OTHERS = (

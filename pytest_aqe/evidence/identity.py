@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import marshal
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from types import CodeType
@@ -19,6 +19,7 @@ from typing import Any
 
 from pytest_aqe.data import Identity, NodeId
 
+_NESTED = frozenset({CodeType, frozenset})
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _GROUP = re.compile(r"(?<=[\]\w])@[^\[\]:@]+$")
 
@@ -78,8 +79,7 @@ def body(code: CodeType) -> str:
     Bytecode differs between Python versions, and so does the fingerprint: a rename is
     found only between two runs on one version.
     """
-    # marshal takes half of repr's time; version 2 writes no references, which depend on
-    # what else is alive.
+    # Version 2 writes no references, which depend on what else is alive.
     return blake2b(marshal.dumps(_shape(code), 2), digest_size=8).hexdigest()
 
 
@@ -87,18 +87,25 @@ def _shape(code: CodeType) -> tuple[Any, ...]:
     """Return what counts of a code object, alike in every process: sets in sorted order.
 
     Until Python 3.10 the qualified name of a nested function is a constant of the outer
-    one; it holds the outer name, which does not count.
+    one; it holds the outer name, which does not count. Runs once a test: most functions
+    hold nothing nested.
     """
-    constants = [
+    constants: Sequence[Any] = code.co_consts
+    if not _NESTED.isdisjoint(map(type, constants)):
+        constants = _told_alike(constants)
+    return (code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants)
+
+
+def _told_alike(constants: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(
         _shape(each)
         if isinstance(each, CodeType)
         else sorted(map(repr, each))
         if isinstance(each, frozenset)
         else each
-        for each in code.co_consts
+        for each in constants
         if not (isinstance(each, str) and "<locals>" in each)
-    ]
-    return (code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants)
+    )
 
 
 def is_gone(old: Identity, new: Identity, root: Path) -> bool:

@@ -8,46 +8,57 @@ pytest sends a report per phase, and plugins send more: sub-tests under the pare
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_aqe.data import FAILING, NodeId, Outcome, Result
+from pytest_aqe.data import ALWAYS, FAILING, Depends, NodeId, Outcome, Result
 from pytest_aqe.evidence.failures import signature
 from pytest_aqe.evidence.identity import without_group
 
+Facts = dict[str, Any]
+_Key = tuple[str | None, NodeId]  # the worker and the test
+
 _INTERMEDIATE = frozenset({"rerun", "retried"})  # pytest-rerunfailures, pytest-retry
+
+
+def _no_facts(_: Any) -> Facts:
+    return {}
 
 
 class Fold:
     """Turn a session's reports into results. One instance a session.
 
-    ``report.aqe``, hung there by the worker, holds the facts that only the process that
-    ran the test knows.
+    Facts that only the process that ran the test knows hang on the reports of an xdist
+    worker as ``report.aqe``. What ran in this process is asked for with ``facts`` when an
+    attempt ends: hanging it on reports would take every report through one more hook.
     """
 
-    def __init__(self, rootdir: Path) -> None:
+    def __init__(self, rootdir: Path, facts: Callable[[Any], Facts] = _no_facts) -> None:
         self._rootdir = rootdir
-        self._open: dict[tuple[str | None, NodeId], _Attempt] = {}
-        self._attempts: dict[tuple[str | None, NodeId], int] = {}
+        self._facts = facts
+        self._open: dict[_Key, _Attempt] = {}
+        self._attempts: dict[_Key, int] = {}
 
     def add(self, report: Any) -> Result | None:
         """Take one report; return the result that it completes, if it completes one."""
         when: str = report.when
         if when == "???":
             return self._crashed(report)
-        worker: str | None = report.__dict__.get("worker_id")
+        told = report.__dict__
+        worker: str | None = told.get("worker_id")
         key = (worker, report.nodeid)
         attempt = self._open.get(key)
         if attempt is None:
-            told = report.__dict__.get("rerun")  # pytest-rerunfailures: attempts so far
-            if told is not None and told != (known := self._attempts.get(key, 0)):
-                if told < known:
+            before = told.get("rerun")  # pytest-rerunfailures: attempts so far
+            if before is not None and before != (known := self._attempts.get(key, 0)):
+                if before < known:
                     return None  # since 16: the teardown after an attempt's rerun report
-                self._attempts[key] = told  # earlier ones crashed other workers
+                self._attempts[key] = before  # earlier ones crashed other workers
             attempt = self._open[key] = _Attempt()
-        attempt.take(report, when, self._rootdir)
+        attempt.take(report, told, when, self._rootdir)
         again = report.outcome in _INTERMEDIATE
         if when != "teardown" and not again:
             return None
@@ -55,6 +66,8 @@ class Fold:
         number = self._attempts.get(key, 0)
         if number or again:
             self._attempts[key] = number + 1
+        if worker is None:
+            attempt.facts |= self._facts(report)
         return attempt.result(report.nodeid, worker, number)
 
     def unfinished(self) -> list[Result]:
@@ -89,11 +102,10 @@ class _Attempt:
         self.setup: float | None = None
         self.call: float | None = None
         self.teardown: float | None = None
-        self.facts: dict[str, Any] = {}
+        self.facts: Facts = {}
 
-    def take(self, report: Any, when: str, rootdir: Path) -> None:
+    def take(self, report: Any, told: dict[str, Any], when: str, rootdir: Path) -> None:
         """Take one phase. Runs three times a test, so what is usual leaves early."""
-        told = report.__dict__
         if "aqe" in told:  # taken off: the terminal keeps every report to the end
             self.facts |= told.pop("aqe")
         outcome = report.outcome
@@ -140,7 +152,22 @@ class _Attempt:
             body=facts.get("body"),
             collected=facts.get("collected"),
             evidence=facts.get("evidence"),
+            depends=_depends(facts),
         )
+
+
+def _depends(facts: Facts) -> Depends | None:
+    """Read what was followed of a test."""
+    told = facts.get("depends")
+    if told is None:
+        return None
+    globs = facts.get("globs")
+    return Depends(
+        told["own"],
+        told["base"],
+        (*told.get("doubt", ()), *((ALWAYS,) if facts.get(ALWAYS) else ())),
+        tuple(globs) if globs is not None else None,
+    )
 
 
 def is_subtest(report: Any) -> bool:

@@ -183,3 +183,101 @@ class TestCI:
         found = environment.ci(variables)
         assert found is not None
         assert (found.provider, found.pull_request) == (provider, pull_request)
+
+
+class TestFullRef:
+    """What lets a change through runs everything: nobody looks at it again."""
+
+    GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push"}  # noqa: RUF012  # read only
+
+    @pytest.mark.parametrize(
+        ("variables", "expected"),
+        [
+            ({"GITHUB_REF_NAME": "main"}, "the default branch main"),
+            ({"GITHUB_REF_NAME": "master"}, "the default branch master"),
+            ({"GITHUB_REF_NAME": "feature"}, None),
+            ({"GITHUB_REF_NAME": "v1", "GITHUB_REF_TYPE": "tag"}, "a tag"),
+            ({"GITHUB_REF_NAME": "dev", "GITHUB_EVENT_NAME": "schedule"}, "a schedule"),
+            ({"GITHUB_REF_NAME": "q", "GITHUB_EVENT_NAME": "merge_group"}, "a merge queue"),
+            ({"GITHUB_EVENT_NAME": "pull_request", "GITHUB_HEAD_REF": "main"}, None),
+        ],
+    )
+    def test_github(self, variables: dict[str, str], expected: str | None) -> None:
+        """Default branch, tag, schedule and queue; a pull request never, whatever its name."""
+        assert environment.full_ref({**self.GITHUB, **variables}) == expected
+
+    @pytest.mark.parametrize(
+        ("variables", "expected"),
+        [
+            ({"CI_COMMIT_REF_NAME": "trunk", "CI_DEFAULT_BRANCH": "trunk"}, "branch trunk"),
+            ({"CI_COMMIT_REF_NAME": "main", "CI_DEFAULT_BRANCH": "trunk"}, None),
+            ({"CI_COMMIT_REF_NAME": "dev", "CI_PIPELINE_SOURCE": "schedule"}, "a schedule"),
+            ({"CI_COMMIT_REF_NAME": "v1", "CI_COMMIT_TAG": "v1"}, "a tag"),
+        ],
+    )
+    def test_gitlab(self, variables: dict[str, str], expected: str | None) -> None:
+        """It names the default branch, and then no other name counts as one."""
+        found = environment.full_ref({"GITLAB_CI": "true", **variables})
+        assert found == expected if expected is None else expected in str(found)
+
+    @pytest.mark.parametrize(
+        "variables",
+        [
+            {"BUILDKITE": "true", "BUILDKITE_TAG": "v1"},
+            {"CIRCLECI": "true", "CIRCLE_TAG": "v1"},
+            {"TRAVIS": "true", "TRAVIS_TAG": "v1"},
+            {"TRAVIS": "true", "TRAVIS_EVENT_TYPE": "cron"},
+            {"TF_BUILD": "True", "BUILD_REASON": "Schedule"},
+            {"BITBUCKET_BUILD_NUMBER": "1", "BITBUCKET_TAG": "v1"},
+            {"JENKINS_URL": "http://ci", "TAG_NAME": "v1"},
+            {"CIRCLECI": "true", "CIRCLE_BRANCH": "main"},
+        ],
+    )
+    def test_others(self, variables: dict[str, str]) -> None:
+        """By the variables that each documents."""
+        assert environment.full_ref(variables) is not None
+
+    def test_not_in_ci(self) -> None:
+        """Who works on the default branch at home may leave tests out."""
+        assert environment.full_ref({"TAG_NAME": "v1", "GITHUB_REF_NAME": "main"}) is None
+
+
+class TestNamedBase:
+    def test_who_named_it(self, repository: Path) -> None:
+        """A base that the user or CI named is explicit, one that was found is not."""
+        first = git(repository, "rev-parse", "HEAD~1")
+        here = environment.checkout(repository)
+        assert changes.since(here, first, None).explicit
+        assert changes.since(here, None, first).explicit
+        assert not changes.since(here, None, None).explicit
+
+    def test_ours_comes_before_cis(self, repository: Path) -> None:
+        """What the user asks for is the base."""
+        first, here = git(repository, "rev-parse", "HEAD~1"), environment.checkout(repository)
+        assert changes.since(here, "HEAD", first).base == here.commit
+
+    def test_a_base_that_is_not_here(self, repository: Path) -> None:
+        """It is named as lost, so that nobody takes another one for it."""
+        here = environment.checkout(repository)
+        asked = changes.since(here, "nowhere", None)
+        assert (asked.base, asked.files, asked.lost) == (None, None, "nowhere")
+        assert changes.since(here, None, "origin/gone").lost == "origin/gone"
+        assert changes.since(here, None, None).lost is None
+
+    def test_edits_count(self, repository: Path) -> None:
+        """Uncommitted and untracked files differ from any base."""
+        first = git(repository, "rev-parse", "HEAD~1")
+        (repository / "a.txt").write_text("edited")
+        (repository / "new.txt").touch()
+        here = environment.checkout(repository)
+        assert changes.since(here, first, None).files == ("a.txt", "b.txt", "new.txt")
+
+    def test_a_shallow_clone(
+        self, repository: Path, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        """A base beyond its depth is lost."""
+        first = git(repository, "rev-parse", "HEAD~1")
+        clone = tmp_path_factory.mktemp("clone")
+        git(clone, "clone", "-q", "--depth=1", repository.as_uri(), ".")
+        found = changes.since(environment.checkout(clone), None, first)
+        assert (found.lost, found.explicit) == (first, False)

@@ -1,0 +1,121 @@
+"""Whether making a class does nothing else, by what its bases are.
+
+A base may register, check or change every class made from it (`__init_subclass__`, a
+metaclass), so a class only binds its name when all its bases are known to leave that alone: the
+standard library's, other people's errors, and classes of the project that are plain themselves.
+What cannot be followed to one of these is not.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import PurePosixPath
+
+from pytest_aqe.evidence.bindings import Bindings, bound_by
+from pytest_aqe.evidence.pieces import pieces
+from pytest_aqe.evidence.plain import BINDING, STANDARD, bases_of, is_class
+from pytest_aqe.evidence.syntax import parse
+
+Source = Callable[[str], bytes | None]
+
+_ENDINGS = ("Error", "Exception", "Warning")
+_TEST_CASES = frozenset(  # other people's; one of another name may have tests to inherit
+    {"LiveServerTestCase", "SimpleTestCase", "TestCase", "TransactionTestCase"}
+)
+
+
+def module_of(file: str) -> tuple[str, ...]:
+    """Return the parts of a file's dotted path, from the root."""
+    path = PurePosixPath(file).with_suffix("")
+    return path.parent.parts if path.name == "__init__" else path.parts
+
+
+class Bases:
+    """The classes of a project's Python files, as bases of others."""
+
+    def __init__(self, files: Sequence[str], source: Source) -> None:
+        self._files = files
+        self._source = source
+        self._plain: dict[tuple[str, str], bool] = {}
+        self._keys: dict[str, Mapping[str, tuple[str, ...]]] = {}
+
+    def make_plain(self, file: str, bases: Iterable[str]) -> bool:
+        """Tell whether a class that is plain itself, with these bases, only binds its name."""
+        return not self._has_descriptors and all(self.is_plain(file, base) for base in bases)
+
+    def is_plain(self, file: str, base: str) -> bool:
+        """Tell whether making a class from a base, named as in ``file``, does nothing else."""
+        known = self._plain.get((file, base))
+        if known is None:
+            self._plain[file, base] = False  # its own base, at some remove
+            known = self._plain[file, base] = self._look_at(file, base)
+        return known
+
+    def classes(self, file: str) -> Mapping[str, tuple[str, ...]]:
+        """Return the classes at the top of a file that may be plain, and their bases."""
+        known = self._keys.get(file)
+        if known is None:
+            found = pieces(self._source(file) or b"").checksums
+            known = self._keys[file] = {
+                key.removeprefix(BINDING).partition("(")[0]: bases_of(key)
+                for key in found
+                if is_class(key)
+            }
+        return known
+
+    def hides(self, module: str) -> bool:
+        """Tell whether a file or folder of the project is called like a top-level module."""
+        return module in self._parts
+
+    @cached_property
+    def _parts(self) -> frozenset[str]:
+        return frozenset(part for file in self._files for part in module_of(file))
+
+    @cached_property
+    def _has_descriptors(self) -> bool:
+        """Tell whether anything in the project is told the class that it becomes part of."""
+        return any(b"__set_name__" in (self._source(file) or b"") for file in self._files)
+
+    def _look_at(self, file: str, base: str) -> bool:
+        module, _, name = base.rpartition(".")
+        if module == "builtins":
+            return True
+        if not base.count("."):
+            return self._is_plain_class(file, name)
+        parts = tuple(part for part in module.split(".") if part)
+        if not base.startswith(".") and not self.hides(parts[0]):
+            theirs = parts[0] == "typing_extensions" or name.endswith(_ENDINGS)
+            return theirs or parts[0] in STANDARD or name in _TEST_CASES
+        found = [self._bound(each, name) for each in self._files if _is_module(each, parts)]
+        return True in found and False not in found
+
+    def _bound(self, file: str, name: str) -> bool | None:
+        """Tell whether what a file binds to a name is a plain base; None when it does not."""
+        if name in self.classes(file):
+            return self._is_plain_class(file, name)
+        source = self._source(file) or b""
+        tree = parse(source)
+        if tree is None:
+            return False
+        names = {each for statement in tree.body for each in bound_by(statement)}
+        if name not in names:
+            return False if "*" in names else None
+        path = Bindings(tree, source).path(ast.Name(name, ast.Load()))
+        return "." in path and self.is_plain(file, path)
+
+    def _is_plain_class(self, file: str, name: str) -> bool:
+        bases = self.classes(file).get(name)
+        return (
+            bases is not None
+            and b"__init_subclass__" not in (self._source(file) or b"")
+            and all(self.is_plain(file, each) for each in bases)
+        )
+
+
+def _is_module(file: str, parts: tuple[str, ...]) -> bool:
+    """Tell a file whose dotted path ends so; without parts, what makes a folder a package."""
+    if not parts:
+        return file.rpartition("/")[2] == "__init__.py"
+    return module_of(file)[-len(parts) :] == parts

@@ -1,0 +1,132 @@
+"""What can be told from a code object without running it: pieces, imports, names.
+
+Bytecode is read by hand: `dis` makes an object of every instruction, and a session looks at
+every module of the project.
+"""
+
+from __future__ import annotations
+
+import opcode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import CodeType
+
+MODULE = "<module>"
+
+_OPTIMIZED = 0x1  # a function's code, not a module's or a class body's
+_SUSPENDING = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
+_IMPORT_NAME = opcode.opmap["IMPORT_NAME"]
+_STORE_GLOBAL = opcode.opmap["STORE_GLOBAL"]
+_EXTENDED_ARG = opcode.opmap["EXTENDED_ARG"]
+_LOAD_CONST = opcode.opmap["LOAD_CONST"]
+_LOAD_SMALL_INT = opcode.opmap.get("LOAD_SMALL_INT", -1)
+_BY_NAME = frozenset({"__import__", "import_module", "importorskip", "import_string", "resolve"})
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One import statement: ``from <level dots><name> import <names>``."""
+
+    name: str
+    names: tuple[str, ...]
+    level: int
+
+
+def functions(module: CodeType) -> Iterator[tuple[str, CodeType]]:
+    """Yield (piece, code) of every function in a module's code, nested ones included.
+
+    A piece is the qualified name of the outermost function; lambdas and comprehensions at
+    module or class level, and annotations evaluated late, belong to ``<module>``.
+    """
+    yield from _inside(module, "", None)
+
+
+def _inside(code: CodeType, prefix: str, piece: str | None) -> Iterator[tuple[str, CodeType]]:
+    for constant in code.co_consts:
+        if not isinstance(constant, CodeType):
+            continue
+        name = constant.co_name
+        if piece is not None:
+            yield piece, constant
+            yield from _inside(constant, prefix, piece)
+        elif name.startswith("<generic parameters"):  # the scope of def f[T](): ...
+            yield from _inside(constant, prefix, None)
+        elif not constant.co_flags & _OPTIMIZED:
+            yield from _inside(constant, f"{prefix}{name}.", None)
+        else:
+            own = MODULE if name.startswith("<") or name == "__annotate__" else prefix + name
+            yield own, constant
+            yield from _inside(constant, prefix, own)
+
+
+def bodies(module: CodeType) -> Iterator[CodeType]:
+    """Yield a module's code and those of its class bodies: what runs at import."""
+    yield module
+    for constant in module.co_consts:
+        if isinstance(constant, CodeType) and (
+            constant.co_name.startswith("<generic parameters") or not constant.co_flags & _OPTIMIZED
+        ):
+            yield from bodies(constant)
+
+
+def stores_globals(code: CodeType) -> bool:
+    """Tell whether a function rebinds a global: what it did once may never run again."""
+    raw = code.co_code
+    return _STORE_GLOBAL in raw and _STORE_GLOBAL in raw[::2]
+
+
+def suspends(code: CodeType) -> bool:
+    """Tell whether calling this code only makes a generator or a coroutine."""
+    return bool(code.co_flags & _SUSPENDING)
+
+
+def imports(code: CodeType) -> list[Import]:
+    """Return the import statements in this code, not those in functions inside it."""
+    names = code.co_names
+    raw = code.co_code
+    if not names or _IMPORT_NAME not in raw:
+        return []
+    operations = raw[::2]
+    found = []
+    place = operations.find(_IMPORT_NAME)
+    while place >= 0:
+        argument, start = _argument(raw, place)
+        names_from, start = _constant(code, raw, start - 1)
+        level, _ = _constant(code, raw, start - 1)
+        found.append(
+            Import(
+                names[argument],
+                names_from if isinstance(names_from, tuple) else (),
+                level if isinstance(level, int) else 0,
+            )
+        )
+        place = operations.find(_IMPORT_NAME, place + 1)
+    return found
+
+
+def imported_by_name(code: CodeType) -> list[str]:
+    """Return texts in this code that can name a module, where it imports by name at all."""
+    if _BY_NAME.isdisjoint(code.co_names):
+        return []
+    return [constant for constant in code.co_consts if isinstance(constant, str)]
+
+
+def _argument(raw: bytes, place: int) -> tuple[int, int]:
+    """Return the argument of the instruction at ``place`` (in words) and where it begins."""
+    argument = raw[2 * place + 1]
+    shift = 8
+    while place > 0 and raw[2 * place - 2] == _EXTENDED_ARG:
+        place -= 1
+        argument |= raw[2 * place + 1] << shift
+        shift += 8
+    return argument, place
+
+
+def _constant(code: CodeType, raw: bytes, place: int) -> tuple[object, int]:
+    if place < 0:
+        return None, 0
+    argument, start = _argument(raw, place)
+    operation = raw[2 * place]
+    if operation == _LOAD_CONST:
+        return code.co_consts[argument], start
+    return (argument if operation == _LOAD_SMALL_INT else None), start

@@ -1,0 +1,77 @@
+"""What of a configuration file can matter to tests.
+
+Half the commits that touch ``pyproject.toml`` or ``setup.cfg`` set up a formatter or a type
+checker. Such sections are left out of the file's version; whatever is not known to be inert
+stays in.
+"""
+
+from __future__ import annotations
+
+import configparser
+import json
+import sys
+from typing import Any
+
+from pytest_aqe.data import Version
+from pytest_aqe.evidence.versions import digest
+
+CONFIGURATION = "<configuration>/"
+"""Before the path of a file whose meaning, not its bytes, is the version."""
+
+_TOOLS = """
+    bandit black bumpversion check-manifest cibuildwheel codespell commitizen coverage djlint
+    doc8 docformatter flake8 importlinter interrogate isort mypy pycln pycodestyle pydocstyle
+    pylint pyright pyupgrade refurb ruff semantic_release sphinx-lint towncrier ty typos vulture
+    yapf zest.releaser
+"""
+_INERT_TOOLS = frozenset(_TOOLS.split())
+_ABOUT = "authors classifiers description keywords license license-files maintainers readme urls"
+_INERT_ABOUT = frozenset(_ABOUT.split())  # of [project]
+
+
+def meaning(name: str, content: bytes) -> Version:
+    """Return the version of a configuration file, by what tests can notice of it."""
+    base = name.rpartition("/")[2]
+    try:
+        if base == "pyproject.toml" and sys.version_info >= (3, 11):
+            return _digest(_of_pyproject(content.decode("utf-8")))
+        if base in ("setup.cfg", "tox.ini"):
+            return _digest(_of_ini(content.decode("utf-8"), only_pytest=base == "tox.ini"))
+    except (ValueError, AttributeError, configparser.Error):
+        pass  # broken, or not of the shape that such a file has
+    return digest(content)
+
+
+def _digest(meant: dict[str, Any]) -> Version:
+    return digest(json.dumps(meant, sort_keys=True, default=str).encode())
+
+
+def _of_pyproject(text: str) -> dict[str, Any]:
+    import tomllib
+
+    found = tomllib.loads(text)
+    found["tool"] = {
+        name: value for name, value in found.get("tool", {}).items() if name not in _INERT_TOOLS
+    }
+    found["project"] = {
+        name: value for name, value in found.get("project", {}).items() if name not in _INERT_ABOUT
+    }
+    return found
+
+
+def _of_ini(text: str, *, only_pytest: bool) -> dict[str, Any]:
+    """Return the sections that matter; of tox.ini pytest reads one, tox is not running."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # pytest minds the case
+    parser.read_string(text)
+    return {
+        section: dict(parser[section])
+        for section in parser.sections()
+        if (section == "pytest" if only_pytest else _matters(section))
+    }
+
+
+def _matters(section: str) -> bool:
+    """Tell ``[mypy-foo.*]``, ``[tool:isort]`` and ``[bumpversion:file:x]`` from the rest."""
+    name = section.removeprefix("tool:")
+    return name.partition(":")[0].partition("-")[0] not in _INERT_TOOLS and name not in _INERT_TOOLS

@@ -1,0 +1,816 @@
+"""What each test depends on, followed while it runs.
+
+Pieces (functions, module bodies, data files, packages, variables) are charged to whatever
+was going on when they were used: see `contexts`. A test's *own* set is what happened during
+its protocol and in the shared fixtures it used; its *base* is what had to happen before: its
+module, the conftests above it, what those import, and what ran outside any test.
+
+Code that runs once serves many tests. What a function filled (a cache, a global) is charged
+to whoever calls it later; what ran while a module was imported, to whoever imports it.
+"""
+
+from __future__ import annotations
+
+import functools
+import genericpath
+import importlib.util
+import os
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import get_ident
+from types import CodeType, FrameType
+from typing import Any
+
+from pytest_aqe.evidence import auditing, codes
+from pytest_aqe.evidence.codes import Import
+from pytest_aqe.evidence.contexts import Context, Kind
+from pytest_aqe.evidence.engine import Engine, Mark, mark_of
+from pytest_aqe.evidence.imports import Found, Module, Resolver
+from pytest_aqe.evidence.observing import Observer
+from pytest_aqe.evidence.reachable import caches, functions_of
+from pytest_aqe.evidence.territory import Territory
+from pytest_aqe.evidence.versions import (
+    FIXTURE,
+    PACKAGE,
+    UNSTABLE,
+    VARIABLE,
+    Packages,
+    content_version,
+    digest,
+    variable_version,
+    version_of,
+)
+
+Pieces = dict[str, set[str]]
+
+_ONCE = 32  # starts of cache-filling functions told apart in one test; the rest are lumped
+_SCOPED_BY_FOLDER = frozenset({"conftest.py", "__init__.py"})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one test depends on, as it travels: keys, and what this process never sent before.
+
+    ``sets`` are ``{key: {file: [names]}}``, ``files`` are ``{file: version}``.
+    """
+
+    own: str
+    base: str
+    doubt: list[str]
+    sets: dict[str, dict[str, list[str]]]
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    key: str
+    closure: frozenset[str]
+    doubts: frozenset[str]
+    own: dict[Any, tuple[str, frozenset[str]]] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """A function. A plain one leads to nothing but its own module; None: not looked at."""
+
+    place: str
+    name: str
+    codes: tuple[CodeType, ...]
+    plain: bool | None = None
+    imports: tuple[tuple[Import, ...], tuple[str, ...]] | None = None
+
+
+class Dependencies:
+    """Follow one session. All but `facts` may be called at any depth of contexts."""
+
+    def __init__(
+        self,
+        territory: Territory,
+        engine: Engine,
+        variables: Sequence[str] = (),
+    ) -> None:
+        self._territory = territory
+        self._engine = engine
+        self._variables = frozenset(variables)
+        self._environ = {name: os.environ.get(name) for name in variables}
+        self._packages = Packages()
+        self._resolver = Resolver(territory)
+        self._observer = Observer(territory, lambda: self._stack[-1], _cause, self._touch)
+        self._looking = {id(code): code for code in _looking_at_files()}
+        self._thread = get_ident()
+        self._busy = False
+        self._stack = [Context(Kind.SESSION)]
+        self._modules: dict[str, Module] = {}
+        self._conftests: set[str] = set()
+        self._entries: dict[Mark, _Entry] = {}
+        self._marks: dict[Mark, Mark] = {}  # a code object's to the one that stands for it
+        self._sticky: dict[Mark, Context] = {}
+        self._caches: dict[str, set[Mark]] = defaultdict(set)
+        self._collected: dict[str, Context] = {}
+        self._versions: dict[str, str] = {}
+        self._unstable: set[str] = set()  # and not yet sent as such
+        self._stats: dict[str, tuple[int, int]] = {}
+        self._sent_sets: set[str] = set()
+        self._sets: dict[str, dict[str, list[str]]] = {}
+        self._sent_files: dict[str, str] = {}
+        self._bases: dict[str, _Base] = {}
+        self._calls = 0
+        self._lumped = False
+        self._undo: list[Callable[[], None]] = []
+        self.error: Exception | None = None
+        """What went wrong in a place where nothing could be raised."""
+
+    # --- the session
+
+    def start(self) -> None:
+        """Watch what is loaded already, and listen."""
+        self._engine.start(self._call_started, self._call_ended)
+        with self._quietly():
+            for module in list(sys.modules.values()):
+                self._adopt_loaded(module)
+        handlers = {"exec": self._executed, **self._observer.handlers()}
+        auditing.listen({event: self._guarded(handle) for event, handle in handlers.items()})
+        self._watch_import_module()
+        if sys.version_info < (3, 12):
+            self._watch_threads()
+        if self._variables:
+            self._watch_environ()
+
+    def stop(self) -> None:
+        """Leave nothing behind but the audit hook, which then costs a look-up."""
+        auditing.silence()
+        for undo in reversed(self._undo):
+            undo()
+        self._undo.clear()
+        self._engine.stop()
+
+    # --- contexts
+
+    def begin(self, kind: Kind, owner: Any = None) -> Context:
+        """Charge what happens from now on to a new context inside the present one."""
+        self.settle()
+        context = Context(kind, owner)
+        self._push(context)
+        self._calls = 0
+        return context
+
+    def settle(self) -> None:
+        """Close bodies of modules that have run: not every engine says so."""
+        self._sync(sys._getframe(1))
+
+    def end(self, context: Context) -> Context:
+        """Close a context and whatever was left open in it; return it."""
+        if context in self._stack:
+            while self._pop() is not context:
+                pass
+        return context
+
+    def end_shared(self, context: Context) -> Context:
+        """Close the set-up of a shared fixture, charging it to who asked for it, too."""
+        self.end(context)
+        self._look_at_threads(context)
+        self._stack[-1].absorb(context)
+        return context
+
+    def end_collecting(self, context: Context) -> None:
+        """Close the making of the items of a file."""
+        self.end(context)
+        known = self._collected.setdefault(context.owner, Context(Kind.COLLECT, context.owner))
+        if known.absorb(context):
+            self._bases.clear()
+
+    def asked_for(self, file: str, fixtures: Iterable[tuple[str, Sequence[Any]]]) -> None:
+        """Note the fixtures that are not the project's, by name and definitions."""
+        place = self.place(file)
+        context = self._collected.setdefault(place, Context(Kind.COLLECT, place))
+        for name, definitions in fixtures:
+            code = getattr(_unwrapped(definitions[-1].func), "__code__", None)
+            if code is None or not self.place(code.co_filename):
+                context.files.add(f"{FIXTURE}{name}")
+
+    def pause(self, context: Context) -> None:
+        """Bring a context up to date that goes on: a test that may be run again."""
+        while self._stack[-1] is not context:
+            self._pop()
+        context.marks |= self._engine.drain()
+        self._look_at_threads(context)
+
+    def charge(self, context: Context, function: object) -> None:
+        """Charge a function that is known to have run, where the engine cannot tell."""
+        code = getattr(_unwrapped(function), "__code__", None)
+        if code is not None and mark_of(code) in self._marks:
+            context.marks.add(self._marks[mark_of(code)])
+
+    def know(self, function: object) -> None:
+        """Hear of a test or a fixture: `charge` will tell who runs it."""
+        code = getattr(_unwrapped(function), "__code__", None)
+        mark = self._marks.get(mark_of(code)) if code is not None else None
+        if mark is not None:
+            entry = self._entries[mark]
+            self._modules[entry.place].untraced.discard(entry.name)
+
+    @property
+    def precise(self) -> bool:
+        """Whether the engine tells of every function by itself."""
+        return self._engine.precise
+
+    def place(self, path: str) -> str:
+        """Return a file's place in the project, or an empty one."""
+        return self._territory.place(path) or ""
+
+    # --- facts
+
+    def facts(
+        self, test: Context, file: str, shared: Sequence[Context] = (), *, whole: bool = False
+    ) -> Facts:
+        """Return what a test depends on that was closed or paused.
+
+        ``file`` is where it stands on disk, ``whole`` whether its text itself is run, as in
+        a doctest.
+        """
+        if self.error is not None:
+            test.doubts.add("tracking failed")
+        charged = test
+        if shared:
+            charged = Context(Kind.TEST)
+            for each in (test, *shared):
+                charged.absorb(each)
+        with self._quietly():
+            place = self._territory.place(file)
+            if place is None:
+                charged.doubts.add("not in the project")
+            elif whole or not place.endswith(".py"):
+                charged.files.add(place)
+            if self._lumped or not self._engine.precise:
+                self._lump(test)
+            base = self._base(place or "")
+            happened = (
+                frozenset(charged.marks),
+                frozenset(charged.files) if charged.files else None,
+                frozenset(charged.modules) if charged.modules else None,
+            )
+            own = base.own.get(happened)
+            if own is None:
+                own = base.own[happened] = self._own(charged, base)
+            return self._travelling(
+                own[0], base.key, sorted({*charged.doubts, *own[1], *base.doubts})
+            )
+
+    def _own(self, charged: Context, base: _Base) -> tuple[str, frozenset[str]]:
+        """Intern a set not seen before. Nearly all functions are plain: they are quick."""
+        pieces: Pieces = defaultdict(set)
+        further: set[Mark] = set()
+        closure, entries = base.closure, self._entries
+        for mark in charged.marks:
+            entry = entries[mark]
+            if entry.place in closure and (entry.plain or self._is_plain(mark, entry)):
+                pieces[entry.place].add(entry.name)
+            else:
+                further.add(mark)
+        doubts: set[str] = set()
+        if further or charged.modules or charged.files:
+            doubts = self._expand(pieces, further, charged.modules, charged.files, closure)[1]
+        return self._intern(pieces), frozenset(doubts)
+
+    def _is_plain(self, mark: Mark, entry: _Entry) -> bool:
+        if entry.plain is None:
+            imports, texts = self._imports_of(entry)
+            entry.plain = (
+                not imports
+                and not texts
+                and mark not in self._sticky
+                and all(self._caches.keys().isdisjoint(code.co_names) for code in entry.codes)
+            )
+        return entry.plain
+
+    def _imports_of(self, entry: _Entry) -> tuple[tuple[Import, ...], tuple[str, ...]]:
+        if entry.imports is None:
+            entry.imports = (
+                tuple(each for code in entry.codes for each in codes.imports(code)),
+                tuple(each for code in entry.codes for each in codes.imported_by_name(code)),
+            )
+        return entry.imports
+
+    def _base(self, place: str) -> _Base:
+        known = self._bases.get(place)
+        if known is None:
+            session = self._stack[0]
+            collected = self._collected.get(place, Context(Kind.COLLECT))
+            marks = {m for m in session.marks if _applies(self._entries[m].place, place)}
+            modules = {m for m in session.modules if _applies(m, place)}
+            modules |= {m for m in self._conftests if _applies(m, place)}
+            modules |= collected.modules
+            if place in self._modules:
+                modules.add(place)
+            pieces: Pieces = defaultdict(set)
+            closure, doubts = self._expand(
+                pieces,
+                marks | collected.marks,
+                modules,
+                session.files | collected.files,
+                frozenset(),
+            )
+            doubts |= session.doubts | collected.doubts
+            known = _Base(self._intern(pieces), closure, frozenset(doubts))
+            self._bases[place] = known
+        return known
+
+    def _expand(
+        self,
+        pieces: Pieces,
+        marks: set[Mark],
+        modules: set[str],
+        files: set[str],
+        skip: frozenset[str],
+    ) -> tuple[frozenset[str], set[str]]:
+        """Follow what functions import and what caches keep, to the end; add it to ``pieces``.
+
+        Modules in ``skip`` are charged elsewhere. Return the modules reached, and doubts.
+        """
+        doubts: set[str] = set()
+        places: set[str] = set()
+        seen: set[Mark] = set()
+        touched = set(files)
+        to_see, to_place = list(marks), list(modules)
+        while to_see or to_place:
+            if to_place:
+                place = to_place.pop()
+                if place in places or place in skip:
+                    continue
+                places.add(place)
+                module = self._modules.get(place)
+                if module is None:  # an extension module
+                    touched.add(place)
+                    continue
+                pieces[place] |= {codes.MODULE} | module.untraced
+                doubts |= module.doubts
+                touched |= module.files
+                to_place += module.edges
+                to_see += module.marks
+                to_see += self._caches_named(module.names)
+                continue
+            mark = to_see.pop()
+            if mark in seen:
+                continue
+            seen.add(mark)
+            entry = self._entries[mark]
+            pieces[entry.place].add(entry.name)
+            to_place.append(entry.place)
+            if entry.plain or self._is_plain(mark, entry):
+                continue
+            found = Found()
+            self._resolver.resolve(
+                *self._imports_of(entry), self._modules[entry.place].package, found
+            )
+            to_place += found.places
+            touched |= found.packages
+            for code in entry.codes:
+                to_see += self._caches_named(code.co_names)
+            kept = self._sticky.get(mark)
+            if kept is not None:
+                to_see += kept.marks
+                to_place += kept.modules
+                touched |= kept.files
+                doubts |= kept.doubts
+        for file in touched:
+            pieces[file].add("")
+        return frozenset(places), doubts
+
+    def _caches_named(self, names: Iterable[str]) -> Iterator[Mark]:
+        """Yield the caches that a function may ask: a hit runs none of their code."""
+        if not self._caches.keys().isdisjoint(names):
+            for name in self._caches.keys() & names:
+                yield from self._caches[name]
+
+    def _intern(self, pieces: Pieces) -> str:
+        lines = sorted(f"{file}::{name}" for file, names in pieces.items() for name in names)
+        key = digest("\n".join(lines).encode(errors="surrogateescape"))
+        if key not in self._sent_sets:
+            self._sets[key] = {file: sorted(pieces[file]) for file in sorted(pieces)}
+        return key
+
+    def _travelling(self, own: str, base: str, doubts: list[str]) -> Facts:
+        sets: dict[str, dict[str, list[str]]] = {}
+        files: dict[str, str] = {}
+        for key in (own, base):
+            if key not in self._sent_sets:
+                self._sent_sets.add(key)
+                sets[key] = self._sets.pop(key)
+                for file in sets[key]:
+                    version = self._version(file)
+                    if self._sent_files.get(file) != version:
+                        files[file] = self._sent_files[file] = version
+        for file in self._unstable & self._sent_files.keys():
+            files[file] = self._sent_files[file] = UNSTABLE
+            self._unstable.discard(file)
+        return Facts(own, base, doubts, sets, files)
+
+    # --- versions
+
+    def _version(self, file: str) -> str:
+        version = self._versions.get(file)
+        if version is None:
+            if file.startswith(PACKAGE):
+                version = self._packages.version(file[len(PACKAGE) :])
+            elif file.startswith(VARIABLE):
+                version = variable_version(self._environ[file[len(VARIABLE) :]])
+            else:
+                version = version_of(file, self._territory.root, {})
+            self._versions[file] = version
+        return version
+
+    def _touch(self, file: str) -> None:
+        """Take a file's version at its first use, and notice when it is another one later."""
+        path = self._territory.path(file)
+        try:
+            status = os.stat(path)  # noqa: PTH116
+            now = (status.st_mtime_ns, status.st_size)
+        except OSError:
+            now = (0, 0)
+        if file in self._stats and self._stats[file] == now:
+            return
+        self._stats[file] = now
+        version = version_of(file, self._territory.root, {})
+        if self._versions.setdefault(file, version) != version:
+            self._versions[file] = UNSTABLE
+            self._unstable.add(file)
+
+    # --- modules
+
+    def _executed(self, code: CodeType) -> None:
+        """Take up a module whose body is about to run."""
+        if code.co_name != codes.MODULE:
+            return
+        place = self._territory.place(code.co_filename)
+        if place is None:
+            return
+        frame = _cause()
+        module = self._module(place)
+        if place in self._territory.differing:
+            module.doubts.add("installed copy differs")
+        self._take_version(place, code.co_filename)
+        namespace = _namespace_for(frame)
+        module.package = _package(namespace)
+        self._adopt(module, code)
+        if get_ident() != self._thread:
+            self._stack[-1].modules.add(place)
+            self._leave(module, code, namespace)
+            return
+        self._sync(frame)
+        self._note_importer(module, frame)
+        context = Context(Kind.IMPORT, place, code, namespace)
+        self._push(context)
+        self._engine.watch_end(code)
+
+    def _module(self, place: str) -> Module:
+        module = self._modules.get(place)
+        if module is None:
+            module = self._modules[place] = Module(place)
+            if _is_conftest(place):
+                self._conftests.add(place)
+        return module
+
+    def _adopt(self, module: Module, code: CodeType) -> None:
+        for body in codes.bodies(code):
+            module.names.update(body.co_names)
+        functions = self._engine.adopt(code)
+        if functions is None:
+            for name, inner in codes.functions(code):
+                self._marks[mark_of(inner)] = mark_of(inner)
+                self._entries[mark_of(inner)] = _Entry(module.place, name, (inner,))
+                module.untraced.add(name)
+            return
+        for function in functions:
+            self._entries[function.mark] = _Entry(module.place, function.name, function.codes)
+            for inner in function.codes:
+                self._marks[mark_of(inner)] = function.mark
+                if codes.stores_globals(inner):
+                    self._make_sticky(function.mark, inner)
+
+    def _make_sticky(self, mark: Mark, code: CodeType) -> None:
+        if mark not in self._sticky:
+            self._sticky[mark] = Context(Kind.STICKY, mark)
+            if self._engine.precise and not codes.suspends(code):
+                self._engine.watch_calls(code)
+
+    def _note_importer(self, module: Module, frame: FrameType | None) -> None:
+        place = module.place
+        top = self._stack[-1]
+        if top.kind is Kind.IMPORT:
+            self._modules[top.owner].edges.add(place)
+        elif not (top.kind is Kind.SESSION and _is_conftest(place)):
+            top.modules.add(place)
+        while frame is not None:  # the innermost of the project's
+            code = frame.f_code
+            importer = self._modules.get(self._territory.place(code.co_filename) or "")
+            if importer is not None:
+                if code.co_name in (codes.MODULE, "__getattr__"):
+                    importer.edges.add(place)
+                return
+            frame = frame.f_back
+
+    def _leave(self, module: Module, code: CodeType, namespace: dict[str, Any] | None) -> None:
+        """Take stock of a module whose body has run, or raised."""
+        found = Found()
+        for body in codes.bodies(code):
+            self._resolver.statements(body, module.package, found)
+        name = (namespace or {}).get("__name__")
+        if isinstance(name, str) and "." in name:
+            self._resolver.name(name.rpartition(".")[0], found)
+        module.edges |= found.places - {module.place}
+        module.files |= found.packages
+        self._find_caches(namespace or {})
+        self._bases.clear()
+
+    def _find_caches(self, namespace: dict[str, Any]) -> None:
+        for name, cached in caches(namespace):
+            mark = self._marks.get(mark_of(cached))
+            if mark is not None and mark not in self._caches[name]:
+                self._caches[name].add(mark)
+                for entry in self._entries.values():
+                    entry.plain = None
+                self._make_sticky(mark, cached)
+
+    def _take_version(self, place: str, path: str) -> None:
+        version = content_version(path)
+        if self._versions.setdefault(place, version) != version:
+            self._versions[place] = UNSTABLE
+            self._unstable.add(place)
+
+    def _adopt_loaded(self, loaded: object) -> None:
+        """Watch what can be reached of a module that was there before us."""
+        namespace = getattr(loaded, "__dict__", None)
+        file = namespace.get("__file__") if isinstance(namespace, dict) else None
+        place = self._territory.place(file) if isinstance(file, str) else None
+        if place is None or not isinstance(file, str) or not isinstance(namespace, dict):
+            return
+        if not place.endswith(".py"):
+            self._stack[0].modules.add(place)
+            return
+        module = self._module(place)
+        module.package = _package(namespace)
+        if place in self._territory.differing:
+            module.doubts.add("installed copy differs")
+        self._take_version(place, file)
+        if not _is_conftest(place):
+            self._stack[0].modules.add(place)
+        for piece, code in functions_of(namespace, file):
+            mark = self._marks[mark_of(code)] = self._engine.watch(code)
+            self._entries[mark] = _Entry(place, piece, (code,))
+            if not self._engine.precise:
+                module.untraced.add(piece)
+            elif codes.stores_globals(code):
+                self._make_sticky(mark, code)
+        self._find_caches(namespace)
+
+    def _watch_import_module(self) -> None:
+        """Hear of modules imported by name that were loaded before."""
+        if self._engine.precise:
+            self._engine.watch_end(importlib.import_module.__code__)
+            for code in self._looking.values():
+                self._engine.watch_end(code)
+            return
+        bootstrap: Any = importlib._bootstrap
+        plain = bootstrap._gcd_import
+
+        def noting(name: str, package: str | None = None, level: int = 0) -> Any:
+            module = plain(name, package, level)
+            self._import_by_name(getattr(module, "__name__", ""))
+            return module
+
+        bootstrap._gcd_import = noting
+        self._undo.append(lambda: setattr(bootstrap, "_gcd_import", plain))
+
+    def _import_by_name(self, name: str) -> None:
+        found = Found()
+        self._resolver.name(name, found)
+        top = self._stack[-1]
+        if top.kind is Kind.IMPORT:
+            self._modules[top.owner].edges |= found.places - {top.owner}
+        elif top.kind is not Kind.SESSION:
+            top.modules |= found.places
+        top.files |= found.packages
+
+    # --- the stack
+
+    def _push(self, context: Context) -> None:
+        self._drain_into(self._stack[-1])
+        self._stack.append(context)
+
+    def _pop(self) -> Context:
+        context = self._stack[-1]
+        if len(self._stack) == 1:
+            raise IndexError("the session itself does not end")
+        self._drain_into(context)
+        self._stack.pop()
+        if context.kind is Kind.IMPORT:
+            module = self._modules[context.owner]
+            module.marks |= context.marks
+            module.files |= context.files
+            module.edges |= context.modules - {context.owner}
+            module.doubts |= context.doubts
+            if context.code is not None:
+                self._leave(module, context.code, context.namespace)
+        elif context.kind is Kind.STICKY:
+            if self._sticky[context.owner].absorb(context):
+                self._bases.clear()
+            self._stack[-1].absorb(context)
+        return context
+
+    def _drain_into(self, context: Context) -> None:
+        fired = self._engine.drain()
+        if fired:
+            if context.kind is Kind.SESSION and not fired <= context.marks:
+                self._bases.clear()
+            context.marks |= fired
+
+    def _sync(self, frame: FrameType | None) -> None:
+        """Close bodies and calls that ended by raising."""
+        while (top := self._stack[-1]).kind in (Kind.IMPORT, Kind.STICKY):
+            each = frame
+            while each is not None and each.f_code is not top.code:
+                each = each.f_back
+            if each is not None:
+                return
+            self._pop()
+
+    def _call_started(self, code: CodeType, _frame: FrameType) -> None:
+        if self._busy:
+            return
+        mark = mark_of(code)
+        top = self._stack[-1]
+        top.marks.add(mark)
+        if get_ident() != self._thread or self._calls >= _ONCE:
+            self._lumped = True
+        elif top.kind is Kind.STICKY and top.owner == mark:
+            top.depth += 1
+        else:
+            self._calls += 1
+            self._push(Context(Kind.STICKY, mark, code))
+
+    def _call_ended(self, code: CodeType, frame: FrameType) -> None:
+        if self._busy or get_ident() != self._thread:
+            return
+        self._busy = True
+        try:
+            if code is importlib.import_module.__code__:
+                name, package = frame.f_locals["name"], frame.f_locals["package"]
+                if name.startswith("."):
+                    name = importlib.util.resolve_name(name, package)
+                self._import_by_name(name)
+                return
+            if id(code) in self._looking:
+                if self._stack[-1].kind is not Kind.SESSION:
+                    self._observer.looked_at(frame.f_locals[code.co_varnames[0]])
+                return
+            for context in reversed(self._stack):
+                if context.code is code:
+                    break
+                if context.kind not in (Kind.IMPORT, Kind.STICKY):
+                    return
+            else:
+                return
+            if context.depth and context is self._stack[-1]:
+                context.depth -= 1
+            else:
+                self.end(context)
+        except Exception as error:
+            self._note_error(error)
+        finally:
+            self._busy = False
+
+    def _lump(self, test: Context) -> None:
+        """Let caches whose calls were not told apart keep all that the test did."""
+        self._lumped = False
+        for mark in self._sticky.keys() & test.marks:
+            if self._sticky[mark].absorb(test):
+                self._bases.clear()
+
+    # --- the rest of the world
+
+    def _look_at_threads(self, context: Context) -> None:
+        if any(thread.is_alive() for thread in context.threads):
+            context.doubts.add("thread")
+
+    def _watch_threads(self) -> None:
+        """Hear of threads where starting one is no audit event yet."""
+        plain = threading._start_new_thread  # type: ignore[attr-defined]
+        note = self._guarded(self._observer.thread_started)
+
+        def noting(function: Callable[..., object], *arguments: Any) -> Any:
+            note(function)
+            return plain(function, *arguments)
+
+        threading._start_new_thread = noting  # type: ignore[attr-defined]
+        self._undo.append(lambda: setattr(threading, "_start_new_thread", plain))
+
+    def _watch_environ(self) -> None:
+        """Note which declared variables are looked up: each look-up encodes the name first."""
+        environ: Any = os.environ
+        plain = environ.encodekey
+
+        def noting(key: Any) -> Any:
+            if key in self._variables:
+                self._stack[-1].files.add(f"{VARIABLE}{key}")
+            return plain(key)
+
+        environ.encodekey = noting
+        self._undo.append(lambda: setattr(environ, "encodekey", plain))
+
+    def _guarded(self, handle: Callable[..., None]) -> auditing.Handler:
+        def call(*arguments: Any) -> None:
+            if self._busy:
+                return
+            self._busy = True
+            try:
+                handle(*arguments)
+            except Exception as error:
+                self._note_error(error)
+            finally:
+                self._busy = False
+
+        return call
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        before, self._busy = self._busy, True
+        try:
+            yield
+        finally:
+            self._busy = before
+
+    def _note_error(self, error: Exception) -> None:
+        self.error = self.error or error
+
+
+def _cause() -> FrameType | None:
+    """Return the frame that caused the audit event being handled."""
+    start = frame = sys._getframe(1)
+    while frame.f_code.co_filename != auditing.__file__:
+        if frame.f_back is None:
+            return start  # not an audit event, but what stands in for one
+        frame = frame.f_back
+    return frame.f_back
+
+
+def _applies(place: str, test: str) -> bool:
+    """Tell whether a file concerns a test: a conftest only those below its folder."""
+    folder, _, name = place.rpartition("/")
+    return name not in _SCOPED_BY_FOLDER or not folder or test.startswith(f"{folder}/")
+
+
+def _is_conftest(place: str) -> bool:
+    return place.rpartition("/")[2] == "conftest.py"
+
+
+def _namespace_for(frame: FrameType | None) -> dict[str, Any] | None:
+    """Return the namespace that a loader is about to execute a module in."""
+    for _ in range(3):
+        if frame is None:
+            return None
+        module = frame.f_locals.get("module")
+        namespace = getattr(module, "__dict__", None)
+        if isinstance(namespace, dict) and "__name__" in namespace:
+            return namespace
+        frame = frame.f_back
+    return None
+
+
+def _package(namespace: dict[str, Any] | None) -> str:
+    if not namespace:
+        return ""
+    package = namespace.get("__package__")
+    if isinstance(package, str):
+        return package
+    name = namespace.get("__name__", "")
+    return name if "__path__" in namespace else str(name).rpartition(".")[0]
+
+
+def _unwrapped(function: object) -> object:
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = getattr(function, "__func__", function)
+    while (inner := getattr(function, "__wrapped__", None)) is not None:
+        function = inner
+    return function
+
+
+def _looking_at_files() -> Iterator[CodeType]:
+    """Yield the code that asks whether a file is there, or what it is: that is no audit event."""
+    for function in (
+        genericpath.exists,
+        genericpath.isfile,
+        genericpath.getsize,
+        genericpath.getmtime,
+        Path.exists,
+        Path.is_file,
+        Path.stat,
+    ):
+        code = getattr(function, "__code__", None)  # some are written in C on some systems
+        if code is not None:
+            yield code

@@ -1,0 +1,398 @@
+"""From files that differ to the pieces that differ, and to what may notice.
+
+Given what some run saw (a version of each file) and what is there now, name the pieces whose
+tests can tell the difference. Only files whose version differs are read and parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from pytest_aqe.data import Pieces, Version
+from pytest_aqe.evidence import mentions
+from pytest_aqe.evidence.configuration import CONFIGURATION
+from pytest_aqe.evidence.packages import Packages
+from pytest_aqe.evidence.pieces import MODULE, Difference, compare, pieces
+from pytest_aqe.evidence.plain import BINDING, bases_of, is_class, modules_of, names_of
+from pytest_aqe.evidence.reach import Project, Reach
+from pytest_aqe.evidence.tree import INSTALLED
+from pytest_aqe.evidence.versions import FIXTURE, UNSTABLE
+
+OldPieces = Callable[[str, Version], Pieces | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """A file that is not now what a run saw; ``seen`` is False when the run saw no such file."""
+
+    run_no: int
+    file: str
+    version: Version | None
+    seen: bool
+
+
+@dataclass(slots=True)
+class Effect:
+    """What changed for tests: per run, file and piece (None: all of the file's).
+
+    ``conditional`` holds, for a run and a module, pieces that matter only to tests that also
+    depend on that module: a function that came or went is noticed by who names it. ``full``
+    says of a run why nothing can be known since then.
+    """
+
+    changed: set[tuple[int, str, str | None]] = field(default_factory=set)
+    conditional: list[tuple[int, str, frozenset[tuple[str, str]]]] = field(default_factory=list)
+    full: dict[int, str] = field(default_factory=dict)
+    added: set[tuple[int, str, str]] = field(default_factory=set)
+    """Run, file and name of functions that are new; of a new file the name is empty."""
+    files: dict[int, set[str]] = field(default_factory=dict)
+    """Per run, the files whose change can mean anything: not one that only got a comment."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Python:
+    """What differs in a Python file: pieces (None: all of them), and among those the new ones.
+
+    ``inert`` are names of functions that came or went without a trace, ``keys`` those of
+    statements that only bind names, ``gone`` the names that nothing binds any more.
+    """
+
+    changed: frozenset[str | None] = frozenset({None})
+    added: frozenset[str] = frozenset()
+    inert: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
+
+
+# Who looks at the arguments of a function and does not run it.
+_SIGNATURE_READERS = frozenset(
+    {
+        "__code__",
+        "__defaults__",
+        "__kwdefaults__",
+        "autospec",
+        "create_autospec",
+        "get_type_hints",
+        "getcallargs",
+        "getfullargspec",
+        "signature",
+        "spec",
+        "spec_set",
+    }
+)
+_WORD = re.compile(rb"\w+")
+_MOST_BYTES = 4 << 20  # of a file that is read
+# What a module says of itself; nothing acts by it.
+_SELF = """
+    __author__ __copyright__ __credits__ __date__ __description__ __email__ __license__
+    __maintainer__ __summary__ __title__ __url__ __version__
+"""
+_ABOUT = frozenset(_SELF.split())
+
+
+class Differences:
+    """Compare the project at ``root`` with what runs saw.
+
+    ``python_files`` are all there are now, ``old`` gives the pieces of a file at an old version,
+    or None when they are unknown.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        python_files: Sequence[str],
+        old: OldPieces,
+    ) -> None:
+        self._root = root
+        self._python_files = python_files
+        self._old = old
+        self._sources: dict[str, bytes | None] = {}
+        self._pieces: dict[str, Pieces] = {}
+        self._project = Project(python_files, self._source)
+        self._reached: dict[tuple[str, frozenset[str], frozenset[str]], Reach] = {}
+        self._packages = Packages(root)
+
+    def effect(self, differing: Collection[Differing], tracked: Collection[str]) -> Effect:
+        """Return what the differing files change; ``tracked`` are the files tests may use.
+
+        Of a run that `Effect.full` names no more than that is told.
+        """
+        effect = Effect()
+        for each in differing:
+            if each.file.startswith(CONFIGURATION):
+                name = each.file.removeprefix(CONFIGURATION)
+                effect.full.setdefault(each.run_no, f"{name} changed")
+        names: dict[tuple[int, str], frozenset[str]] = {}
+        new_modules: dict[int, set[str]] = {}
+        upgraded: dict[int, list[Differing]] = {}
+        for each in differing:
+            if each.run_no in effect.full:
+                continue  # parsing takes most of the time
+            if each.file.startswith(INSTALLED):
+                upgraded.setdefault(each.run_no, []).append(each)
+            elif not each.seen:
+                self._appeared(each, tracked, effect, new_modules)
+            elif each.file.endswith(".py"):
+                found = self._python(each)
+                effect.changed |= {(each.run_no, each.file, name) for name in found.changed}
+                effect.changed.add((each.run_no, each.file, ""))  # for who read it as a text
+                effect.added |= {(each.run_no, each.file, name) for name in found.added}
+                if found.inert:
+                    names[each.run_no, each.file] = found.inert
+                    # A fixture that overrides a plugin's: no source has to name that.
+                    effect.changed |= {(each.run_no, FIXTURE + n, None) for n in found.inert}
+                self._bound(each, found, tracked, effect)
+                self._signatures(each, found, effect)
+                if not (found.changed or found.inert or found.keys):
+                    continue
+            else:
+                effect.changed.add((each.run_no, each.file, None))
+            effect.files.setdefault(each.run_no, set()).add(each.file)
+        for run_no, distributions in upgraded.items():
+            self._upgraded(run_no, distributions, tracked, effect)
+        self._named(names, effect)
+        self._importable(new_modules, effect)
+        return effect
+
+    def _appeared(
+        self,
+        each: Differing,
+        tracked: Collection[str],
+        effect: Effect,
+        new_modules: dict[int, set[str]],
+    ) -> None:
+        """A new Python file matters to who is below it, or might import it by its name."""
+        path = PurePosixPath(each.file)
+        folder = "" if str(path.parent) == "." else f"{path.parent}/"
+        if path.suffix != ".py":
+            return
+        effect.added.add((each.run_no, each.file, ""))
+        if path.name in ("conftest.py", "__init__.py"):
+            effect.changed |= {
+                (each.run_no, file, MODULE) for file in tracked if file.startswith(folder)
+            }
+        stem = path.parent.name if path.name == "__init__.py" else path.stem
+        modules = new_modules.setdefault(each.run_no, set())
+        modules.add(stem)
+        if not any(file.startswith(folder) for file in tracked):
+            modules.add(path.parent.name)
+
+    def _python(self, each: Differing) -> _Python:
+        """Return what differs in a Python file."""
+        if each.version is None or each.version == UNSTABLE or self._source(each.file) is None:
+            return _Python()
+        old = self._old(each.file, each.version)
+        if old is None:
+            return _Python()
+        new = self._now(each.file)
+        difference = compare(old.checksums, new.checksums)
+        keys, difference = _apart(difference)
+        # of functions only the signature stands there
+        keys -= {f"{BINDING}{name}" for name in difference.added | difference.removed}
+        if not all(self._only_binds(each.file, key) for key in keys):
+            keys, difference = frozenset(), _with_module(difference)
+        inert = (difference.added & new.inert) | (difference.removed & old.inert)
+        inert |= {name for name in old.inert ^ new.inert if name not in difference.changed}
+        bound = {name for key in new.checksums if "." not in key for name in names_of(key)}
+        bound |= {name for key in new.checksums if is_class(key) for name in names_of(key)}
+        return _Python(
+            frozenset({*difference.changed, *difference.removed, *difference.added}),
+            difference.added,
+            frozenset(name.rpartition(".")[2] for name in inert),
+            keys,
+            frozenset(name for key in keys for name in names_of(key)) - bound,
+        )
+
+    def _only_binds(self, file: str, key: str) -> bool:
+        """Tell whether a statement does as its key says, whatever else is in the project."""
+        if is_class(key):
+            return self._project.bases.make_plain(file, bases_of(key))
+        return not any(map(self._project.bases.hides, modules_of(key)))
+
+    def _bound(
+        self, each: Differing, found: _Python, tracked: Collection[str], effect: Effect
+    ) -> None:
+        """What a module binds matters to who uses it, or looks names up in the module."""
+        keys = {key for key in found.keys if not self._is_function(each.file, key)}
+        if not keys:
+            return
+        names = {name for key in keys for name in names_of(key)}
+        reach = self._reach(each.file, names, found.gone)
+        ours = {
+            name
+            for key in keys
+            if not modules_of(key)
+            for name in names_of(key)
+            if not (is_class(key) and "test" in f"{each.file}/{name}".lower())
+        }
+        framework = not names <= _ABOUT and self._project.is_read_by_others(each.file)
+        if framework or not (reach.unused & ours) <= _ABOUT:
+            effect.changed.add((each.run_no, each.file, MODULE))
+        words = {name.encode() for name in reach.names}
+        texts = {(file, "") for file in tracked if self._may_name(file, words)}
+        noticing = reach.pieces | texts | self._looking(each.file)
+        effect.conditional.append((each.run_no, each.file, frozenset(noticing)))
+
+    def _signatures(self, each: Differing, found: _Python, effect: Effect) -> None:
+        """A signature matters to who gives the function on, a method's to who reads such."""
+        noticing: set[tuple[str, str]] = set()
+        for key in found.keys:
+            if not self._is_function(each.file, key):
+                continue
+            owner, *method = names_of(key)
+            reach = self._reach(each.file, {owner})
+            for file in {file for file, _ in reach.pieces}:
+                source = self._source(file) or b""
+                if method:
+                    readers = mentions.mentions(source, _SIGNATURE_READERS).keys()
+                    named = mentions.mentions(source, {*reach.names, *method}) if readers else {}
+                    noticing |= {(file, piece) for piece in readers & named.keys()}
+                else:
+                    given = mentions.hands_on(source, reach.names) - {MODULE}
+                    noticing |= {(file, piece) for piece in given}
+                    noticing |= reach.pieces & {(file, MODULE)}
+        if noticing:
+            effect.conditional.append((each.run_no, each.file, frozenset(noticing)))
+
+    def _is_function(self, file: str, key: str) -> bool:
+        return key.removeprefix(BINDING) in self._now(file).checksums
+
+    def _reach(
+        self, module: str, names: Iterable[str], gone: frozenset[str] = frozenset()
+    ) -> Reach:
+        key = module, frozenset(names), gone
+        known = self._reached.get(key)
+        if known is None:
+            known = self._reached[key] = self._project.reach(*key)
+        return known
+
+    def _may_name(self, file: str, words: set[bytes]) -> bool:
+        """Tell a file that is not Python's and has one of these words, or is too large to read."""
+        if file.startswith("<") or file.endswith((".py", "/")):
+            return False
+        path = self._root / file
+        try:
+            if path.stat().st_size > _MOST_BYTES:
+                return True
+        except OSError:
+            return False
+        return not words.isdisjoint(_WORD.findall(self._source(file) or b""))
+
+    def _named(self, names: Mapping[tuple[int, str], frozenset[str]], effect: Effect) -> None:
+        """A function that came or went matters to who names it, or looks names up."""
+        wanted = frozenset().union(*names.values())
+        if not wanted:
+            return
+        mentioned = {
+            file: mentions.mentions(source, wanted)
+            for file in self._python_files
+            if (source := self._source(file)) is not None
+        }
+        for (run_no, module), came_or_went in names.items():
+            noticing = {
+                (file, piece)
+                for file, pieces_of_file in mentioned.items()
+                for piece, found in pieces_of_file.items()
+                if found & came_or_went
+            }
+            noticing |= self._looking(module)
+            effect.conditional.append((run_no, module, frozenset(noticing)))
+
+    def _looking(self, module: str) -> set[tuple[str, str]]:
+        """Return the pieces that may find names of a module without saying them."""
+        files, names = self._project.holders(module)
+        return {
+            (file, piece)
+            for file in files
+            if (source := self._source(file)) is not None
+            for piece in mentions.reflects(source) | mentions.gives(source, names)
+        }
+
+    def _importable(self, new_modules: Mapping[int, set[str]], effect: Effect) -> None:
+        """A new module matters to who imports, or tried to import, something of its name."""
+        wanted = frozenset().union(*new_modules.values()) - {""}
+        if not wanted:
+            return
+        for file in self._python_files:
+            source = self._source(file)
+            found = mentions.mentions(source, wanted) if source is not None else {}
+            for piece, names in found.items():
+                effect.changed |= {
+                    (run_no, file, piece)
+                    for run_no, modules in new_modules.items()
+                    if names & modules
+                }
+
+    def _upgraded(
+        self,
+        run_no: int,
+        distributions: Sequence[Differing],
+        tracked: Collection[str],
+        effect: Effect,
+    ) -> None:
+        """An installed package matters to who imports it, or imports what requires it."""
+        for each in distributions:
+            name = each.file.removeprefix(INSTALLED)
+            if self._packages.is_project(name):
+                continue
+            files = self._packages.importable_with(name, tracked)
+            if files is None:
+                effect.full.setdefault(
+                    run_no, f"the installed {name} changed, and who uses it is not known"
+                )
+            else:
+                effect.changed |= {(run_no, file, None) for file in files}
+
+    def since_base(
+        self, files: Iterable[str], old_source: Callable[[str], bytes | None]
+    ) -> list[tuple[str, str | None]]:
+        """Return file and piece for what differs from a base commit (None: all of the file)."""
+        found: list[tuple[str, str | None]] = []
+        for file in files:
+            before, now = old_source(file), self._source(file)
+            if not file.endswith(".py") or before is None or now is None:
+                found.append((file, None))
+                continue
+            difference = compare(pieces(before).checksums, self._now(file).checksums)
+            bindings, difference = _apart(difference)
+            if bindings:
+                difference = _with_module(difference)
+            found += [
+                (file, name)
+                for name in (*difference.changed, *difference.added, *difference.removed)
+            ]
+        return found
+
+    def _now(self, file: str) -> Pieces:
+        known = self._pieces.get(file)
+        if known is None:
+            known = self._pieces[file] = pieces(self._source(file) or b"")
+        return known
+
+    def _source(self, file: str) -> bytes | None:
+        if file not in self._sources:
+            try:
+                self._sources[file] = (self._root / file).read_bytes()
+            except OSError:
+                self._sources[file] = None
+        return self._sources[file]
+
+
+def _apart(difference: Difference) -> tuple[frozenset[str], Difference]:
+    """Part the bindings that differ from the pieces; a module that differs is all of them."""
+    bindings = {
+        name
+        for name in (*difference.changed, *difference.added, *difference.removed)
+        if name.startswith(BINDING)
+    }
+    rest = Difference(
+        difference.changed - bindings, difference.added - bindings, difference.removed - bindings
+    )
+    return frozenset() if MODULE in rest.changed else frozenset(bindings), rest
+
+
+def _with_module(difference: Difference) -> Difference:
+    return Difference(difference.changed | {MODULE}, difference.added, difference.removed)

@@ -1,0 +1,59 @@
+"""What tells which functions ran: one interface, two ways, by the version of Python.
+
+`monitoring.Monitor` from CPython 3.12 on, `flags.Flags` before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Protocol
+
+Mark = int
+"""What stands for a function while a process lives."""
+
+mark_of: Callable[[object], Mark] = object.__hash__
+"""A code object's mark is its identity: `hash` would read all of it, `id` is audited."""
+
+Notice = Callable[[CodeType, FrameType], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A piece of a module, and the code objects that one mark stands for."""
+
+    mark: Mark
+    name: str
+    codes: tuple[CodeType, ...]
+
+
+class Engine(Protocol):
+    """Watch functions by mark.
+
+    A ``precise`` one tells of single calls as they start and return; another only ever says
+    afterwards that something ran.
+    """
+
+    precise: bool
+
+    def start(self, started: Notice, ended: Notice) -> None:
+        """Begin; call ``started`` and ``ended`` for what `watch_calls`, `watch_end` name."""
+
+    def stop(self) -> None:
+        """Leave nothing behind."""
+
+    def adopt(self, module: CodeType) -> list[Function] | None:
+        """Watch every function of a module about to be executed; None where it cannot."""
+
+    def watch(self, code: CodeType) -> Mark:
+        """Tell afterwards that this function ran."""
+
+    def watch_calls(self, code: CodeType) -> None:
+        """Tell of every call at once."""
+
+    def watch_end(self, code: CodeType) -> None:
+        """Tell of every return at once."""
+
+    def drain(self) -> set[Mark]:
+        """Return what ran since the last call."""

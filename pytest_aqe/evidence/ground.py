@@ -1,0 +1,60 @@
+"""Where selection looks, and what everything there is now."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_aqe.data import Version
+from pytest_aqe.evidence import tree
+from pytest_aqe.evidence.configuration import CONFIGURATION, meaning
+from pytest_aqe.evidence.versions import VARIABLE, Packages, version_of
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where selection looks: the git root (or rootdir), and the folder pytest runs in."""
+
+    root: Path
+    prefix: str
+    suite: str
+    environment: str
+    full_run_paths: tuple[str, ...]
+    environ: tuple[str, ...] = ()  # declared variables: what cannot be followed may read them
+
+
+def state(ground: Ground, files: Collection[str]) -> dict[str, Version | None]:
+    """Return the version of ``files`` now, and of everything else that may matter.
+
+    A Python file that nobody used has None: it is there, and that is all a new one tells.
+    """
+    packages = Packages()
+    now: dict[str, Version | None] = dict.fromkeys(tree.python_files(ground.root))
+    now |= tree.installed()
+    files = {*files, *(VARIABLE + name for name in ground.environ)}
+    for file in configuration_files(ground):
+        now[CONFIGURATION + file] = meaning(file, _content(ground.root / file))
+    for file in files:
+        if file.startswith(CONFIGURATION):
+            now.setdefault(file, "absent")
+        elif file == tree.PROJECT:
+            now[file] = tree.project_version(ground.root)
+        elif file.startswith(tree.INSTALLED):
+            now.setdefault(file, "absent")
+        else:
+            now[file] = version_of(file, str(ground.root), os.environ, packages)
+    return now
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def configuration_files(ground: Ground) -> list[str]:
+    """Return the files that call for a full run and that every run knows of."""
+    return tree.full_run_files(ground.root, {"", ground.prefix}, ground.full_run_paths)

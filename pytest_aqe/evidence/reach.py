@@ -1,0 +1,418 @@
+"""How far a changed name reaches: through modules that bind it on, to the pieces that use it.
+
+When a statement that only binds names (an assignment, a class, an import) changes, a test can
+notice by a piece that names what it bound, or by a method of a class it bound. Statements
+that use such a name at import hand it on to the names they bind. What uses it in another way at
+import (a call, a dotted path in a setting, a class that its base may register) may do anything
+with it, so there everything that needs that module counts as reached.
+
+Names are compared as bare words, whatever they belong to: that reaches too far, never too
+short. Two things get around words. Who holds a module as a value can find its names without
+saying them (`Project.holders`), and so can what no source shows: a framework that was told of
+the module in a setting, or that reads by name what nobody else does.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from pytest_aqe.evidence.bases import Bases, module_of
+from pytest_aqe.evidence.bindings import bound_by
+from pytest_aqe.evidence.mentions import mentions, named
+from pytest_aqe.evidence.pieces import MODULE, READ_ANNOTATIONS, pieces
+from pytest_aqe.evidence.plain import is_standard, modules_of, names_of, only_names
+from pytest_aqe.evidence.syntax import annotations_of, last_name, parse, text_of
+
+Source = Callable[[str], bytes | None]
+
+# Who says one of these finds classes and functions by texts that no source holds.
+_FINDERS = frozenset(
+    {
+        "__subclasses__",
+        "cloudpickle",
+        "copyreg",
+        "dill",
+        "entry_points",
+        "find_class",
+        "import_string",
+        "iter_modules",
+        "joblib",
+        "jsonpickle",
+        "pickle",
+        "shelve",
+        "walk_packages",
+    }
+)
+
+# What gives a module as a value without naming it.
+_LOADERS = frozenset(
+    {
+        "__import__",
+        "entry_points",
+        "exec_module",
+        "import_module",
+        "import_string",
+        "iter_modules",
+        "load_module",
+        "resolve_name",
+        "run_module",
+        "run_path",
+        "spec_from_file_location",
+        "walk_packages",
+    }
+)
+_SETTINGS = ("pytest.ini", ".pytest.ini", "pyproject.toml", "setup.cfg", "tox.ini", ".env")
+_WORD = re.compile(rb"\w+")
+_ANNOTATIONS_READ = re.compile(b"|".join(READ_ANNOTATIONS))
+
+
+@dataclass(slots=True)
+class Reach:
+    """The pieces that may notice, ``names`` under which they do, and names nobody uses.
+
+    A piece is ``<module>`` where all of a module is reached, and the whole file where who runs
+    its text, as a doctest does, is.
+    """
+
+    pieces: set[tuple[str, str]] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    unused: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """What one statement does at import: the words it uses, those in texts, what it binds."""
+
+    used: frozenset[str]
+    texts: frozenset[str]
+    bound: frozenset[str]
+    acts: bool
+    imports: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file's top level, its classes with the names of their bases, and all it imports."""
+
+    statements: tuple[_Statement, ...]
+    classes: dict[str, set[str]]
+    aliases: tuple[tuple[str, str], ...]  # a name that is imported or assigned, and the new one
+    imported: frozenset[str]
+    own: frozenset[str]  # imported here from the standard library, and said of nothing else
+
+
+class Project:
+    """The Python files of a project as they are now."""
+
+    def __init__(self, files: Sequence[str], source: Source) -> None:
+        self._files = files
+        self._source = source
+        self._words: dict[str, frozenset[bytes]] = {}
+        self._read: dict[str, _File | None] = {}
+        self.bases = Bases(files, source)
+
+    def reach(self, module: str, names: Iterable[str], gone: Collection[str] = ()) -> Reach:
+        """Follow names that ``module`` changed through all others to the pieces that may notice.
+
+        ``gone`` are those that are not bound any more: using one at import fails. A file that
+        imports such a name from the standard library for itself means that.
+        """
+        changed = set(names)
+        reach = Reach(names=set(changed))
+        noticed: set[str] = set()
+        fresh = changed
+        while fresh:
+            further: set[str] = set()
+            for file in self._with_words(fresh):
+                found = self._file(file)
+                if found is None:
+                    reach.pieces.add((file, MODULE))
+                    noticed |= fresh
+                    continue
+                here = fresh if file == module else fresh - found.own
+                for statement in found.statements:
+                    by_name, by_text = here & statement.used, here & statement.texts
+                    if not (by_name or by_text):
+                        continue
+                    noticed |= by_name | by_text
+                    if statement.bound == {"__all__"} and by_text.isdisjoint(gone):
+                        continue
+                    further |= statement.bound
+                    if statement.acts or by_text or not by_name.isdisjoint(gone):
+                        reach.pieces.add((file, MODULE))
+            fresh = further - reach.names
+            reach.names |= fresh
+        for file in self._with_words(reach.names | _FINDERS):
+            found = self._file(file)
+            own = found.own if found is not None and file != module else frozenset[str]()
+            here = (reach.names - own) | _FINDERS
+            for piece, words in mentions(self._source(file) or b"", here).items():
+                if piece != MODULE:
+                    noticed |= words
+                    reach.pieces.add((file, piece))
+                reach.pieces.add((file, ""))
+        reach.pieces |= {(file, MODULE) for file in self._with_words(_FINDERS) if self._finds(file)}
+        reach.pieces |= set(self._methods(reach.names))
+        reach.unused = changed - noticed
+        return reach
+
+    def holders(self, module: str) -> tuple[set[str], set[str]]:
+        """Return the files that can look names up in a module, and what it is called there.
+
+        These are itself, and who may hold it whole: they use it by a name it was given
+        anywhere, or name a function that imports by a text.
+        """
+        names = fresh = {module_of(module)[-1]} if module_of(module) else set()
+        while fresh:
+            further = {
+                new
+                for file in self._with_words(fresh)
+                if (found := self._file(file)) is not None
+                for old, new in found.aliases
+                if old in fresh
+            }
+            fresh = further - names
+            names = names | fresh
+        loading = set(self._with_words(_LOADERS))
+        loaders = {
+            piece.rpartition(".")[2]
+            for file in loading
+            for piece in mentions(self._source(file) or b"", _LOADERS)
+            if piece != MODULE
+        }
+        return {module, *loading, *self._with_words(names | loaders)}, names
+
+    def is_read_by_others(self, module: str) -> bool:
+        """Tell a module that no source imports, or that a setting names: a framework reads it."""
+        path = module_of(module)
+        name = path[-1] if path else ""
+        if not name:
+            return True
+        quoted = re.compile(rb"""["']((?:\w+\.)*%s)["']""" % re.escape(name).encode())
+        imported = _is_collected(module)
+        for file in self._with_words({name}):
+            for found in quoted.findall(self._source(file) or b""):
+                if self._names(found, path):
+                    return True
+            read = self._file(file)
+            imported = imported or read is None or name in read.imported
+        return not imported or any(self._names(found, path) for found in self._set_up)
+
+    def _names(self, found: bytes, path: tuple[str, ...]) -> bool:
+        """Tell whether a dotted path in a text names the module; one word only at the top."""
+        parts = tuple(found.decode(errors="replace").split("."))
+        inside = path[1:] if path[0] in ("src", "lib") else path
+        return parts == inside or (len(parts) > 1 and inside[-len(parts) :] == parts)
+
+    @cached_property
+    def _set_up(self) -> list[bytes]:
+        """The dotted paths in settings, and single words where a module is asked for."""
+        text = b"\n".join(self._source(name) or b"" for name in _SETTINGS)
+        single = rb"(?i:settings\w*|module\w*|--ds|-p)[\s=:\"']+(\w+)\b(?![.:])"
+        return [*re.findall(rb"\w+(?:\.\w+)+(?!\w*[:])", text), *re.findall(single, text)]
+
+    def _with_words(self, names: Collection[str]) -> list[str]:
+        """Return the files that have one of these words anywhere."""
+        ascii_words = {name.encode() for name in names if name.isascii()}
+        every = len(ascii_words) < len(names)
+        return [
+            file
+            for file in self._files
+            if self._source(file) is not None
+            and (every or not ascii_words.isdisjoint(self._words_of(file)))
+        ]
+
+    def _words_of(self, file: str) -> frozenset[bytes]:
+        known = self._words.get(file)
+        if known is None:
+            known = self._words[file] = frozenset(_WORD.findall(self._source(file) or b""))
+        return known
+
+    def _file(self, file: str) -> _File | None:
+        if file not in self._read:
+            self._read[file] = self._look_at(file)
+        return self._read[file]
+
+    def _look_at(self, file: str) -> _File | None:
+        source = self._source(file) or b""
+        tree = parse(source)
+        if tree is None:
+            return None
+        annotated = _ANNOTATIONS_READ.search(source) is not None
+        classes: dict[str, set[str]] = {}
+        aliases: list[tuple[str, str]] = []
+        imported: set[str] = set()
+        own = {
+            name for key in pieces(source).checksums if modules_of(key) for name in names_of(key)
+        }
+        said: set[str] = set()
+        prose: set[ast.AST] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and ">>>" not in (text_of(node.value) or ">>>"):
+                prose.add(node.value)
+            elif isinstance(node, ast.Attribute):
+                if not (isinstance(node.value, ast.Name) and node.value.id in own):
+                    said.add(node.attr)
+            elif isinstance(node, ast.Constant) and node not in prose:
+                said.update(named(node))
+            elif isinstance(node, ast.ImportFrom) and not is_standard(node):
+                for each in node.names:
+                    said.update(own if each.name == "*" else {each.name, each.asname or ""})
+            if isinstance(node, ast.ClassDef):
+                classes.setdefault(node.name, set()).update(map(last_name, node.bases))
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                imported.update(word for each in (node, *node.names) for word in named(each))
+                aliases += (
+                    (each.name.rpartition(".")[2], each.asname)
+                    for each in node.names
+                    if each.asname
+                )
+            elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.Name, ast.Attribute)):
+                old = last_name(node.value)
+                aliases += ((old, new) for new in bound_by(node))
+        return _File(
+            tuple(
+                read
+                for each in tree.body
+                for read in (
+                    map(_import, each.names)
+                    if isinstance(each, (ast.Import, ast.ImportFrom))
+                    else [self._statement(file, each, annotated)]
+                )
+            ),
+            classes,
+            tuple(aliases),
+            frozenset(imported),
+            frozenset(own - said),
+        )
+
+    def _statement(self, file: str, statement: ast.stmt, annotated: bool) -> _Statement:
+        """Read one statement; ``annotated`` tells that its module reads annotations."""
+        bound = set(bound_by(statement))
+        acts = True
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            acts = not all(map(_is_of_pytest, statement.decorator_list))
+        elif isinstance(statement, ast.ClassDef):
+            bases = self.bases.classes(file).get(statement.name)
+            acts = bases is None or not self.bases.make_plain(file, bases)
+        nodes = list(_at_import(statement, annotated or acts))
+        bound |= {each.target.id for each in nodes if isinstance(each, ast.NamedExpr)}
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+            acts = any(isinstance(each, ast.Call) for each in nodes) or not (
+                isinstance(statement.target, ast.Name)
+                if isinstance(statement, ast.AnnAssign)
+                else only_names(statement)
+            )
+        acts = acts or any(name.startswith(("__", "pytest")) for name in bound)
+        used, texts = _uses(nodes)
+        return _Statement(used, texts, frozenset(bound), acts, imports=False)
+
+    def _finds(self, file: str) -> bool:
+        found = self._file(file)
+        return found is None or any(
+            not statement.imports and not statement.used.isdisjoint(_FINDERS)
+            for statement in found.statements
+        )
+
+    def _methods(self, names: set[str]) -> Iterator[tuple[str, str]]:
+        """Yield the pieces that belong to classes of these names.
+
+        Tests that such a class inherits use it without naming it: pytest makes the instance.
+        """
+        tested = {
+            name
+            for file in self._with_words(names)
+            if (found := self._file(file)) is not None
+            for name in found.classes
+            if name in names and "test" in f"{file}/{name}".lower()
+        }
+        whole = names | self._above(tested)
+        inherited = self._above(names)
+        for file in self._with_words(whole | inherited):
+            found = self._file(file)
+            if found is None or (whole | inherited).isdisjoint(found.classes):
+                continue
+            for piece in pieces(self._source(file) or b"").checksums:
+                *path, last = piece.split(".")
+                if not piece.startswith(MODULE) and (
+                    not whole.isdisjoint(path)
+                    or (last.startswith("test") and not inherited.isdisjoint(path))
+                ):
+                    yield file, piece
+
+    def _above(self, names: set[str]) -> set[str]:
+        """Return the names of the bases of classes of these names, and of theirs."""
+        above: set[str] = set()
+        fresh = names
+        while fresh:
+            bases = {
+                base
+                for file in self._with_words(fresh)
+                if (found := self._file(file)) is not None
+                for name in fresh & found.classes.keys()
+                for base in found.classes[name]
+            }
+            fresh = bases - above
+            above |= fresh
+        return above
+
+
+def _import(name: ast.alias) -> _Statement:
+    """Read one name of an import; others of the same statement have nothing to do with it."""
+    bound = name.asname or name.name.partition(".")[0]
+    return _Statement(
+        frozenset(name.name.split(".")), frozenset(), frozenset({bound}), acts=False, imports=True
+    )
+
+
+def _is_collected(file: str) -> bool:
+    """Tell what pytest imports by its name."""
+    name = file.rpartition("/")[2]
+    return name == "conftest.py" or name.startswith("test_") or name.endswith("_test.py")
+
+
+def _is_of_pytest(decorator: ast.expr) -> bool:
+    """Tell ``@pytest.mark.parametrize("x", CASES)``: the test itself names what it uses."""
+    node: ast.AST = decorator.func if isinstance(decorator, ast.Call) else decorator
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id == "pytest"
+
+
+def _at_import(statement: ast.stmt, annotated: bool) -> Iterator[ast.AST]:
+    """Yield what runs of a statement when its module is imported, bodies of functions not.
+
+    Annotations of functions are there for who decorates, or otherwise reads them.
+    """
+    left: list[ast.AST] = [statement]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Expr) and text_of(node.value) is not None:
+            continue
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            left += node.decorator_list
+            left += node.args.defaults
+            left += [each for each in node.args.kw_defaults if each is not None]
+            if annotated or node.decorator_list:
+                left += [annotation for _, annotation in annotations_of(node)]
+            continue
+        yield node
+        left += ast.iter_child_nodes(node)
+
+
+def _uses(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the words that nodes use, as identifiers and in texts, not those they bind."""
+    used: set[str] = set()
+    texts: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.ClassDef) or not isinstance(getattr(node, "ctx", _LOAD), ast.Load):
+            continue
+        (texts if text_of(node) is not None else used).update(named(node))
+    return frozenset(used), frozenset(texts)
+
+
+_LOAD = ast.Load()

@@ -1,0 +1,168 @@
+"""What of a configuration file counts: two texts of one meaning are one version."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+
+import pytest
+
+from pytest_aqe.evidence.configuration import meaning
+from pytest_aqe.evidence.versions import digest
+
+reads_toml = pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is not there")
+
+
+def of(name: str, text: str) -> str:
+    """Return the version of an indented text."""
+    return meaning(name, textwrap.dedent(text).encode())
+
+
+PYPROJECT = """
+    [build-system]
+    requires = ["hatchling"]
+    [project]
+    name = "proj"
+    description = "One."
+    dependencies = ["attrs"]
+    scripts = {proj = "proj.cli:main"}
+    [project.entry-points.pytest11]
+    proj = "proj.plugin"
+    [project.optional-dependencies]
+    test = ["pytest"]
+    [tool.pytest.ini_options]
+    addopts = "-ra"
+    [tool.ruff]
+    line-length = 88
+    [tool.mypy]
+    strict = true
+    [tool.hatch.envs.test]
+    env = 1
+"""
+
+
+@reads_toml
+class TestPyproject:
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("88", "100"),
+            ("strict = true", "strict = false"),
+            ("One.", "Two."),
+            ('"proj"\n', '"proj"  # a comment\n\n'),
+            ("[tool.mypy]", "[tool.black]\nskip = 1\n[tool.mypy]"),
+        ],
+    )
+    def test_what_does_not_count(self, old: str, new: str) -> None:
+        """Formatters, type checkers, descriptions and comments change nothing."""
+        assert of("pyproject.toml", PYPROJECT.replace(old, new)) == of("pyproject.toml", PYPROJECT)
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("-ra", "-rA"),
+            ("attrs", "attrs>2"),
+            ("cli:main", "cli:run"),
+            ("proj.plugin", "proj.other"),
+            ('["pytest"]', '["pytest", "mock"]'),
+            ("hatchling", "setuptools"),
+            ("env = 1", "env = 2"),
+            ('name = "proj"', 'name = "other"'),
+            ("[tool.mypy]", "[tool.unheard-of]\nx = 1\n[tool.mypy]"),
+        ],
+    )
+    def test_what_counts(self, old: str, new: str) -> None:
+        """Pytest's options, dependencies, entry points, the build and any unknown tool count."""
+        assert of("pyproject.toml", PYPROJECT.replace(old, new)) != of("pyproject.toml", PYPROJECT)
+
+    def test_a_file_in_a_folder(self) -> None:
+        """A file further down is read alike."""
+        old, new = PYPROJECT, PYPROJECT.replace("88", "100")
+        assert of("sub/pyproject.toml", old) == of("sub/pyproject.toml", new)
+
+
+def test_a_python_that_reads_no_toml() -> None:
+    """Before Python 3.11 the bytes of pyproject.toml are its version."""
+    content = b"[tool.ruff]\n"
+    assert (meaning("pyproject.toml", content) == digest(content)) == (sys.version_info < (3, 11))
+
+
+SETUP = """
+    [metadata]
+    name = proj
+    [options]
+    install_requires = attrs
+    [options.entry_points]
+    pytest11 = proj = proj.plugin
+    [tool:pytest]
+    addopts = -ra %(here)s
+    [flake8]
+    max-line-length = 88
+    [mypy-foo.*]
+    ignore_missing_imports = True
+    [tool:isort]
+    profile = black
+    [bumpversion:file:setup.py]
+    search = 1
+"""
+
+
+class TestSetupCfg:
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("88", "100"),
+            ("True", "False"),
+            ("profile = black", "profile = google"),
+            ("search = 1", "search = 2"),
+            ("[flake8]", "# a comment\n    [mypy]\n    strict = True\n    [flake8]"),
+        ],
+    )
+    def test_what_does_not_count(self, old: str, new: str) -> None:
+        """Sections of formatters and checkers, however they are written, change nothing."""
+        assert of("setup.cfg", SETUP.replace(old, new)) == of("setup.cfg", SETUP)
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("-ra", "-rA"),
+            ("addopts", "Addopts"),
+            ("= attrs", "= attrs>2"),
+            ("= proj.plugin", "= proj.other"),
+            ("[flake8]", "[unheard-of]\n    x = 1\n    [flake8]"),
+            ("[flake8]", "[DEFAULT]\n    x = 1\n    [flake8]"),
+        ],
+    )
+    def test_what_counts(self, old: str, new: str) -> None:
+        """Pytest's section, dependencies, entry points, defaults and unknown sections count."""
+        assert of("setup.cfg", SETUP.replace(old, new)) != of("setup.cfg", SETUP)
+
+
+class TestToxIni:
+    TEXT = "[tox]\nenvlist = py312\n[testenv]\ndeps = a\n[pytest]\naddopts = -ra\n"
+
+    def test_pytest_reads_one_section(self) -> None:
+        """Tox is not running, so of its file only pytest's section counts."""
+        assert of("tox.ini", self.TEXT.replace("py312", "py313")) == of("tox.ini", self.TEXT)
+        assert of("tox.ini", self.TEXT.replace("-ra", "-rA")) != of("tox.ini", self.TEXT)
+
+
+class TestFallback:
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("pyproject.toml", b"[tool.ruff\n"),
+            ("pyproject.toml", b"[tool.ruff]\nx = '\xff'\n"),
+            ("pyproject.toml", b"tool = 1\n"),
+            ("pyproject.toml", b"project = 1\n"),
+            ("setup.cfg", b"no section\n"),
+            ("setup.cfg", b"[a]\nx = \xff\n"),
+            ("tox.ini", b"[pytest\n"),
+            ("poetry.lock", b"[tool.ruff]\n"),
+            ("requirements.txt", b"attrs\n"),
+        ],
+    )
+    def test_the_bytes_decide(self, name: str, content: bytes) -> None:
+        """A file that is broken, or that nobody here reads, is its bytes."""
+        assert meaning(name, content) == digest(content)
+        assert meaning(name, content) != meaning(name, content + b"# x\n")

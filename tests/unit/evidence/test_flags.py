@@ -1,0 +1,133 @@
+"""Modules rewritten so that each function sets a byte."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from pytest_aqe.evidence import flags
+from pytest_aqe.evidence.flags import Flags, rewrite
+
+
+def run(text: str):
+    code, names = rewrite(dedent(text).encode(), "shop.py")
+    window = bytearray(len(names))
+    namespace = {flags.VARIABLE: window}
+    exec(code, namespace)
+
+    def ran():
+        found = sorted(names[index] for index, byte in enumerate(window) if byte)
+        window[:] = bytes(len(window))
+        return found
+
+    return namespace, ran
+
+
+def test_each_function_sets_its_own_byte():
+    """Methods by qualified name, what is nested by the outermost function's."""
+    shop, ran = run(
+        """
+        def f():
+            def g(): return 1
+            return g
+        class C:
+            def m(self): return [x for x in range(2)]
+        k = lambda x=f: x
+        """
+    )
+    assert ran() == []
+    inner = shop["f"]()
+    assert ran() == ["f"]
+    inner()
+    assert ran() == ["f"]
+    shop["C"]().m()
+    assert ran() == ["C.m"]
+    assert shop["k"](3) == 3
+    assert ran() == ["<module>"]
+
+
+def test_generators_and_coroutines_stay_what_they_are():
+    """They set their byte when they first run, as they always did their first line."""
+    shop, ran = run("def g():\n  '''Doc.'''\n  yield 1\nasync def a(): return 2")
+    generator = shop["g"]()
+    assert ran() == []
+    assert list(generator) == [1]
+    assert ran() == ["g"]
+    with pytest.raises(StopIteration, match="2"):
+        shop["a"]().send(None)
+    assert ran() == ["a"]
+
+
+def test_docstrings_and_future_imports_stay_first():
+    """A function of a docstring alone has it still."""
+    shop, ran = run(
+        '''
+        """Module."""
+        from __future__ import annotations
+        def f(x: Unknown):
+            """Doc."""
+        '''
+    )
+    assert shop["__doc__"] == "Module."
+    assert shop["f"].__doc__ == "Doc."
+    assert shop["f"](1) is None
+    assert ran() == ["f"]
+
+
+def _lines(code, found):
+    found.update(line for _, _, line in code.co_lines() if line)
+    for constant in code.co_consts:
+        if hasattr(constant, "co_lines"):
+            _lines(constant, found)
+    return found
+
+
+SOURCES = sorted(Path(ast.__file__).parent.glob("*.py"))[::12]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_line_is_added_to_the_code_of_a_module(path):
+    """Every line of the rewritten standard library is one of the original."""
+    source = path.read_bytes()
+    plain = _lines(compile(source, str(path), "exec", dont_inherit=True), set())
+    docstrings = {
+        line
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and len(node.body) == 1
+        for line in (node.body[0].lineno,)
+    }
+    code, _ = rewrite(source, str(path))
+    assert _lines(code, set()) - plain <= docstrings
+
+
+def test_rewritten_code_is_kept_for_the_very_text(tmp_path):
+    """Another text, or a damaged file, is rewritten anew."""
+    path = str(tmp_path / "shop.py")
+    for text in (b"def f(): pass", b"def g(): pass"):
+        keeper, reader = (Flags(lambda _: True, tmp_path / "flags") for _ in range(2))
+        kept, read = (each.load(path, text, "shop") for each in (keeper, reader))
+        assert [f.name for f in keeper.adopt(kept)] == [f.name for f in reader.adopt(read)]
+        files = list(tmp_path.glob("flags/*"))
+        assert len(files) == (0 if sys.dont_write_bytecode else 1)
+    for file in (tmp_path / "flags").glob("*"):
+        file.write_bytes(b"\x00damaged")
+    again = Flags(lambda _: True, tmp_path / "flags")
+    assert [f.name for f in again.adopt(again.load(path, b"def h(): pass", "shop"))] == ["h"]
+
+
+def test_bytes_are_told_once():
+    """Draining clears them, over all modules."""
+    engine = Flags(lambda _: True, None)
+    names = {}
+    for file in ("a.py", "b.py"):
+        code = engine.load(file, b"def f(): pass\ndef g(): pass", file)
+        names.update({each.mark: file + each.name for each in engine.adopt(code)})
+        namespace = {flags.VARIABLE: engine.window(code)}
+        exec(code, namespace)
+        namespace["g"]()
+    assert sorted(names[mark] for mark in engine.drain()) == ["a.pyg", "b.pyg"]
+    assert engine.drain() == set()

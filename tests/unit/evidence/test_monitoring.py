@@ -1,0 +1,78 @@
+"""Functions that start, told by `sys.monitoring`."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from pytest_aqe.evidence.engine import mark_of
+
+if sys.version_info < (3, 12):
+    pytest.skip("sys.monitoring is newer", allow_module_level=True)
+
+from pytest_aqe.evidence.monitoring import Monitor, free_tool
+
+TEXT = """
+def f(): return g()
+def g(): return 1
+def h(): return 2
+"""
+
+
+@pytest.fixture
+def monitor():
+    tool = free_tool()
+    if tool is None:
+        pytest.skip("all tool ids are taken")
+    monitor = Monitor(tool)
+    calls = []
+    monitor.start(
+        lambda code, frame: calls.append(("start", code.co_name, frame.f_code is code)),
+        lambda code, frame: calls.append(("end", code.co_name, frame.f_code is code)),
+    )
+    monitor.calls = calls
+    yield monitor
+    monitor.stop()
+    assert sys.monitoring.get_tool(tool) is None
+
+
+def load(monitor):
+    code = compile(TEXT, "shop.py", "exec")
+    names = {function.mark: function.name for function in monitor.adopt(code)}
+    namespace = {}
+    exec(code, namespace)
+    return namespace, lambda: sorted(names[mark] for mark in monitor.drain())
+
+
+def test_what_ran_since_the_last_time_is_told(monitor):
+    """Once however often it ran, and again after the next time."""
+    shop, ran = load(monitor)
+    shop["f"]()
+    shop["f"]()
+    assert ran() == ["f", "g"]
+    assert ran() == []
+    shop["h"]()
+    shop["f"]()
+    assert ran() == ["f", "g", "h"]
+
+
+def test_special_functions_are_told_at_once_and_every_time(monitor):
+    """Their starts and their ends, with their frames; others as ever."""
+    shop, ran = load(monitor)
+    shop["g"]()  # silent by now
+    monitor.watch_calls(shop["g"].__code__)
+    shop["f"]()
+    shop["g"]()
+    assert monitor.calls == [("start", "g", True), ("end", "g", True)] * 2
+    assert ran() == ["f", "g"]
+    shop["g"]()
+    assert ran() == []
+    assert len(monitor.calls) == 6
+
+
+def test_equal_code_of_two_functions_is_two_marks(monitor):
+    """A mark is an identity."""
+    one, two = (compile(TEXT, "shop.py", "exec") for _ in range(2))
+    assert one == two
+    assert mark_of(one) != mark_of(two)
