@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -302,3 +303,38 @@ def as_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat() + "Z"
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def node_ids(
+    connection: Connection, suite: str, identities: Sequence[Identity]
+) -> dict[Identity, list[NodeId]]:
+    """Return the node ids under which tests were last seen; several share an identity."""
+    connection.read("tests", "nodes", "results")
+    found: dict[Identity, list[NodeId]] = {identity: [] for identity in identities}
+    for identity, node_id in connection.execute(
+        """
+        select identity, node_id
+        from (
+            select distinct test_no, node_no
+            from results
+                join (
+                    select test_no, max(run_no) as run_no from results group by test_no
+                ) using (test_no, run_no)
+        )
+            join tests using (test_no)
+            join nodes using (test_no, node_no)
+        where suite = $1 and list_contains($2::varchar[], identity)
+        order by node_no
+        """,
+        (suite, list(identities)),
+    ):
+        found[identity].append(node_id)
+    return found
+
+
+def suites(connection: Connection) -> list[str]:
+    """Return the names of the suites that the history holds."""
+    connection.read("runs")
+    return [
+        suite for (suite,) in connection.execute("select distinct suite from runs order by suite")
+    ]

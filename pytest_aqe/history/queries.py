@@ -20,7 +20,8 @@ def rollups(connection: Connection, suite: str) -> list[Rollup]:
                 weight,
                 failing,
                 streak < 0,
-                case when seconds_weight > 0 then seconds_sum / seconds_weight end
+                case when seconds_weight > 0 then seconds_sum / seconds_weight end,
+                flaked
             from rollups join tests using (test_no)
             where suite = $1
             """,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pytest_aqe.errors import RunFileError
 from pytest_aqe.history import runfile
+from pytest_aqe.history.dependencies import forget_unused
 from pytest_aqe.history.store import Connection
 from pytest_aqe.history.writes import roll_up_again
 
@@ -105,7 +106,16 @@ def forget(connection: Connection, doomed: Doomed) -> int:
     for path in doomed.files:
         path.unlink(missing_ok=True)
     with connection.transaction():
-        for table in ("results", "changed_files", "renames", "runs"):
+        for table in (
+            "results",
+            "changed_files",
+            "renames",
+            "dependencies",
+            "run_files",
+            "collected",
+            "selections",
+            "runs",
+        ):
             connection.execute(f"delete from {table} where run_no in (select run_no from doomed)")
         ((before,),) = connection.execute("select count(*) from tests")
         connection.execute("delete from tests where test_no not in (select test_no from results)")
@@ -120,5 +130,6 @@ def forget(connection: Connection, doomed: Doomed) -> int:
         )
         ((after,),) = connection.execute("select count(*) from tests")
         roll_up_again(connection)
+        forget_unused(connection)
         connection.wrote("results", "changed_files", "renames", "runs", "tests", "nodes")
     return int(before - after)

@@ -2,7 +2,8 @@
 
 Each line goes to the system with one ``write`` (2 microseconds), not to a buffer: after
 ``kill -9`` every result that was recorded is there. The first line is the run, one line
-follows per result, ``rename`` lines may follow, and a footer says how the run ended. The
+follows per result (and per set of pieces, batch of files, changed Python file: what tests
+depend on), ``rename`` lines may follow, and a footer says how the run ended. The
 writer holds a lock on the file while it runs, so that whoever ingests can tell a killed
 run (no footer, no lock) from a running one.
 
@@ -17,13 +18,13 @@ import os
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from pytest_aqe.data import Identity, Result, Run, RunEnd
+from pytest_aqe.data import Identity, Result, Run, RunEnd, Selection, SetKey, Version
 from pytest_aqe.errors import RunFileError
 
 FORMAT = 1
@@ -88,8 +89,47 @@ class RunFileWriter:
             line += f',"body":"{result.body}"'
         if result.evidence:
             line += f',"evidence":{_quoted(_encode(result.evidence))}'
+        if result.depends is not None:
+            line += f',"own":"{result.depends.own}","base":"{result.depends.base}"'
+            if result.depends.doubt:
+                line += f',"doubt":{_encode(result.depends.doubt)}'
+            if result.depends.globs is not None:
+                line += f',"globs":{_encode(result.depends.globs)}'
         self._write(line + "}\n")
         self.recorded += 1
+
+    def append_set(self, key: SetKey, pieces: Mapping[str, Sequence[str]]) -> None:
+        """Write which names of which files a set holds."""
+        self._write(_line({"type": "set", "key": key, "sets": pieces}))
+
+    def append_files(self, files: Mapping[str, Version | None]) -> None:
+        """Write which version of each file the run sees; None for one that nobody used yet."""
+        self._write(_line({"type": "files", "files": files}))
+
+    def append_collected(self, counts: Mapping[str, int]) -> None:
+        """Write how many tests were collected from each file."""
+        self._write(_line({"type": "collected", "counts": counts}))
+
+    def append_pieces(
+        self, file: str, version: Version, checksums: Mapping[str, str], inert: Iterable[str]
+    ) -> None:
+        """Write what a Python file consists of at a version."""
+        self._write(
+            _line(
+                {
+                    "type": "pieces",
+                    "file": file,
+                    "version": version,
+                    "names": list(checksums),
+                    "checksums": list(checksums.values()),
+                    "inert": sorted(inert),
+                }
+            )
+        )
+
+    def append_selection(self, selection: Selection) -> None:
+        """Write what selection did, or would have done, and how that turned out."""
+        self._write(_line({"type": "selection", **_without_none(asdict(selection))}))
 
     def close(self, end: RunEnd) -> None:
         """Write the footer and let go of the file."""

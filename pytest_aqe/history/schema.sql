@@ -1,4 +1,4 @@
--- The history, version 1. One file, written in DuckDB's storage format v1.0.0 so that
+-- The history, version 2. One file, written in DuckDB's storage format v1.0.0 so that
 -- every DuckDB from 1.2.2 on can read it. There are no indexes and no keys enforced by the
 -- database: all writing happens in one transaction of one process (history/writes.py), and
 -- an index would make every ingest pay for what is checked there once.
@@ -22,7 +22,7 @@ create table runs (
     deselected integer, -- tests deselected, by anyone; null if unmeasured
     recorded integer, -- results recorded
     suite varchar, -- --aqe-suite; variants are kept apart
-    mode varchar, -- observe, order
+    mode varchar, -- observe, order, select
     policy varchar, -- what ranked the tests; null if nothing did
     "commit" varchar, -- git commit
     tree varchar, -- git tree, or 'dirty-' and a hash when there were uncommitted edits
@@ -111,6 +111,75 @@ create table renames (
     suite varchar, -- runs.suite
     old varchar, -- identity before
     new varchar -- identity after
+);
+
+-- Dependencies of tests (--aqe-mode=select).
+
+-- A part of the project whose change can be told. A Python file has the piece '<module>' and
+-- one for each outermost function or method; anything else is one piece named ''. Files are
+-- paths from the git root; '<package>/NAME' is an installed package, '<environ>/NAME' an
+-- environment variable, a path that ends in '/' a directory that was listed.
+create table pieces (
+    piece_no integer, -- short number used inside this file only
+    file varchar,
+    name varchar -- '<module>', qualified name, or ''
+);
+
+-- Pieces that tests depend on together; tests that run the same code share a set.
+create table sets (
+    set_no integer, -- short number used inside this file only
+    key varchar, -- hash of its pieces' names; the set's name in run files
+    pieces integer[] -- pieces.piece_no, sorted
+);
+
+-- What a test depended on when it last passed in an environment: its latest runs on
+-- different trees. A test without a row here is never deselected.
+create table dependencies (
+    test_no integer, -- tests.test_no
+    run_no integer, -- runs.run_no; the files as that run saw them are in run_files
+    own_no integer, -- sets.set_no: what ran, loaded or opened during the test
+    base_no integer, -- sets.set_no: what its module and its conftests need to be imported
+    doubt varchar[], -- what could not be followed: 'subprocess', 'thread', ...
+    globs varchar[] -- what aqe_depends narrows the doubt to; null without the mark
+);
+
+-- Which version of each file a run saw; only for runs that dependencies refers to.
+create table run_files (
+    run_no integer, -- runs.run_no
+    file varchar,
+    version varchar -- hash of its content, 'absent', 'unstable' (edited meanwhile); null if unused
+);
+
+-- How many tests a run collected from a file, whatever then became of them: when all of them
+-- are left out, the file need not be imported to know it.
+create table collected (
+    run_no integer, -- runs.run_no
+    file varchar,
+    tests integer
+);
+
+-- The pieces of a Python file at one version, so that a changed file is compared piece by
+-- piece when its old content is gone.
+create table file_pieces (
+    file varchar,
+    version varchar, -- as in run_files
+    names varchar[], -- of its pieces
+    checksums varchar[], -- of its pieces, in the order of names
+    inert varchar[] -- names of functions that may come and go without a trace at import
+);
+
+-- What selection would have done, or did, in a run, judged by its outcomes.
+create table selections (
+    run_no integer, -- runs.run_no
+    mode varchar, -- select, or shadow: a full run that was scored in silence
+    known integer, -- tests that selection had an opinion about
+    selected integer, -- of these, those it runs
+    seconds double, -- measured duration of the known tests that ran
+    selected_seconds double, -- of the selected ones
+    failures integer, -- known tests that failed, in a full run or when probed
+    caught integer, -- of these, selected ones
+    escaped integer, -- of these, tests that selection leaves out
+    unstable integer -- of these, tests whose outcome was known to change by itself
 );
 
 -- When each table was last written and last read (`pytest-aqe doctor`).

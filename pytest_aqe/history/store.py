@@ -27,7 +27,7 @@ from pytest_aqe.errors import (
 )
 from pytest_aqe.history.runfile import lock
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 STORAGE_VERSION = "v1.0.0"  # duckdb 2.0's own default is unreadable by 1.4 (measured)
 WAIT = 2.0  # seconds to wait for another process to let go of the history
 _DESCRIPTORS = 16  # files that must still be openable; DuckDB needed 2 (measured)
@@ -42,11 +42,20 @@ TABLES = (
     "results",
     "rollups",
     "renames",
+    "pieces",
+    "sets",
+    "dependencies",
+    "run_files",
+    "collected",
+    "file_pieces",
+    "selections",
     "touches",
 )
 
-# The schema of version n + 1 from that of version n. A file older than the oldest key is refused.
-MIGRATIONS: dict[int, str] = {}
+# The tables that version n + 1 has and version n had not. An older file is refused.
+NEW_TABLES: dict[int, tuple[str, ...]] = {
+    1: ("pieces", "sets", "dependencies", "run_files", "collected", "file_pieces", "selections"),
+}
 
 _BUSY = ("could not set lock", "conflicting lock", "used by another process")
 _DENIED = (
@@ -187,7 +196,7 @@ class Connection:
 
 @contextmanager
 def open_history(path: Path, *, write: bool, wait: float = WAIT) -> Iterator[Connection]:
-    """Open the history at ``path``; created when ``write`` and absent.
+    """Open the history at ``path``; created when ``write`` and absent, migrated when older.
 
     Raise a `HistoryError` by name: busy after ``wait`` seconds, newer, broken, denied; and
     `NotFound` when there is none to read.
@@ -212,13 +221,28 @@ def open_history(path: Path, *, write: bool, wait: float = WAIT) -> Iterator[Con
         _attach(raw, path, "history", write=write, deadline=time.monotonic() + wait)
         connection = Connection(raw, path, writable=write)
         connection.execute("use history")
-        _prepare(connection)
+        if not _prepare(connection):
+            connection.execute("use memory")
+            connection.execute("detach history")
+            with open_history(path, write=True, wait=wait):
+                pass
+            _attach(raw, path, "history", write=False, deadline=time.monotonic() + wait)
+            connection.execute("use history")
         yield connection
     finally:
         try:
             raw.close()
         except duckdb.Error as error:
             raise translate(error, path) from error
+
+
+def is_current(path: Path) -> bool:
+    """Tell whether a history can be read as it is, without a migration or a repair."""
+    try:
+        with open_history(path, write=False, wait=0.0):
+            return True
+    except (HistoryError, NotFound):
+        return False
 
 
 def _spare_descriptors(path: Path) -> None:
@@ -266,15 +290,15 @@ def _inode(path: Path) -> int | None:
         return None
 
 
-def _prepare(connection: Connection) -> None:
-    """Create, migrate or refuse the schema."""
+def _prepare(connection: Connection) -> bool:
+    """Create, migrate or refuse the schema; False where it must be migrated and cannot be here."""
     try:
         rows = connection.execute("select value::integer from meta where name = 'schema_version'")
     except HistoryBroken:
         if not connection.writable or connection.execute("show tables"):
             raise
         _create(connection)
-        return
+        return True
     connection.read("meta")
     version = rows[0][0] if rows else None
     if version is None or version > SCHEMA_VERSION:
@@ -283,16 +307,20 @@ def _prepare(connection: Connection) -> None:
             f"{connection.path} was written by a later version of pytest-aqe "
             f"(schema {version}, this version knows {SCHEMA_VERSION}); upgrade pytest-aqe",
         )
-    if version < SCHEMA_VERSION:
+    if version < SCHEMA_VERSION and connection.writable:
         _migrate(connection, version)
+    return version == SCHEMA_VERSION or connection.writable
+
+
+def _schema() -> str:
+    from importlib import resources
+
+    return resources.files("pytest_aqe.history").joinpath("schema.sql").read_text("utf-8")
 
 
 def _create(connection: Connection) -> None:
-    from importlib import resources
-
-    schema = resources.files("pytest_aqe.history").joinpath("schema.sql").read_text("utf-8")
     with connection.transaction():
-        connection.execute(schema)
+        connection.execute(_schema())
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         connection.execute(
             "insert into meta values ('schema_version', $1), ('created_at', $2)",
@@ -303,23 +331,28 @@ def _create(connection: Connection) -> None:
 
 
 def _migrate(connection: Connection, version: int) -> None:
-    if not connection.writable:
-        raise HistoryBusy(
-            connection.path, f"{connection.path} needs a migration, which the next run does"
-        )
     with connection.transaction():
         for step in range(version, SCHEMA_VERSION):
-            if step not in MIGRATIONS:
+            if step not in NEW_TABLES:
                 raise HistoryError(
                     connection.path,
                     f"{connection.path} has schema {version}, too old to be migrated; "
                     "move it away and the run files rebuild it",
                 )
-            connection.execute(MIGRATIONS[step])
+            _add_tables(connection, NEW_TABLES[step])
         connection.execute(
             "update meta set value = $1 where name = 'schema_version'", (str(SCHEMA_VERSION),)
         )
         connection.wrote("meta")
+
+
+def _add_tables(connection: Connection, tables: Sequence[str]) -> None:
+    """Create tables as schema.sql has them."""
+    schema = _schema()
+    for table in tables:
+        start = schema.index(f"create table {table} (")
+        connection.execute(schema[start : schema.index("\n);", start) + len("\n);")])
+    connection.execute("insert into touches (table_name) select unnest($1)", (list(tables),))
 
 
 def set_aside(path: Path) -> Path | None:

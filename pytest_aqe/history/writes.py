@@ -25,7 +25,7 @@ from pytest_aqe.errors import (
     HistoryError,
     RunFileError,
 )
-from pytest_aqe.history import runfile
+from pytest_aqe.history import dependencies, runfile
 from pytest_aqe.history.store import WAIT, Connection, open_history, set_aside
 
 DECAY = 0.9  # per execution: the decay of the measured order (docs: how ordering works)
@@ -230,6 +230,7 @@ def _ingest_one(
 
         done.renames += renames
         done.results += fold(connection, look_for_renames)
+        dependencies.take(connection, run_no, run.prefix, run.suite)
         done.runs += 1
 
 
@@ -249,7 +250,14 @@ def _stage_lines(connection: Connection, path: Path) -> None:
                 teardown: 'double', position: 'integer', worker: 'varchar',
                 signature: 'varchar', body: 'varchar', evidence: 'varchar',
                 old: 'varchar', new: 'varchar', ended_at: 'timestamp', status: 'varchar',
-                exit_status: 'smallint', collected: 'integer', deselected: 'integer'
+                exit_status: 'smallint', collected: 'integer', deselected: 'integer',
+                own: 'varchar', base: 'varchar', doubt: 'varchar[]', globs: 'varchar[]',
+                key: 'varchar', sets: 'map(varchar, varchar[])', files: 'map(varchar, varchar)',
+                file: 'varchar', version: 'varchar', names: 'varchar[]', checksums: 'varchar[]',
+                inert: 'varchar[]', counts: 'map(varchar, integer)',
+                mode: 'varchar', known: 'integer', selected: 'integer',
+                seconds: 'double', selected_seconds: 'double', failures: 'integer',
+                caught: 'integer', escaped: 'integer', unstable: 'integer'
             }
         )
         """
