@@ -1,0 +1,164 @@
+"""Which known tests a change cannot have broken.
+
+A test may be left out when some trusted run in which it passed saw the very same code, files
+and environment as are there now: every piece it depended on is unchanged since. Nothing else
+is a reason. All that is decided here is decided for known tests; a test that is not known
+always runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from hashlib import blake2b
+from typing import Literal
+
+from pytest_aqe.data import ALWAYS, Identity
+
+Kind = Literal["affected", "always", "failed", "doubt", "probe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A test of which some run is known: see ``history/dependencies.py`` (`Reached`)."""
+
+    identity: Identity
+    clean: tuple[int, ...]
+    piece: tuple[str, str] | None
+    doubt: tuple[str, ...]
+    globs: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """Why a known test runs."""
+
+    kind: Kind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The known tests that run, each with its reason, and those that are left out."""
+
+    runs: Mapping[Identity, Because]
+    left_out: frozenset[Identity]
+
+
+def decide(
+    tests: Sequence[Known],
+    *,
+    failed: Collection[Identity],
+    differing: Mapping[int, Sequence[str]],
+    since_base: Sequence[str],
+    probe: float,
+    seed: str,
+    hidden: Collection[str] = (),
+) -> Decision:
+    """Decide for every known test.
+
+    ``failed`` are those that failed when they last ran. ``differing`` names, for each run,
+    the files that differ from it now; ``since_base`` those that differ from the base, when
+    one is asked for. ``probe`` is the share (0 to 1) of what could be left out that runs
+    nevertheless, drawn by ``seed`` and only when anything changed at all, so that what
+    selection misses can be measured. ``hidden`` are files of ``differing`` that what cannot be
+    followed does not see unless it names them.
+    """
+    seen = {run: [file for file in files if file not in hidden] for run, files in differing.items()}
+    runs: dict[Identity, Because] = {}
+    left_out: set[Identity] = set()
+    for test in tests:
+        because = _because(test, failed, seen if test.globs is None else differing, since_base)
+        if because is not None:
+            runs[test.identity] = because
+        else:
+            left_out.add(test.identity)
+    changed = any(why.kind in ("affected", "doubt") for why in runs.values())
+    if probe > 0 and (changed or since_base or any(seen.values())):
+        for identity in sorted(left_out):
+            if _drawn(seed, identity) < probe:
+                runs[identity] = Because("probe", "drawn at random, to measure what is missed")
+        left_out -= runs.keys()
+    return Decision(runs, frozenset(left_out))
+
+
+def _because(
+    test: Known,
+    failed: Collection[Identity],
+    differing: Mapping[int, Sequence[str]],
+    since_base: Sequence[str],
+) -> Because | None:
+    if test.identity in failed:
+        return Because("failed", "failed when it last ran")
+    if ALWAYS in test.doubt:
+        return Because("always", "marked aqe_always")
+    if not test.clean:
+        return Because("affected", shown(test.piece) if test.piece else "changed")
+    if not test.doubt and test.globs is None:
+        return None
+    for run in test.clean:
+        reason = _in_doubt(test, [*differing.get(run, ()), *since_base])
+        if reason is None:
+            return None
+    return Because("doubt", reason or "cannot be followed")
+
+
+def _in_doubt(test: Known, files: Sequence[str]) -> str | None:
+    """Return why a test that cannot be followed runs, or None when nothing it may use changed."""
+    if test.globs is None and files:
+        what = ", ".join(sorted(set(test.doubt)))
+        named = next((file for file in files if not file.startswith("<")), "what is there")
+        return f"uses {what}, which cannot be followed; {named} changed"
+    if test.globs is None:
+        return None
+    for file in files:
+        if any(fnmatch(file, glob) for glob in test.globs):
+            return f"{file} changed (aqe_depends)"
+    return None
+
+
+def shown(piece: tuple[str, str]) -> str:
+    """Write a changed piece for people."""
+    file, name = piece
+    if file.startswith("<"):
+        return f"{file.partition('/')[2]} changed"
+    return f"{file}::{name} changed" if name not in ("", "<module>") else f"{file} changed"
+
+
+def _drawn(seed: str, identity: Identity) -> float:
+    """Return a number in [0, 1), the same for the same seed and test in every process."""
+    number = blake2b(f"{seed}\0{identity}".encode("utf-8", "replace"), digest_size=8).digest()
+    return int.from_bytes(number, "big") / 2.0**64
+
+
+def upper_bound(escaped: int, failures: int, level: float = 0.95) -> float | None:
+    """Return the upper limit of the share of failures that selection leaves out.
+
+    One-sided Clopper-Pearson: the share at which so few escapes are seen with probability
+    1 - level. None while no failure was judged.
+    """
+    if not failures:
+        return None
+    if escaped >= failures:
+        return 1.0
+    low, high = escaped / failures, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _at_most(escaped, failures, middle) > 1 - level:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _at_most(k: int, n: int, p: float) -> float:
+    """Return the probability of at most k successes of n at probability p each."""
+    if p >= 1:
+        return 0.0
+    term = (1 - p) ** n
+    total = term
+    for i in range(k):
+        term *= (n - i) / (i + 1) * p / (1 - p)
+        total += term
+    return total
