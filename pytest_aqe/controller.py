@@ -1,43 +1,42 @@
-"""Role 1, owns the history: from session start to the summary.
+"""Role 1, owns the history: decides the plan at session start and hands it to the workers.
 
-`Controller` decides the plan, `Recorder` keeps what happens, `Explainer` shows the plan
-instead of running it. Each is registered only where it has something to do.
+What then happens keeps `recorder`; what would happen shows `explainer`. Each is registered
+only where it has something to do.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_aqe.data import FAILING, Identity, Plan, Rank, Result, Run, RunEnd, Status
-from pytest_aqe.errors import (
-    HistoryBusy,
-    HistoryDenied,
-    HistoryError,
-    NotFound,
-    RunFileError,
-)
+from pytest_aqe import __version__
+from pytest_aqe.data import Identity, Mode, NodeId, Plan, Rollup, Run, Version
+from pytest_aqe.errors import HistoryBusy, HistoryDenied, HistoryError, NotFound
 from pytest_aqe.evidence import changes, environment
 from pytest_aqe.evidence.identity import git_root, is_gone, prefix_of
-from pytest_aqe.evidence.reports import Fold
+from pytest_aqe.evidence.versions import ABSENT
 from pytest_aqe.faults import Faults
-from pytest_aqe.history import queries, runfile, writes
-from pytest_aqe.history.store import open_history
-from pytest_aqe.learning.selection import NEW_TEST
+from pytest_aqe.history import dependencies, queries, runfile, unchanged, writes
+from pytest_aqe.history.store import Connection, open_history
 from pytest_aqe.options import Options
-from pytest_aqe.plans import pack
+from pytest_aqe.plans import pack, write
 from pytest_aqe.report import terminal
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
+
+    from pytest_aqe.evidence.ground import Ground
+    from pytest_aqe.history.unchanged import Unchanged
+    from pytest_aqe.selecting import Selected
 
 _STEPWISE = ("stepwise", "stepwise_skip", "stepwise_reset")  # the later two imply the first
 
@@ -48,23 +47,48 @@ PATIENCE = 5.0  # seconds a session spends on run files that others left; the re
 class Controller:
     """Read the history, let the policy decide, hand the plan to every worker."""
 
-    def __init__(self, config: pytest.Config, options: Options, faults: Faults) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        options: Options,
+        faults: Faults,
+        known: Unchanged | None = None,
+    ) -> None:
         self._config = config
         self._options = options
         self._faults = faults
-        self._downgrade = _downgrade(config) if options.mode == "order" else None
+        self._downgrade = _downgrade(config) if options.mode != "observe" else None
         self._change: changes.Change | None = None
         self._runs: int | None = None
         self._tests: int | None = None
         self._plan_file: str | None = None
         repository = git_root(config.rootpath)
         self._in_git = repository is not None
-        self._root = repository or config.rootpath
-        self.plan = Plan("observe", prefix_of(config.rootpath), None, {})
+        self.root = repository or config.rootpath
+        self.prefix = prefix_of(config.rootpath)
+        self.plan = Plan(
+            "observe",
+            self.prefix,
+            None,
+            {},
+            replay=options.replay,
+            tells_rest=options.rest is not None,
+            tells_order=options.plan is not None,
+            follows=options.dependencies,
+            environ=options.environ,
+        )
+        self.full: str | None = None
+        """Why everything runs although select was asked for."""
+        self.selected: Selected | None = None
+        self.tests: dict[Identity, Rollup] = {}
+        self.parsed: set[tuple[str, Version]] = set()
+        """The Python files, by version, whose pieces the history holds."""
+        self.verdicts: terminal.Verdicts | None = None
         self.read_tables: set[str] = set()
         self.outputs: list[dict[str, Any]] = []
         self.run: Run | None = None
         self.notes: list[str] = []
+        self._unchanged = known
 
     @property
     def downgrade(self) -> str | None:
@@ -73,12 +97,18 @@ class Controller:
 
     def pytest_sessionstart(self) -> None:
         """Decide, before xdist starts its workers."""
-        with self._faults.guard("looking at the work tree"):
-            self._look()
-        if self._options.mode == "order" and self._downgrade is None:
+        if self._unchanged is not None and self._downgrade is None:
+            self._runs, self._tests = self._unchanged.runs, sum(self._unchanged.unvisited.values())
+            self.plan = replace(self.plan, mode="select", unvisited=self._unchanged.unvisited)
+            return
+        self.look()
+        if self._options.mode != "observe" and self._downgrade is None:
             self._downgrade = "the order could not be decided"
             with self._faults.guard("deciding the order"):
                 self._downgrade = self._decide()
+        elif self._options.dependencies:
+            with self._faults.guard("reading the history"):
+                self._read_parsed()
 
     def pytest_report_header(self) -> str | None:
         """Say mode, base and history."""
@@ -89,6 +119,7 @@ class Controller:
                     mode="observe" if self._downgrade else self._options.mode,
                     asked_mode=self._options.mode,
                     downgrade=self._downgrade,
+                    full=self.full,
                     base=change.base if change else None,
                     base_origin=change.origin if change else "",
                     history=terminal.shown_path(self._options.history, self._config.rootpath),
@@ -117,11 +148,18 @@ class Controller:
                 self.take(output)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
-        """Remove the plan that workers read from a file."""
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write what was asked for; an empty selection of ours is no failure."""
         if self._plan_file is not None:
             with self._faults.guard("removing the plan"):
                 Path(self._plan_file).unlink(missing_ok=True)
+        with self._faults.guard("writing the plan"):
+            self._write_plan()
+        told = self.told()
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and (
+            told.get("left") == 0 and told.get("kinds")
+        ):
+            session.exitstatus = pytest.ExitCode.OK
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Say what went wrong in a session that records nothing."""
@@ -137,10 +175,48 @@ class Controller:
 
     def vanished(self, old: Identity, new: Identity) -> bool:
         """Tell whether a test no longer stands where its old identity says."""
-        return is_gone(old, new, self._root)
+        return is_gone(old, new, self.root)
+
+    def told(self) -> dict[str, Any]:
+        """Return what a worker did with the plan: all do the same, one that crashed did nothing."""
+        return max(self.outputs, key=lambda output: len(output), default={})
+
+    @cached_property
+    def ground(self) -> Ground:
+        """Where selection looks. Selection is imported by who follows dependencies only."""
+        return ground_of(self._config, self._options)
+
+    @property
+    def judged(self) -> str | None:
+        """How selection can be judged by this run's outcomes: select, shadow, or not at all."""
+        if self.selected is None or self.selected.decision is None:
+            return None
+        if self._options.mode == "select" and self.full is None:
+            return "select"
+        return "shadow"
+
+    def _write_plan(self) -> None:
+        told = self.told()
+        if self._options.plan is not None and "order" in told:
+            write(self._options.plan, told["order"], self.plan, self.reasons())
+        if self._options.rest is not None:
+            rest: list[NodeId] = told.get("rest", [])
+            self._options.rest.parent.mkdir(parents=True, exist_ok=True)
+            self._options.rest.write_text("".join(f"{node_id}\n" for node_id in rest), "utf-8")
+
+    def reasons(self) -> dict[Identity, str]:
+        """Return why selection runs the known tests that it runs."""
+        decision = self.selected.decision if self.selected else None
+        if decision is None or self.judged != "select":
+            return {}
+        return {identity: because.reason for identity, because in decision.runs.items()}
+
+    def look(self) -> None:
+        """Learn where the run happens, and what its code is and changes."""
+        with self._faults.guard("looking at the work tree"):
+            self._look()
 
     def _look(self) -> None:
-        """Learn where the run happens, and what its code is and changes."""
         service = environment.ci(os.environ)
         now = datetime.now(timezone.utc)
         self.run = Run(
@@ -149,7 +225,7 @@ class Controller:
             started_at=now.isoformat(),
             suite=self._options.suite,
             prefix=self.plan.prefix,
-            mode="observe" if self._downgrade else self._options.mode,
+            mode=self._options.mode,
             branch=service.branch if service else None,
             source="ci" if service else "local",
             ci=service.provider if service else None,
@@ -162,7 +238,7 @@ class Controller:
         )
         if not self._in_git:
             return
-        checkout = environment.checkout(self._root)
+        checkout = environment.checkout(self.root)
         asked = self._options.base
         change = self._change = changes.since(checkout, asked, service.base if service else None)
         if asked and change.base is None:
@@ -179,30 +255,141 @@ class Controller:
     def _decide(self) -> str | None:
         """Turn what the history remembers into the plan; return why that is not possible."""
         path = self._options.history
+        tests: list[Rollup] = []
         try:
             with suppress(HistoryBusy, HistoryDenied):  # what is there can still be read
                 self._take_up_what_waits(path)
             with open_history(path, write=False) as connection:
                 self._runs = queries.run_count(connection, self._options.suite)
                 tests = queries.rollups(connection, self._options.suite)
+                if self._options.dependencies:
+                    self.parsed = dependencies.parsed(connection)
+                    with self._faults.guard("selecting"):
+                        self._select(connection, tests)
                 self.read_tables |= connection.read_tables
         except NotFound:
             self._runs = 0
-            return None
         except HistoryError as error:
             return str(error)
-        self._tests = len(tests)
-        if not tests:
-            return None
+        if self._runs:
+            self._tests = len(tests)
+        self._explain_full_run()
+        mode = self._options.mode if self.full is None else "order"
+        if tests or self._options.budget is not None:
+            self._plan(mode, tests)
+        return None
+
+    def _plan(self, mode: Mode, tests: list[Rollup]) -> None:
         policy = self._config.pluginmanager.hook.pytest_aqe_make_policy(config=self._config)
         ranks = policy.rank(tests)
-        self.plan = Plan(
-            mode="order",
-            prefix=self.plan.prefix,
+        decision = self.selected.decision if self.selected and self.judged == "select" else None
+        self.plan = replace(
+            self.plan,
+            mode=mode,
             policy=policy.name,
             ranks={test.identity: rank for test, rank in zip(tests, ranks, strict=True)},
+            left_out=decision.left_out if decision else frozenset(),
+            only=self.selected.only if decision and self.selected else {},
+            unvisited=self.selected.unvisited if self.selected and self._may_pass_by() else {},
+            because=self._because(tests),
+            budget=self._options.budget,
+            workers=_workers(self._config),
         )
-        return None
+
+    def _may_pass_by(self) -> bool:
+        """Tell whether tests are left out and nobody wants to see them."""
+        options = self._options
+        shown = options.plan or options.rest or options.explain or options.dry_run
+        others = options.replay or self._config.option.collectonly
+        return self.judged == "select" and not (shown or others)
+
+    def _because(self, tests: Sequence[Rollup]) -> dict[Identity, str]:
+        """Return why tests run, those that were never seen to pass included."""
+        decision = self.selected.decision if self.selected and self.judged == "select" else None
+        if decision is None:
+            return {}
+        failed = {test.identity: "failed" for test in tests if test.failed_last}
+        return failed | {name: why.kind for name, why in decision.runs.items()}
+
+    def _select(self, connection: Connection, tests: list[Rollup]) -> None:
+        """Decide what selection runs; a full run is scored in silence against it."""
+        from pytest_aqe import selecting
+        from pytest_aqe.evidence.syntax import forget_trees
+        from pytest_aqe.learning.impact import upper_bound
+
+        counts = dependencies.verdicts(connection, self._options.suite)
+        self.verdicts = terminal.Verdicts(*counts, at_most=upper_bound(counts[3], counts[1]))
+        self.tests = {test.identity: test for test in tests}
+        base: selecting.Base | None = None
+        change = self._change
+        if change is not None and change.lost is not None:
+            self.full = f"the base {change.lost} has no merge-base with HEAD in this clone"
+            return
+        if change is not None and change.explicit:
+            if change.base is None or change.files is None:
+                self.full = f"what differs from {change.origin} is unknown"
+                return
+            base = selecting.Base(change.base, change.files)
+        try:
+            self.selected = selecting.select(
+                connection,
+                self.ground,
+                base=base,
+                failed={test.identity for test in tests if test.failed_last},
+                probe=self._options.probe if self._options.mode == "select" else 0.0,
+                seed=self.seed,
+            )
+        finally:
+            forget_trees()
+        decision = self.selected.decision
+        if self._options.mode == "select" and base is None and decision is not None:
+            self._note_unchanged(self.tests.keys() | decision.runs.keys() | decision.left_out)
+
+    def _note_unchanged(self, known: Collection[Identity]) -> None:
+        """Write down that no test has to run, where all of them are in files to pass by.
+
+        Or were in files that are gone.
+        """
+        selected = self.selected
+        if selected is None:
+            return
+        for file in {identity.partition("::")[0] for identity in known}:
+            if file not in selected.unvisited and selected.state.get(file) != ABSENT:
+                return
+        unchanged.note(
+            self._options.history,
+            key_of(self.ground, self._options),
+            selected.state,
+            unchanged.Unchanged(self._runs or 0, selected.unvisited),
+        )
+
+    def _explain_full_run(self) -> None:
+        """Say why everything runs, when select was asked for and cannot be done."""
+        if self._options.mode != "select":
+            self.full = None
+            return
+        ref = environment.full_ref(os.environ)
+        if ref is not None and not self._options.allow_full_refs:
+            self.full = f"{ref} runs everything (--aqe-allow-full-refs)"
+        elif not self._options.dependencies:
+            self.full = "--aqe-dependencies is off"
+        elif self.full is None and self.selected is None:
+            self.full = "no history yet" if not self._runs else "selection failed"
+        elif self.full is None and self.selected is not None:
+            self.full = self.selected.full
+
+    @property
+    def seed(self) -> str:
+        """The seed of every random choice: as asked for, else the commit."""
+        return self._options.seed or (self.run.commit if self.run else None) or "0"
+
+    def _read_parsed(self) -> None:
+        with (
+            suppress(NotFound, HistoryError),
+            open_history(self._options.history, write=False) as connection,
+        ):
+            self.parsed = dependencies.parsed(connection)
+            self.read_tables |= connection.read_tables
 
     def _take_up_what_waits(self, path: Path) -> None:
         """Ingest what killed sessions, locked-out ones and other shards left behind."""
@@ -213,220 +400,56 @@ class Controller:
             self.notes += done.notes
 
 
-class Recorder:
-    """Keep every result, on disk at once and in the history at the end."""
+def ground_of(config: pytest.Config, options: Options) -> Ground:
+    """Return where selection looks in a session."""
+    from pytest_aqe.evidence.ground import Ground
 
-    def __init__(
-        self, config: pytest.Config, options: Options, faults: Faults, controller: Controller
-    ) -> None:
-        self._config = config
-        self._options = options
-        self._faults = faults
-        self._controller = controller
-        self._recording = faults.guard("recording results")
-        self._fold = Fold(config.rootpath)
-        self._writer: runfile.RunFileWriter | None = None
-        self._writable = True
-        self._tests_ended = 0
-        self._flaky: set[str] = set()
-        self._cut_short: Status | None = None
-        self._summary = terminal.Summary()
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Fold the report; write the result it completes."""
-        with self._recording:
-            result = self._fold.add(report)
-            if result is None:
-                return
-            if result.outcome in FAILING:
-                self._note_failure(result)
-            elif result.attempt:
-                self._flaky.add(result.node_id)
-            self._tests_ended += not result.attempt
-            self._record(result)
-
-    def _record(self, result: Result) -> None:
-        if not self._writable:
-            return
-        try:
-            if self._writer is None:
-                self._writer = self._open()
-            self._writer.append(result)
-        except RunFileError:
-            self._writable = False
-            raise
-        if " at 0x" in result.node_id:
-            self._summary.unstable += 1
-
-    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Tell Ctrl-C and ``pytest.exit()`` from the ways in which -x ends a session.
-
-        Under xdist and --sw that is a `KeyboardInterrupt` too, of a class called Interrupted.
-        """
-        self._cut_short = "stopped" if excinfo.type.__name__ == "Interrupted" else "interrupted"
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Close the run file and let the history take it up."""
-        with self._recording:
-            for result in self._fold.unfinished():
-                self._record(result)
-        if self._writer is None:
-            return
-        with self._faults.guard("closing the run file"):
-            end = self._end(session, int(exitstatus), self._writer.recorded)
-            if end.status != "complete":  # what did not run may have failed earlier
-                self._summary.first_failure_collected = None
-            self._writer.close(end)
-        with self._faults.guard("writing the history"):
-            self._remember()
-        with self._faults.guard("telling plugins about the recorded run"):
-            self._config.pluginmanager.hook.pytest_aqe_recorded(
-                config=self._config, run=self._controller.run, run_file=self._run_file()
-            )
-
-    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Say what was recorded and what went wrong, in at most six lines."""
-        with self._faults.guard("writing the summary"):
-            if self._config.get_verbosity() <= -2:
-                return
-            summary = self._summary
-            summary.recorded = self._writer.recorded if self._writer else 0
-            summary.ordered = self._controller.plan.mode == "order"
-            summary.flaked = len(self._flaky)
-            summary.downgrade = self._controller.downgrade
-            summary.notes = self._controller.notes
-            summary.faults = self._faults.lines()
-            lines = terminal.summary_lines(summary)
-            if lines:
-                terminalreporter.write_sep("-", "aqe")
-            for line in lines:
-                terminalreporter.write_line(line)
-
-    def _note_failure(self, result: Result) -> None:
-        """Measure how soon the first failure was told, against the collected order.
-
-        With several workers the two do not compare.
-        """
-        summary = self._summary
-        if summary.first_failure is None:
-            summary.first_failure = self._tests_ended + 1
-        if result.collected is not None and result.worker is None:
-            place = result.collected + 1
-            summary.first_failure_collected = min(summary.first_failure_collected or place, place)
-
-    def _open(self) -> runfile.RunFileWriter:
-        run = self._controller.run
-        if run is None:
-            raise RunFileError("nothing is recorded: the run could not be described")
-        mode = "observe" if self._controller.downgrade else run.mode
-        run = replace(run, mode=mode, policy=self._controller.plan.policy)
-        self._controller.run = run
-        return runfile.RunFileWriter(self._options.folder, run)
-
-    def _end(self, session: pytest.Session, exit_status: int, recorded: int) -> RunEnd:
-        status: Status = "complete"
-        if self._cut_short is not None:
-            status = self._cut_short
-        elif session.shouldfail or session.shouldstop:
-            status = "stopped"
-        elif exit_status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            status = "broken"
-        outputs = self._controller.outputs
-        return RunEnd(
-            ended_at=datetime.now(timezone.utc).isoformat(),
-            status=status,
-            exit_status=exit_status,
-            collected=max((output["collected"] for output in outputs), default=None),
-            deselected=max((output["deselected"] for output in outputs), default=None),
-            recorded=recorded,
-        )
-
-    def _remember(self) -> None:
-        done = writes.remember(
-            self._options.history,
-            vanished=self._controller.vanished,
-            read_tables=self._controller.read_tables,
-            patience=PATIENCE,
-        )
-        self._summary.ingested = not self._own_file_waits()
-        self._summary.renamed = len(done.renames)
-        self._controller.notes += done.notes
-
-    def _own_file_waits(self) -> bool:
-        return self._writer is not None and self._writer.path.exists()
-
-    def _run_file(self) -> Path:
-        assert self._writer is not None
-        path = self._writer.path
-        if self._own_file_waits():
-            return path
-        return self._options.folder / runfile.INGESTED / f"{path.name}.gz"
+    return Ground(
+        root=git_root(config.rootpath) or config.rootpath,
+        prefix=prefix_of(config.rootpath),
+        suite=options.suite,
+        environment=environment.label(),
+        full_run_paths=options.full_run_paths,
+        environ=options.environ,
+    )
 
 
-class Explainer:
-    """Show the plan; run nothing, learn nothing."""
+def key_of(ground: Ground, options: Options) -> str:
+    """Return all that a decision depends on beside the history and the state of the project."""
+    return f"{ground} {options.probe} {sys.version} {__version__}"
 
-    def __init__(
-        self,
-        options: Options,
-        faults: Faults,
-        controller: Controller,
-        identity: Callable[[pytest.Item], Identity],
-    ) -> None:
-        self._options = options
-        self._faults = faults
-        self._controller = controller
-        self._identity = identity
-        self._collected: list[pytest.Item] = []
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Any:
-        """Remember the order before anybody moves a test."""
-        self._collected = list(items)
-        return (yield)
+def recall_unchanged(config: pytest.Config, options: Options) -> Unchanged | None:
+    """Tell whether nothing has changed since a session in which no test had to run.
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
-        """Print instead of running; collection errors stay pytest's to report."""
-        if session.testsfailed and not session.config.option.continue_on_collection_errors:
-            return None
-        with self._faults.guard("explaining the plan"):
-            self._print(session)
-        return True
+    Only where that would be the whole answer: nothing is to be shown or written, no base.
+    """
+    more = (options.base, options.budget, options.replay, options.plan, options.rest)
+    shown = options.explain or options.dry_run
+    if options.mode != "select" or not options.dependencies or shown or any(more):
+        return None
+    if environment.ci(os.environ) is not None:
+        return None
+    from pytest_aqe.evidence.ground import state
 
-    def _print(self, session: pytest.Session) -> None:
-        reporter: TerminalReporter | None = session.config.pluginmanager.get_plugin(
-            "terminalreporter"
-        )
-        if reporter is None:
-            return
-        plan = self._controller.plan
-        kept = set(session.items)
-        before = [item for item in self._collected if item in kept]
-        moved = sum(old is not new for old, new in zip(before, session.items, strict=False))
-        order: list[tuple[str, Rank | None]] = [
-            (item.nodeid, plan.ranks.get(self._identity(item), NEW_TEST) if plan.ranks else None)
-            for item in session.items
-        ]
-        reporter.write_sep("-", "aqe plan")
-        for line in terminal.plan_lines(
-            order,
-            moved,
-            reasons=self._options.explain,
-            policy=plan.policy,
-        ):
-            reporter.write_line(line)
+    ground = ground_of(config, options)
+    return unchanged.recall(
+        options.history, key_of(ground, options), lambda files: state(ground, files)
+    )
 
 
 def _downgrade(config: pytest.Config) -> str | None:
-    """Return why this invocation keeps the collected order although order was asked for."""
+    """Return why this invocation runs what was collected, as it was collected."""
     if any(config.getoption(name, False) for name in _STEPWISE):
         return "--stepwise believes the order of the last run"
     if any("::" in argument for argument in config.args):
         return "explicit node ids keep their order"
     return None
+
+
+def _workers(config: pytest.Config) -> int:
+    """Return how many processes run tests."""
+    return max(len(getattr(config.option, "tx", None) or ()), 1)
 
 
 def _plugins(config: pytest.Config) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 NodeId = str
@@ -15,7 +15,7 @@ normalized parameters. See ``evidence/identity.py``."""
 
 Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "crashed"]
 AttemptMode = Literal["first", "inproc", "isolated"]
-Mode = Literal["observe", "order"]
+Mode = Literal["observe", "order", "select"]
 Status = Literal["complete", "stopped", "interrupted", "broken", "killed"]
 
 FAILING: frozenset[str] = frozenset({"failed", "error", "crashed"})
@@ -64,6 +64,43 @@ class RunEnd:
     recorded: int
 
 
+Version = str
+"""What a file was when it was used: a hash of its content, or ``absent``, ``unstable``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """What a Python file consists of: checksums (16 hex digits) by name, and inert functions.
+
+    An inert function's coming or going changes nothing at import. See ``evidence/pieces.py``.
+    """
+
+    checksums: Mapping[str, str]
+    inert: frozenset[str]
+
+
+ALWAYS = "always"
+"""Among a test's doubts: it is marked to run whatever happens."""
+
+SetKey = str
+"""The name of a set of pieces, by its content: see ``evidence/dependencies.py``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Depends:
+    """What a test depends on, as the process that ran it saw: two sets and what it could not see.
+
+    ``own`` is what ran, loaded or opened during the test, ``base`` what its module and its
+    conftests need to be imported. ``doubt`` names what cannot be followed; ``globs`` is what
+    the mark ``aqe_depends`` narrows it to, or None without that mark.
+    """
+
+    own: SetKey
+    base: SetKey
+    doubt: tuple[str, ...] = ()
+    globs: tuple[str, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """One attempt at one test in one run. Durations are seconds.
@@ -89,6 +126,28 @@ class Result:
     body: str | None = None
     collected: int | None = None
     evidence: Mapping[str, Any] | None = None
+    depends: Depends | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What selection did in a run (``mode`` "select"), or would have done ("shadow").
+
+    Of the ``known`` tests, those it had an opinion about, it runs ``selected``. Judged by
+    outcomes that were seen: ``failures`` of known tests, of which ``caught`` were selected
+    and ``escaped`` were left out; ``unstable`` ones had been seen to change by themselves.
+    Seconds are measured durations, or None where nothing was measured.
+    """
+
+    mode: str
+    known: int
+    selected: int
+    seconds: float | None
+    selected_seconds: float | None
+    failures: int
+    caught: int
+    escaped: int
+    unstable: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +156,8 @@ class Rollup:
 
     ``weight`` and ``failing`` are counts of executions and of failures that decay by
     `DECAY` with every later execution of the test; ``seconds`` is the duration with the
-    same decay, or None while unmeasured. A skipped test was not executed.
+    same decay, or None while unmeasured. ``flaked`` counts executions that failed first and
+    passed on a later attempt. A skipped test was not executed.
     """
 
     identity: Identity
@@ -107,6 +167,7 @@ class Rollup:
     failing: float
     failed_last: bool
     seconds: float | None
+    flaked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +193,38 @@ class Policy(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """How much may run: seconds of wall time, or a share (0 to 1) of the whole."""
+
+    seconds: float | None
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What the workers are told, decided once per session by the controller.
 
-    A worker moves tests by ``ranks`` when ``mode`` is ``"order"``; a test that is absent
-    from ``ranks`` is new. ``prefix`` turns a node id into an identity.
+    A worker moves tests by ``ranks`` unless ``mode`` is ``"observe"``; a test that is absent
+    from ``ranks`` is new. ``prefix`` turns a node id into an identity. ``left_out`` are tests
+    that do not run, unless marked; where parameters share an identity, of them those in ``only``
+    alone. ``because`` names why others do (a test in neither is new).
+    ``unvisited`` are files of which every test is left out, with their number: they need not
+    even be imported. ``replay`` are the node ids of a written plan, which is then all that
+    runs. With ``tells_rest`` a worker tells what it leaves out, with ``tells_order`` what it runs.
     """
 
     mode: Mode
     prefix: str
     policy: str | None
     ranks: Mapping[Identity, Rank]
+    left_out: frozenset[Identity] = frozenset()
+    only: Mapping[Identity, frozenset[NodeId]] = field(default_factory=dict)
+    unvisited: Mapping[str, int] = field(default_factory=dict)
+    because: Mapping[Identity, str] = field(default_factory=dict)
+    budget: Budget | None = None
+    workers: int = 1
+    replay: tuple[NodeId, ...] | None = None
+    tells_rest: bool = False
+    tells_order: bool = False
+    follows: bool = False
+    environ: tuple[str, ...] = ()

@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pytest
 
-if TYPE_CHECKING:
-    from pytest_aqe.data import Mode
+from pytest_aqe import DEFAULT_HISTORY, FULL_RUN_PATHS
 
-DEFAULT_HISTORY = ".aqe/history.duckdb"
+if TYPE_CHECKING:
+    from pytest_aqe.data import Budget, Mode, NodeId
+
+_MODES: dict[str, Mode] = {"observe": "observe", "order": "order", "select": "select"}
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Option(NamedTuple):
@@ -53,9 +56,10 @@ TABLE: tuple[Option, ...] = (
     ),
     Option(
         "--aqe-mode",
-        "observe: record only. order: the likely failures run first, everything runs",
+        "observe: record only. order: the likely failures run first, everything runs. "
+        "select: run only what a change can have broken",
         default="order",
-        choices=("observe", "order"),
+        choices=("observe", "order", "select"),
         metavar="MODE",
     ),
     Option(
@@ -66,9 +70,9 @@ TABLE: tuple[Option, ...] = (
     ),
     Option(
         "--aqe-base",
-        "git ref that the change is measured against "
-        "(default: CI's base, else the merge-base with the upstream default branch, "
-        "else the last commit)",
+        "git ref that the change is measured against (default: CI's base, else the merge-base "
+        "with the upstream default branch, else the last commit; select then compares "
+        "each test with the code it last passed with)",
         metavar="REF",
     ),
     Option(
@@ -76,6 +80,68 @@ TABLE: tuple[Option, ...] = (
         "name of this variant of the suite (OS, Python, database); variants are kept apart",
         default="",
         metavar="NAME",
+    ),
+    Option(
+        "--aqe-dependencies",
+        "on: record what each test runs, imports and opens, which select needs "
+        "(default: on, but off for observe)",
+        choices=("on", "off"),
+        metavar="WHEN",
+    ),
+    Option(
+        "--aqe-budget",
+        "run the riskiest tests that fit into a time (90s, 5m, 1h) or a share of the whole "
+        "(30%); say what was cut",
+        metavar="SPEC",
+    ),
+    Option(
+        "--aqe-probe",
+        "share of the tests that select leaves out which run nevertheless, so that what it "
+        "misses is measured",
+        default="1%",
+        metavar="SHARE",
+    ),
+    Option(
+        "--aqe-seed",
+        "seed of every random choice (default: the commit)",
+        metavar="N",
+    ),
+    Option(
+        "--aqe-allow-full-refs",
+        "let select leave tests out in CI on the default branch, a merge queue, a schedule or a "
+        "tag too",
+        default=False,
+        ini="bool",
+    ),
+    Option(
+        "--aqe-full-run-paths",
+        "globs of files whose change makes select run everything",
+        default=FULL_RUN_PATHS,
+        metavar="GLOBS",
+    ),
+    Option(
+        "--aqe-environ",
+        "names of environment variables that tests depend on",
+        default="",
+        metavar="NAMES",
+    ),
+    Option(
+        "--aqe-plan",
+        "write the plan: which tests run, in which order, which do not and why",
+        metavar="PATH",
+        ini=None,
+    ),
+    Option(
+        "--aqe-replay",
+        "run exactly the tests of a written plan, in its order",
+        metavar="PATH",
+        ini=None,
+    ),
+    Option(
+        "--aqe-rest",
+        "write the node ids that were left out, one a line (pytest @PATH runs them)",
+        metavar="PATH",
+        ini=None,
     ),
     Option(
         "--aqe-dry-run",
@@ -99,6 +165,16 @@ class Options(NamedTuple):
     history: Path
     base: str | None
     suite: str
+    dependencies: bool
+    budget: Budget | None
+    probe: float
+    seed: str | None
+    allow_full_refs: bool
+    full_run_paths: tuple[str, ...]
+    environ: tuple[str, ...]
+    plan: Path | None
+    replay: tuple[NodeId, ...] | None
+    rest: Path | None
     dry_run: bool
     explain: bool
 
@@ -112,9 +188,10 @@ def add(parser: pytest.Parser) -> None:
     """Declare every option and ini key."""
     group = parser.getgroup("aqe", "pytest-aqe: learn from the suite's own past")
     for option in TABLE:
+        text = option.help.replace("%", "%%")  # argparse formats it, an ini key's help nobody
         if isinstance(option.default, bool):
             group.addoption(
-                option.flag, action="store_true", default=None, dest=option.dest, help=option.help
+                option.flag, action="store_true", default=None, dest=option.dest, help=text
             )
         else:
             group.addoption(
@@ -123,7 +200,7 @@ def add(parser: pytest.Parser) -> None:
                 default=None,
                 dest=option.dest,
                 metavar=option.metavar,
-                help=option.help,
+                help=text,
             )
         if option.ini is not None:
             parser.addini(option.dest, option.help, type=option.ini, default=None)
@@ -132,7 +209,31 @@ def add(parser: pytest.Parser) -> None:
     )
 
 
-def resolve(config: pytest.Config, environ: Mapping[str, str] = os.environ) -> Options | None:
+class _Early:
+    """What `resolve` asks of a configuration whose command line is known and no more."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.getini = config.getini
+        self.rootpath = config.rootpath
+        self.invocation_params = config.invocation_params
+        self._known = config.known_args_namespace
+
+    def getoption(self, name: str) -> str | bool | None:
+        found: str | bool | None = getattr(self._known, name, None)
+        return found
+
+
+def resolve_early(config: pytest.Config) -> Options | None:
+    """Return the settings before conftests are loaded; a wrong one is told later."""
+    try:
+        return resolve(_Early(config))
+    except pytest.UsageError:
+        return None
+
+
+def resolve(
+    config: pytest.Config | _Early, environ: Mapping[str, str] = os.environ
+) -> Options | None:
     """Return the session's settings, or None while off; a wrong one is a `pytest.UsageError`.
 
     While off the other settings are not looked at: what is off stops nobody.
@@ -142,7 +243,7 @@ def resolve(config: pytest.Config, environ: Mapping[str, str] = os.environ) -> O
     if config.getoption("aqe") is False or not (showing or _value(switch, config, environ)):
         return None
     value = {option.dest: _value(option, config, environ) for option in others}
-    mode: Mode = "observe" if value["aqe_mode"] == "observe" else "order"
+    mode: Mode = _MODES[str(value["aqe_mode"])]
     history = (config.rootpath / str(value["aqe_history"])).absolute()
     if value["aqe_history"] != DEFAULT_HISTORY and history.is_dir():
         raise pytest.UsageError(
@@ -154,12 +255,70 @@ def resolve(config: pytest.Config, environ: Mapping[str, str] = os.environ) -> O
         history=history,
         base=str(value["aqe_base"]) if value["aqe_base"] else None,
         suite=str(value["aqe_suite"]),
+        dependencies=(value["aqe_dependencies"] or ("off" if mode == "observe" else "on")) == "on",
+        budget=budget(str(value["aqe_budget"])) if value["aqe_budget"] else None,
+        probe=share(str(value["aqe_probe"]), "--aqe-probe"),
+        seed=str(value["aqe_seed"]) if value["aqe_seed"] else None,
+        allow_full_refs=bool(value["aqe_allow_full_refs"]),
+        full_run_paths=tuple(str(value["aqe_full_run_paths"]).replace(",", " ").split()),
+        environ=tuple(str(value["aqe_environ"]).replace(",", " ").split()),
+        plan=_path(config, value["aqe_plan"]),
+        replay=_replay(config, value["aqe_replay"]),
+        rest=_path(config, value["aqe_rest"]),
         dry_run=bool(value["aqe_dry_run"]),
         explain=bool(value["aqe_explain"]),
     )
 
 
-def _value(option: Option, config: pytest.Config, environ: Mapping[str, str]) -> str | bool | None:
+def _path(config: pytest.Config | _Early, given: str | bool | None) -> Path | None:
+    return (config.invocation_params.dir / str(given)).absolute() if given else None
+
+
+def _replay(config: pytest.Config | _Early, given: str | bool | None) -> tuple[NodeId, ...] | None:
+    path = _path(config, given)
+    if path is None:
+        return None
+    if not path.is_file():
+        raise pytest.UsageError(f"--aqe-replay={given}: there is no such file")
+    from pytest_aqe.errors import AqeError
+    from pytest_aqe.plans import read_written
+
+    try:
+        return read_written(path)
+    except AqeError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def budget(spec: str) -> Budget:
+    """Read ``90s``, ``5m``, ``1h`` or ``30%``; raise `pytest.UsageError` for anything else."""
+    from pytest_aqe.data import Budget
+
+    if spec.endswith("%"):
+        return Budget(None, share(spec, "--aqe-budget"))
+    unit = _SECONDS.get(spec[-1:])
+    try:
+        seconds = float(spec[:-1]) * unit if unit else -1.0
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise pytest.UsageError(f"--aqe-budget={spec!r}: expected 90s, 5m, 1h or 30%")
+    return Budget(seconds, None)
+
+
+def share(spec: str, flag: str) -> float:
+    """Read ``1%`` as 0.01 and ``0`` as nothing; raise `pytest.UsageError` for anything else."""
+    try:
+        found = float(spec.removesuffix("%")) / 100
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 1:
+        raise pytest.UsageError(f"{flag}={spec!r}: expected a share such as 5%")
+    return found
+
+
+def _value(
+    option: Option, config: pytest.Config | _Early, environ: Mapping[str, str]
+) -> str | bool | None:
     given: str | bool | None = config.getoption(option.dest)
     if given is not None:
         return _checked(option, given, option.flag)

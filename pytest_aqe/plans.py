@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pytest_aqe.data import Plan, Rank
+from pytest_aqe.data import Budget, Identity, NodeId, Plan, Rank
 from pytest_aqe.errors import AqeError
 
+WRITTEN_FORMAT = 1
 LONG_PLAN = 10_000  # ranks; beyond it xdist's start slows down, so workers read a file instead
 
 
@@ -30,8 +32,19 @@ def pack(plan: Plan, folder: Path | None) -> dict[str, Any]:
         "ranks": {
             identity: [rank.tier, rank.score, rank.seconds] for identity, rank in plan.ranks.items()
         },
+        "left_out": sorted(plan.left_out),
+        "only": {identity: sorted(names) for identity, names in plan.only.items()},
+        "unvisited": dict(plan.unvisited),
+        "because": dict(plan.because),
+        "budget": [plan.budget.seconds, plan.budget.share] if plan.budget else None,
+        "workers": plan.workers,
+        "replay": list(plan.replay) if plan.replay is not None else None,
+        "tells_rest": plan.tells_rest,
+        "tells_order": plan.tells_order,
+        "follows": plan.follows,
+        "environ": list(plan.environ),
     }
-    if folder is None or len(plan.ranks) <= LONG_PLAN:
+    if folder is None or len(plan.ranks) + len(plan.left_out) <= LONG_PLAN:
         return wire
     data = json.dumps(wire).encode()
     digest = sha256(data).hexdigest()
@@ -42,6 +55,38 @@ def pack(plan: Plan, folder: Path | None) -> dict[str, Any]:
         partial.write_bytes(data)
         partial.replace(path)
     return {"path": str(path), "sha256": digest}
+
+
+def write(path: Path, order: Sequence[NodeId], plan: Plan, reasons: Mapping[Identity, str]) -> None:
+    """Write a plan for people and for ``--aqe-replay``: node ids in their order, and why."""
+    content = {
+        "format": WRITTEN_FORMAT,
+        "mode": plan.mode,
+        "policy": plan.policy,
+        "run": list(order),
+        "reasons": dict(sorted(reasons.items())),
+        "left_out": sorted(plan.left_out),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def read_written(path: Path) -> tuple[NodeId, ...]:
+    """Return the node ids of a written plan, or of a list with one on each line."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AqeError(f"--aqe-replay: {path} cannot be read ({error})") from error
+    if not text.lstrip().startswith("{"):
+        return tuple(line for line in text.splitlines() if line.strip())
+    try:
+        content = json.loads(text)
+        run = content["run"] if content["format"] == WRITTEN_FORMAT else None
+    except (ValueError, KeyError, TypeError):
+        run = None
+    if not isinstance(run, list) or not all(isinstance(each, str) for each in run):
+        raise AqeError(f"--aqe-replay: {path} is not a plan that --aqe-plan wrote")
+    return tuple(run)
 
 
 def unpack(wire: dict[str, Any]) -> Plan:
@@ -59,4 +104,15 @@ def unpack(wire: dict[str, Any]) -> Plan:
             identity: Rank(tier, score, seconds, "")
             for identity, (tier, score, seconds) in wire["ranks"].items()
         },
+        left_out=frozenset(wire["left_out"]),
+        only={identity: frozenset(names) for identity, names in wire["only"].items()},
+        unvisited=wire["unvisited"],
+        because=wire["because"],
+        budget=Budget(*wire["budget"]) if wire["budget"] else None,
+        workers=wire["workers"],
+        replay=tuple(wire["replay"]) if wire["replay"] is not None else None,
+        tells_rest=wire["tells_rest"],
+        tells_order=wire["tells_order"],
+        follows=wire["follows"],
+        environ=tuple(wire["environ"]),
     )

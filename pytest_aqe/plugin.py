@@ -16,10 +16,21 @@ import pytest
 
 from pytest_aqe import options
 
-_ROLES = ("aqe-defaults", "aqe-worker", "aqe-controller", "aqe-explainer", "aqe-recorder")
+_EARLY = pytest.StashKey[tuple[Any, Any]]()  # of before the roles: faults, what is unchanged
+_ROLES = (
+    "aqe-tracking",
+    "aqe-defaults",
+    "aqe-worker",
+    "aqe-carrier",
+    "aqe-controller",
+    "aqe-explainer",
+    "aqe-recorder",
+)
 _RUNNING_NOTHING = ("collectonly", "setuponly", "setupplan")  # what they report is no result
 _MARKERS = (
     "aqe_id(id): name this test in the history, whatever it is called and wherever it stands",
+    "aqe_always: select never leaves this test out",
+    "aqe_depends(*globs): what select cannot follow in this test are these files alone",
 )
 
 
@@ -33,6 +44,30 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     from pytest_aqe import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Follow what conftests import and run: they are loaded before anything is configured."""
+    settings = options.resolve_early(early_config)
+    if settings is None or not settings.dependencies:
+        return
+    from pytest_aqe.faults import Faults
+
+    faults = Faults(settings.folder / "faults")
+    unchanged = None
+    with faults.guard("looking whether anything changed"), _as_installed(early_config):
+        from pytest_aqe.controller import recall_unchanged
+
+        unchanged = recall_unchanged(early_config, settings)
+    if unchanged is None:
+        with faults.guard("starting to follow tests"), _as_installed(early_config):
+            from pytest_aqe.tracking import Tracking
+
+            tracking = Tracking(early_config, faults, settings.folder, settings.environ)
+            tracking.start()
+            early_config.pluginmanager.register(tracking, "aqe-tracking")
+    early_config.stash[_EARLY] = (faults, unchanged)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,12 +87,13 @@ def _start(config: Any, settings: options.Options | None) -> None:
         return
     from pytest_aqe.faults import Faults
 
-    faults = Faults(settings.folder / "faults" if settings else Path(given["aqe_faults"]))
+    folder = settings.folder / "faults" if settings else Path(given["aqe_faults"])
+    faults, unchanged = config.stash.get(_EARLY, None) or (Faults(folder), None)
     with faults.guard("starting"), _as_installed(config):
         if settings is None:
             _be_worker(config, faults)
         else:
-            _be_controller(config, settings, faults)
+            _be_controller(config, settings, faults, unchanged)
         return
     for role in _ROLES:
         if config.pluginmanager.has_plugin(role):
@@ -98,22 +134,31 @@ class _NotStarted:
 def _be_worker(config: Any, faults: Any) -> None:
     """Run tests for an xdist controller in another process."""
     from pytest_aqe.plans import unpack
-    from pytest_aqe.worker import Worker
+    from pytest_aqe.worker import Carrier, Worker
 
     plan = unpack(config.workerinput["aqe_plan"])
+    tracking = config.pluginmanager.get_plugin("aqe-tracking")
+    if tracking is not None and not plan.follows:
+        tracking.stop()
     finish = lambda output: config.workeroutput.update(aqe=output)  # noqa: E731
-    config.pluginmanager.register(Worker(config, faults, lambda: plan, finish), "aqe-worker")
+    worker = Worker(config, faults, lambda: plan, finish)
+    config.pluginmanager.register(worker, "aqe-worker")
+    config.pluginmanager.register(Carrier(worker, faults), "aqe-carrier")
 
 
-def _be_controller(config: pytest.Config, settings: options.Options, faults: Any) -> None:
+def _be_controller(
+    config: pytest.Config, settings: options.Options, faults: Any, unchanged: Any
+) -> None:
     """Own the history; without xdist, run the tests too."""
-    from pytest_aqe.controller import Controller, Explainer, Recorder
+    from pytest_aqe.controller import Controller
     from pytest_aqe.defaults import Defaults
+    from pytest_aqe.explainer import Explainer
+    from pytest_aqe.recorder import Recorder
     from pytest_aqe.worker import Worker
 
     register = config.pluginmanager.register
     register(Defaults(), "aqe-defaults")
-    controller = Controller(config, settings, faults)
+    controller = Controller(config, settings, faults, unchanged)
     worker = Worker(config, faults, lambda: controller.plan, controller.take)
     register(worker, "aqe-worker")
     register(controller, "aqe-controller")
@@ -121,4 +166,5 @@ def _be_controller(config: pytest.Config, settings: options.Options, faults: Any
         config.option.dist = "no"  # one process is enough to show a plan
         register(Explainer(settings, faults, controller, worker.identity), "aqe-explainer")
     elif not any(config.getoption(name, False) for name in _RUNNING_NOTHING):
-        register(Recorder(config, settings, faults, controller), "aqe-recorder")
+        recorder = Recorder(config, settings, faults, controller, worker.facts)
+        register(recorder, "aqe-recorder")

@@ -1,4 +1,4 @@
-"""Role 2, runs tests: applies the controller's plan and hangs facts on reports.
+"""Role 2, runs tests: applies the controller's plan and knows the facts of each test.
 
 Lives in every process that runs tests; without xdist that is the controller's own. It holds
 no learner, no database and no randomness, so all workers arrange alike: xdist refuses to run
@@ -8,20 +8,26 @@ when they do not.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Sized
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_aqe.data import Identity, NodeId, Plan
+from pytest_aqe.data import ALWAYS, Identity, NodeId, Plan
 from pytest_aqe.evidence import identity as identities
+from pytest_aqe.evidence.reports import Facts
 from pytest_aqe.faults import Faults
+from pytest_aqe.learning.budget import cut
 from pytest_aqe.learning.selection import Place, arrange
 
 _PINNING_MARKS = ("order", "dependency")  # of pytest-order and pytest-dependency
 _WIDE_SCOPES = frozenset({"class", "module", "package"})
 _CROSSING_SCOPES = frozenset({"package", "session"})
+# Options by which others take away, or give to another machine, what they see collected: they
+# must see all of it. Of pytest, pytest-split, pytest-shard and pytest-test-groups.
+_CHOOSING = ("keyword", "markexpr", "splits", "num_shards", "test_group_count", "pyargs")
 
 
 class Worker:
@@ -38,13 +44,49 @@ class Worker:
         self._faults = faults
         self._plan = plan
         self._finish = finish
-        self._attaching = faults.guard("describing results")
         self._items: dict[NodeId, tuple[int, pytest.Item]] = {}
         self._identities = _Identities(config.rootpath, "")
         self._collected = 0
         self._deselected = 0
         self._started = 0
         self._adds_evidence = False
+        self._follows = False
+        self._told: dict[str, Any] = {}
+        self._unvisited: dict[str, int] | None = None
+        self._passed_by = 0
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Do not even import a file of which every test is left out; count them."""
+        with self._faults.guard("passing by files"):
+            if self._unvisited is None:
+                self._unvisited = self._files_to_pass_by()
+            tests = self._unvisited.get(str(collection_path))
+            if tests is not None:
+                self._passed_by += tests
+                return True
+        return None
+
+    def _files_to_pass_by(self) -> dict[str, int]:
+        """Return them, of those that were asked for, with the number of tests in each.
+
+        pytest looks at all that stands beside a folder that was asked for.
+        """
+        plan = self._plan()
+        if plan.replay is not None:
+            return {}
+        if any(self._config.getoption(name, None) for name in _CHOOSING):
+            return {}
+        start = self._config.invocation_params.dir
+        asked = [start / each.partition("::")[0] for each in self._config.args]
+        root = self._config.rootpath
+        for _ in range(plan.prefix.count("/")):
+            root = root.parent
+        return {
+            str(root / file): tests
+            for file, tests in plan.unvisited.items()
+            if any((root / file).is_relative_to(each) for each in asked)
+        }
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
@@ -53,17 +95,25 @@ class Worker:
         A plain or ``trylast`` hook lost tests under pytest-split (measured); this slot runs
         after it and before ``--lf``, ``--ff`` and ``--nf``, which therefore win.
         """
+        with self._faults.guard("counting tests"):
+            self._count(items)
         yield
         with self._faults.guard("ordering tests"):
             self._items = {item.nodeid: (index, item) for index, item in enumerate(items)}
             hook = self._config.pluginmanager.hook.pytest_aqe_evidence
             self._adds_evidence = bool(hook.get_hookimpls())
-            self._collected = len(items) + self._deselected
+            self._collected = len(items) + self._deselected + self._passed_by
             plan = self._plan()
+            self._follows = plan.follows
             self._identities = _Identities(self._config.rootpath, plan.prefix)
-            if plan.mode == "order":
+            if plan.replay is not None:
+                self._replay(items, plan.replay)
+            elif plan.mode != "observe":
+                self._choose(items, plan)
                 order = arrange(self._places(items), plan.ranks)
                 items[:] = [items[index] for index in order]
+            if plan.tells_order:
+                self._told["order"] = [item.nodeid for item in items]
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Count what anybody deselects: xdist's controller never hears of it.
@@ -74,16 +124,6 @@ class Worker:
             self._deselected += len(items)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Hang our facts on a report before anybody sends or records it."""
-        if report.when == "setup":
-            with self._attaching:
-                self._attach(report)
-        elif report.when == "teardown" and self._adds_evidence:
-            with self._faults.guard("asking plugins for evidence"):
-                self._attach_evidence(report)
-
-    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """Send what the controller cannot see."""
         with self._faults.guard("finishing a worker"):
@@ -92,6 +132,7 @@ class Worker:
                     "collected": self._collected,
                     "deselected": self._deselected,
                     "faults": self._faults.lines(),
+                    **self._told,
                 }
             )
 
@@ -99,12 +140,17 @@ class Worker:
         """Return an item's name in the history."""
         return self._identities.of(item, item.nodeid)
 
-    def _attach(self, report: pytest.TestReport) -> None:
+    def facts(self, report: pytest.TestReport) -> Facts:
+        """Return what the history wants to know of an attempt; ``report`` is its last one."""
+        return self.facts_at_start(report) | self.facts_at_end(report)
+
+    def facts_at_start(self, report: pytest.TestReport) -> Facts:
+        """Return what is known before an attempt ran. Call it once an attempt."""
         known = self._items.get(report.nodeid)
         if known is None:
-            return
+            return {}
         index, item = known
-        facts: dict[str, Any] = {"position": self._started, "collected": index}
+        facts: Facts = {"position": self._started, "collected": index}
         self._started += 1
         identity = self._identities.of(item, report.nodeid)
         if identity != self._identities.prefix + identities.without_group(report.nodeid):
@@ -112,19 +158,90 @@ class Worker:
         body = self._identities.body_of(item)
         if body is not None:
             facts["body"] = body
-        report.aqe = facts  # type: ignore[attr-defined]  # travels with the report
+        return facts
 
-    def _attach_evidence(self, report: pytest.TestReport) -> None:
+    def facts_at_end(self, report: pytest.TestReport) -> Facts:
+        """Return what marks and other plugins say of an attempt that ended."""
         known = self._items.get(report.nodeid)
         if known is None:
+            return {}
+        facts: Facts = {}
+        if self._follows and (mark := known[1].get_closest_marker("aqe_depends")) is not None:
+            facts["globs"] = [str(glob) for glob in mark.args]
+        if self._follows and known[1].get_closest_marker("aqe_always") is not None:
+            facts[ALWAYS] = True
+        return facts | self._evidence(known[1], report) if self._adds_evidence else facts
+
+    def _evidence(self, item: pytest.Item, report: pytest.TestReport) -> Facts:
+        merged: Facts = {}
+        with self._faults.guard("asking plugins for evidence"):
+            hook = self._config.pluginmanager.hook.pytest_aqe_evidence
+            for facts in reversed(hook(item=item, report=report)):
+                merged.update(facts)
+            merged = json.loads(json.dumps(merged, default=str))  # what execnet can carry
+        return {"evidence": merged} if merged else {}
+
+    def _choose(self, items: list[pytest.Item], plan: Plan) -> None:
+        """Take away what the plan leaves out and what exceeds its budget; count why."""
+        kinds: Counter[str] = Counter()
+        kept: list[pytest.Item] = []
+        rest: list[pytest.Item] = []
+        for item in items:
+            identity = self._identities.of(item, item.nodeid)
+            because = plan.because.get(identity, "")
+            if not because and plan.mode == "select":
+                because = "unknown" if identity in plan.ranks else "new"
+            if identity not in plan.left_out or not _is_known(plan, identity, item.nodeid):
+                kept.append(item)
+            elif item.get_closest_marker("aqe_always") is not None:
+                because = "always"
+                kept.append(item)
+            else:
+                because = "left out"
+                rest.append(item)
+            kinds[because] += 1
+        if plan.budget is not None:
+            names = [self._identities.of(item, item.nodeid) for item in kept]
+            over = cut(names, plan.ranks, plan.budget, plan.workers)
+            kinds["cut"] = len(over)
+            rest += [item for index, item in enumerate(kept) if index in over]
+            kept = [item for index, item in enumerate(kept) if index not in over]
+        self._take_away(items, kept, rest)
+        if self._passed_by:
+            kinds["left out"] += self._passed_by
+        self._told["kinds"] = dict(kinds)
+        if plan.tells_rest:
+            self._told["rest"] = [item.nodeid for item in rest]
+
+    def _count(self, items: list[pytest.Item]) -> None:
+        """Count the tests of each file, where all of them were collected."""
+        asked = self._config.args
+        if any("::" in each for each in asked) or self._config.getoption("lf", False):
             return
-        hook = self._config.pluginmanager.hook.pytest_aqe_evidence
-        merged: dict[str, Any] = {}
-        for facts in reversed(hook(item=known[1], report=report)):
-            merged.update(facts)
-        if merged:
-            plain = json.loads(json.dumps(merged, default=str))  # what execnet can carry
-            report.aqe = {"evidence": plain}  # type: ignore[attr-defined]
+        prefix = self._plan().prefix
+        root = self._config.rootpath
+        places: dict[Path, str] = {}
+        counts: Counter[Path] = Counter(item.path for item in items)
+        for path in counts:
+            if path.is_relative_to(root):
+                places[path] = prefix + path.relative_to(root).as_posix()
+        self._told["files"] = {place: counts[path] for path, place in places.items()}
+
+    def _replay(self, items: list[pytest.Item], wanted: Sequence[NodeId]) -> None:
+        """Leave the tests of a written plan, in its order; say which are not there."""
+        known = {item.nodeid: item for item in items}
+        kept = [known[node_id] for node_id in wanted if node_id in known]
+        chosen = set(kept)
+        self._take_away(items, kept, [item for item in items if item not in chosen])
+        self._told["missing"] = [node_id for node_id in wanted if node_id not in known]
+
+    def _take_away(
+        self, items: list[pytest.Item], kept: list[pytest.Item], rest: list[pytest.Item]
+    ) -> None:
+        self._told["left"] = len(kept)
+        if rest:
+            self._config.hook.pytest_deselected(items=rest)
+        items[:] = kept
 
     def _places(self, items: list[pytest.Item]) -> list[Place]:
         django = self._config.pluginmanager.has_plugin("django")
@@ -134,6 +251,27 @@ class Worker:
             )
             for item in items
         ]
+
+
+class Carrier:
+    """Hang a worker's facts on its reports: xdist sends them to the controller."""
+
+    def __init__(self, worker: Worker, faults: Faults) -> None:
+        self._worker = worker
+        self._attaching = faults.guard("describing results")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Attach before anybody sends the report."""
+        with self._attaching:
+            facts: Facts = {}
+            if report.when == "setup":
+                facts = self._worker.facts_at_start(report)
+            elif report.when == "teardown":
+                facts = self._worker.facts_at_end(report)
+            if facts:
+                hung: Facts = getattr(report, "aqe", {}) | facts
+                report.aqe = hung  # type: ignore[attr-defined]  # travels with the report
 
 
 class _Identities:
@@ -203,6 +341,12 @@ class _Identities:
         if root is not None and path.is_relative_to(root):
             return path.relative_to(root).as_posix()
         return node_file
+
+
+def _is_known(plan: Plan, identity: Identity, node_id: NodeId) -> bool:
+    """Tell whether it is this test that was seen, where others have the same identity."""
+    seen = plan.only.get(identity)
+    return seen is None or identities.without_group(node_id) in seen
 
 
 def _place(item: pytest.Item, identity: Identity, phase: int) -> Place:

@@ -14,24 +14,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_aqe import __version__
-from pytest_aqe.cli import exchange, look
+from pytest_aqe import DEFAULT_HISTORY, __version__
+from pytest_aqe.cli import choose, exchange, look
 from pytest_aqe.cli.answer import Answer
-from pytest_aqe.errors import AqeError, NotFound
+from pytest_aqe.errors import AqeError, HistoryBroken, NotFound
 from pytest_aqe.history.browse import as_json
-from pytest_aqe.options import DEFAULT_HISTORY
+from pytest_aqe.history.store import set_aside
 from pytest_aqe.report.terminal import printable
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the whole command line, which the reference page is generated from."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
+    place = argparse.ArgumentParser(add_help=False)
+    place.add_argument(
         "--history",
         type=Path,
         metavar="PATH",
         help=f"the history (default: PYTEST_AQE_HISTORY, else {DEFAULT_HISTORY} here or above)",
     )
+    common = argparse.ArgumentParser(add_help=False, parents=[place])
     common.add_argument(
         "--format", choices=("text", "json"), default="text", help="how to print the answer"
     )
@@ -41,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"pytest-aqe {__version__}")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
     look.add(commands, common)
+    choose.add(commands, place)
     exchange.add(commands, common)
     return whole
 
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     asked.history = find_history(asked.history, Path.cwd())
     try:
-        answer: Answer = asked.run(asked)
+        answer = _answer(asked)
     except NotFound as error:
         print(printable(f"pytest-aqe: {error}"), file=sys.stderr)
         return 1
@@ -71,6 +73,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return answer.exit_code
+
+
+def _answer(asked: argparse.Namespace) -> Answer:
+    """Run the command; once more on a history that was rebuilt because it was broken."""
+    try:
+        answer: Answer = asked.run(asked)
+    except HistoryBroken as broken:
+        if broken.path != asked.history or set_aside(asked.history) is None:
+            raise
+        answer = asked.run(asked)
+        print(f"pytest-aqe: {broken}; kept aside and rebuilt from run files", file=sys.stderr)
+    return answer
 
 
 def find_history(asked: Path | None, start: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_aqe.errors import HistoryBusy, HistoryDenied
 from pytest_aqe.evidence.identity import git_root, is_gone
 from pytest_aqe.history import runfile, writes
-from pytest_aqe.history.store import Connection, open_history
+from pytest_aqe.history.store import Connection, is_current, open_history
 
 PATIENCE = 10.0  # seconds; a person who asks can wait longer than a test session
 
@@ -31,8 +31,9 @@ def reading(path: Path) -> Iterator[Connection]:
 
     Falls back to reading only where it cannot be written.
     """
-    with suppress(HistoryBusy, HistoryDenied):  # what is there can still be read
-        _take_up(path)
+    if runfile.waiting(path.parent) or not path.exists() or not is_current(path):
+        with suppress(HistoryBusy, HistoryDenied):  # what is there can still be read
+            _take_up(path)
     with open_history(path, write=False, wait=PATIENCE) as connection:
         yield connection
         read = set(connection.read_tables)

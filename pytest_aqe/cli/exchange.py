@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pytest_aqe import DEFAULT_HISTORY
 from pytest_aqe.cli.answer import PATIENCE, Answer, reading, writing
 from pytest_aqe.cli.arguments import count
 from pytest_aqe.errors import HistoryError, InterchangeError, NotFound, RunFileError
@@ -19,7 +20,6 @@ from pytest_aqe.evidence.identity import from_node_id, prefix_of
 from pytest_aqe.evidence.reports import Fold
 from pytest_aqe.history import interchange, merging, reportlog, retention, runfile
 from pytest_aqe.history.store import open_history
-from pytest_aqe.options import DEFAULT_HISTORY
 from pytest_aqe.report.terminal import counted
 
 _DAYS = {"d": 1, "w": 7}

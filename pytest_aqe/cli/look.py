@@ -7,18 +7,20 @@ import glob
 import platform
 from collections import Counter
 from dataclasses import asdict
-from importlib import metadata
 from typing import Any
 
 from pytest_aqe import __version__
 from pytest_aqe.cli.answer import Answer, reading
 from pytest_aqe.cli.arguments import count
+from pytest_aqe.cli.choose import ground_of, select_now
 from pytest_aqe.data import Rollup
 from pytest_aqe.errors import NotFound
-from pytest_aqe.history import browse, runfile
-from pytest_aqe.history.store import SCHEMA_VERSION
+from pytest_aqe.history import browse, dependencies, runfile
+from pytest_aqe.history.store import SCHEMA_VERSION, Connection
+from pytest_aqe.learning.impact import upper_bound
 from pytest_aqe.learning.selection import NEW_TEST, DecayedFailureRate
-from pytest_aqe.report.terminal import SHORT_COMMIT, counted, table
+from pytest_aqe.report.terminal import SHORT_COMMIT, Verdicts, counted, table, verdict_line
+from pytest_aqe.selecting import Selected
 
 RECENT = 10  # rows shown unless --limit says otherwise
 
@@ -62,6 +64,7 @@ def _status(asked: argparse.Namespace) -> Answer:
         totals = browse.totals(connection)
         runs = browse.recent_runs(connection, RECENT)
         failing = browse.failing_tests(connection, RECENT)
+        suites = {suite: _verdicts(connection, suite) for suite in browse.suites(connection)}
     lines = [
         f"{asked.history}: {counted(totals.runs, 'run')}, {counted(totals.tests, 'test')}, "
         f"{counted(totals.results, 'result')}",
@@ -70,15 +73,28 @@ def _status(asked: argparse.Namespace) -> Answer:
     ]
     if failing:
         lines += ["", "failed when last run:", *_test_table(failing)]
+    judged = [
+        f"{f'suite {suite}: ' if suite else ''}{verdict_line(verdicts)}"
+        for suite, verdicts in suites.items()
+        if verdicts.runs
+    ]
+    if judged:
+        lines += ["", *judged]
     return Answer(
         {
             "history": str(asked.history),
             **asdict(totals),
             "latest_runs": [asdict(run) for run in runs],
             "failing": [asdict(test) for test in failing],
+            "selection": {suite: asdict(verdicts) for suite, verdicts in suites.items()},
         },
         lines,
     )
+
+
+def _verdicts(connection: Connection, suite: str) -> Verdicts:
+    runs, failures, caught, escaped, unstable = dependencies.verdicts(connection, suite)
+    return Verdicts(runs, failures, caught, escaped, unstable, upper_bound(escaped, failures))
 
 
 def _history(asked: argparse.Namespace) -> Answer:
@@ -111,7 +127,12 @@ def _why(asked: argparse.Namespace) -> Answer:
     lines: list[str] = []
     with reading(asked.history) as connection:
         tests = _named(connection, asked.test)
+        selections = {
+            suite: select_now(connection, ground_of(asked.history, suite))
+            for suite in {test.suite for test in tests}
+        }
         for test, heading in zip(tests, _headings(tests), strict=True):
+            selection = _selection(selections[test.suite], test.identity)
             (rank,) = policy.rank([_rollup(test)]) if test.runs else [NEW_TEST]
             last = browse.results_of(connection, test, 1)
             changed = (
@@ -127,6 +148,7 @@ def _why(asked: argparse.Namespace) -> Answer:
                     "tier": place,
                     "score": rank.score,
                     "reason": rank.reason,
+                    "selection": selection,
                     "last_attempt": asdict(last[0]) if last else None,
                     "changed_when_it_last_failed": changed,
                 }
@@ -134,6 +156,7 @@ def _why(asked: argparse.Namespace) -> Answer:
             lines += ["", heading] if lines else [heading]
             lines += [
                 f"  why here:  {rank.reason}",
+                f"  select:    {selection['chain']}",
                 f"  tier:      {place}; modules run in the order of their most urgent test",
                 f"  score:     {rank.score:.3g} expected failures per second ({policy.name})",
                 f"  record:    {counted(test.runs, 'run')}, {test.failures} failed, "
@@ -150,7 +173,27 @@ def _why(asked: argparse.Namespace) -> Answer:
     return Answer({"tests": data}, lines)
 
 
+def _selection(selected: Selected, identity: str) -> dict[str, Any]:
+    """Say what --aqe-mode=select would do with a test now, and the chain that leads to it."""
+    decision = selected.decision
+    if decision is None:
+        return {"runs": True, "why": "full run", "chain": f"runs: {selected.full}"}
+    if identity in decision.left_out:
+        chain = "left out: nothing it uses has changed since it last passed"
+        return {"runs": False, "why": None, "chain": chain}
+    because = decision.runs.get(identity)
+    if because is None:
+        return {"runs": True, "why": "new", "chain": "runs: what it depends on is not known"}
+    chain = f"runs: {because.reason}"
+    if because.kind == "affected":
+        link = "which it ran or opened" if identity in selected.ran else "which it needs to import"
+        chain = f"{chain}, {link} when it last passed"
+    return {"runs": True, "why": because.kind, "chain": chain}
+
+
 def _doctor(asked: argparse.Namespace) -> Answer:
+    from importlib import metadata
+
     folder = asked.history.parent
     with reading(asked.history) as connection:
         meta = browse.meta(connection)

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from pytest_aqe.data import Rank
-
 SUMMARY_LINES = 6
 SHORT_COMMIT = 7
 
@@ -24,11 +22,27 @@ class Header:
     mode: str
     asked_mode: str
     downgrade: str | None
+    full: str | None
     base: str | None
     base_origin: str
     history: str
     runs: int | None
     tests: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """How selection would have done in the full runs so far, and the limit of what it misses.
+
+    ``at_most`` is the upper end (95 %) of the share of failures that selection leaves out.
+    """
+
+    runs: int
+    failures: int
+    caught: int
+    escaped: int
+    unstable: int
+    at_most: float | None
 
 
 @dataclass(slots=True)
@@ -45,6 +59,10 @@ class Summary:
     unstable: int = 0
     renamed: int = 0
     downgrade: str | None = None
+    full: str | None = None
+    kinds: dict[str, int] = field(default_factory=dict)
+    missing: int = 0
+    verdicts: Verdicts | None = None
     notes: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -54,6 +72,8 @@ def header_line(header: Header) -> str:
     mode = header.mode
     if header.downgrade:
         mode = f"{header.asked_mode} -> {header.mode} ({header.downgrade})"
+    elif header.full:
+        mode = f"{header.mode}, full run ({header.full})"
     parts = [f"mode={mode}"]
     if header.base is not None:
         parts.append(f"base={header.base[:SHORT_COMMIT]} ({header.base_origin})")
@@ -82,6 +102,7 @@ def summary_lines(summary: Summary) -> list[str]:
     lines = faults
     if reason and (faults, notes) == (summary.faults, summary.notes):
         lines = [*faults, f"order was not applied: {reason}"]
+    lines += selection_lines(summary)
     if summary.recorded:
         line = f"recorded {counted(summary.recorded, 'result')}"
         if summary.flaked:
@@ -108,20 +129,81 @@ def summary_lines(summary: Summary) -> list[str]:
     return lines
 
 
+def selection_lines(summary: Summary) -> list[str]:
+    """Return what was left out and why the rest ran; how far that can be believed."""
+    kinds = summary.kinds
+    left_out, over = kinds.get("left out", 0), kinds.get("cut", 0)
+    lines = []
+    if summary.full:
+        lines.append(f"full run: {summary.full}")
+    elif kinds and set(kinds) - {"", "cut"}:
+        total = sum(count for kind, count in kinds.items() if kind != "cut")
+        why = ", ".join(
+            f"{kinds[kind]} {words}" for kind, words in KINDS.items() if kinds.get(kind)
+        )
+        lines.append(
+            f"selected {total - left_out:,} of {counted(total, 'test')}"
+            + (f": {why}" if why else "")
+            + f"; {left_out:,} not run, nothing they use has changed since they last passed"
+        )
+    if over:
+        lines.append(f"{counted(over, 'test')} not run: beyond --aqe-budget")
+    if summary.missing:
+        lines.append(f"{counted(summary.missing, 'test')} of the replayed plan are not here")
+    if summary.verdicts is not None and (left_out or summary.verdicts.escaped):
+        lines.append(verdict_line(summary.verdicts))
+    return lines
+
+
+KINDS = {
+    "affected": "affected",
+    "new": "new",
+    "unknown": "not seen to pass yet",
+    "failed": "failed last",
+    "doubt": "in doubt",
+    "always": "always run",
+    "probe": "probed",
+}
+
+
+def verdict_line(verdicts: Verdicts) -> str:
+    """Say how selection would have done so far; unmeasured is said to be."""
+    if not verdicts.failures:
+        return (
+            f"what selection misses is not measured yet: no failure in "
+            f"{counted(verdicts.runs, 'full run')}"
+        )
+    line = (
+        f"in {counted(verdicts.runs, 'full run')} selection would have caught "
+        f"{verdicts.caught:,} of {counted(verdicts.failures, 'failure')}"
+    )
+    if verdicts.unstable:
+        line += f", {verdicts.unstable:,} of the others flaky"
+    if verdicts.at_most is not None:
+        line += f" (95 %: at most {verdicts.at_most:.1%} escape)"
+    return line
+
+
 def plan_lines(
-    order: Sequence[tuple[str, Rank | None]], moved: int, *, reasons: bool, policy: str | None
+    order: Sequence[tuple[str, str]],
+    moved: int,
+    *,
+    reasons: bool,
+    policy: str | None,
+    left_out: int = 0,
 ) -> list[str]:
     """Return the plan: how many tests it moves, and with ``reasons`` every place and why."""
     lines = [
         f"{counted(len(order), 'test')} would run, {moved} of them moved"
-        + (f" by {policy}" if policy else ""),
+        + (f" by {policy}" if policy else "")
+        + (f"; {left_out:,} would not run" if left_out else ""),
         "nothing was run, nothing was learned",
     ]
     if reasons:
         width = len(str(len(order)))
         lines += [
-            f"{number:>{width}}. {node_id}  {rank.reason if rank else 'collected order'}"
-            for number, (node_id, rank) in enumerate(order, 1)
+            f"{number:>{width}}. {node_id}  {reason}"
+            for number, (node_id, reason) in enumerate(order, 1)
         ]
     return lines
 

@@ -15,6 +15,9 @@ import pytest
 # A run in this process forgets the modules it was the first to import: keep ours, and duckdb.
 import pytest_aqe.controller
 import pytest_aqe.defaults
+import pytest_aqe.explainer
+import pytest_aqe.recorder
+import pytest_aqe.tracking
 import pytest_aqe.worker  # noqa: F401
 from pytest_aqe import cli
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_aqe.options import TABLE
+
 if TYPE_CHECKING:
     from .conftest import Project
 
@@ -198,4 +200,6 @@ def test_folder_ignores_itself_in_git(project: Project) -> None:
 def test_help(project: Project) -> None:
     """``--help`` lists every flag under a heading of ours."""
     done = project.pytest("--help")
-    done.stdout.fnmatch_lines(["pytest-aqe*:", "*--aqe *", "*--aqe-mode=*", "*--no-aqe*"])
+    assert done.ret == pytest.ExitCode.OK
+    flags = [f"*{option.flag}*" for option in TABLE]
+    done.stdout.fnmatch_lines(["pytest-aqe*:", *flags, "*--no-aqe*"])

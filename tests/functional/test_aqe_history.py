@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_aqe.history.store import SCHEMA_VERSION
+
 if TYPE_CHECKING:
     from .conftest import Project
 
@@ -110,7 +112,9 @@ def test_no_write_ahead_log_is_left(project: Project) -> None:
 def test_schema_version(project: Project) -> None:
     """The file says which schema it has."""
     project.run()
-    assert project.sql("select value from meta where name = 'schema_version'") == [("1",)]
+    assert project.sql("select value from meta where name = 'schema_version'") == [
+        (str(SCHEMA_VERSION),)
+    ]
 
 
 def test_file_of_another_program(project: Project) -> None:

@@ -103,7 +103,9 @@ def test_bad_variable(project: Project, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PYTEST_AQE_MODE", "fast")
     done = project.run()
     assert done.ret == pytest.ExitCode.USAGE_ERROR
-    done.stderr.fnmatch_lines(["ERROR: PYTEST_AQE_MODE='fast': choose one of observe, order"])
+    done.stderr.fnmatch_lines(
+        ["ERROR: PYTEST_AQE_MODE='fast': choose one of observe, order, select"]
+    )
 
 
 def test_bad_ini(project: Project) -> None:
@@ -111,4 +113,4 @@ def test_bad_ini(project: Project) -> None:
     project.write_ini("aqe_mode = fast")
     done = project.run()
     assert done.ret == pytest.ExitCode.USAGE_ERROR
-    done.stderr.fnmatch_lines(["ERROR: aqe_mode='fast': choose one of observe, order"])
+    done.stderr.fnmatch_lines(["ERROR: aqe_mode='fast': choose one of observe, order, select"])

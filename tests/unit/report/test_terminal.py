@@ -20,6 +20,7 @@ HEADER = Header(
     mode="order",
     asked_mode="order",
     downgrade=None,
+    full=None,
     base="3f2a91c0aa",
     base_origin="merge-base with origin/main",
     history=".aqe/history.duckdb",
@@ -38,7 +39,7 @@ def test_the_header_names_mode_base_and_history() -> None:
 
 def test_a_downgrade_says_why() -> None:
     """A mode that was not kept is shown with the one in force and the reason."""
-    header = Header("observe", "order", "because", None, "", "h", None, None)
+    header = Header("observe", "order", "because", None, None, "", "h", None, None)
     assert header_line(header).startswith("aqe: mode=order -> observe (because)")
 
 

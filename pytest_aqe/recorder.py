@@ -1,0 +1,290 @@
+"""Keeps what happens: every result on disk at once, and in the history at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_aqe.controller import PATIENCE, Controller
+from pytest_aqe.data import ALWAYS, FAILING, Result, RunEnd, SetKey, Status, Version
+from pytest_aqe.errors import RunFileError
+from pytest_aqe.evidence import tree
+from pytest_aqe.evidence.reports import Facts, Fold
+from pytest_aqe.faults import Faults
+from pytest_aqe.history import runfile, writes
+from pytest_aqe.options import Options
+from pytest_aqe.report import terminal
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+    from pytest_aqe.learning.judging import Judge
+
+
+class Recorder:
+    """Keep every result, on disk at once and in the history at the end."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        options: Options,
+        faults: Faults,
+        controller: Controller,
+        facts: Callable[[Any], Facts],
+    ) -> None:
+        self._config = config
+        self._options = options
+        self._faults = faults
+        self._controller = controller
+        self._recording = faults.guard("recording results")
+        self._fold = Fold(config.rootpath, facts)
+        self._writer: runfile.RunFileWriter | None = None
+        self._writable = True
+        self._tests_ended = 0
+        self._judge: Judge | None = None
+        self._flaky: set[str] = set()
+        self._cut_short: Status | None = None
+        self._summary = terminal.Summary()
+        self._sets: set[SetKey] = set()
+        self._files: dict[str, Version] = {}
+        self._told_files: set[str] = set()
+        self._everything: dict[str, Version] | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self) -> None:
+        """Prepare to judge selection by this run's outcomes, once it is decided."""
+        with self._faults.guard("preparing to judge selection"):
+            controller = self._controller
+            selected = controller.selected
+            if selected is not None and selected.decision is not None and controller.judged:
+                from pytest_aqe.learning.judging import Judge
+
+                self._judge = Judge(
+                    controller.judged, controller.prefix, selected.decision, controller.tests
+                )
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Fold the report; write the result it completes."""
+        with self._recording:
+            told = report.__dict__.get("aqe")
+            if told and ("sets" in told or "files" in told):
+                self._keep_dependencies(told.pop("sets", {}), told.pop("files", {}))
+            result = self._fold.add(report)
+            if result is None:
+                return
+            if result.outcome in FAILING:
+                self._note_failure(result)
+            elif result.attempt:
+                self._flaky.add(result.node_id)
+            self._tests_ended += not result.attempt
+            self._record(result)
+
+    def _record(self, result: Result) -> None:
+        if not self._writable:
+            return
+        try:
+            writer = self._open_writer()
+            doubt = result.depends.doubt if result.depends is not None else ()
+            if self._everything is None and set(doubt) - {ALWAYS}:
+                self._everything = tree.everything(self._controller.root)
+                writer.append_files(self._everything)
+            writer.append(result)
+        except RunFileError:
+            self._writable = False
+            raise
+        if self._judge is not None:
+            self._judge.take(result)
+        if " at 0x" in result.node_id:
+            self._summary.unstable += 1
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Tell Ctrl-C and ``pytest.exit()`` from the ways in which -x ends a session.
+
+        Under xdist and --sw that is a `KeyboardInterrupt` too, of a class called Interrupted.
+        """
+        self._cut_short = "stopped" if excinfo.type.__name__ == "Interrupted" else "interrupted"
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Close the run file and let the history take it up."""
+        with self._recording:
+            for result in self._fold.unfinished():
+                self._record(result)
+        if self._writer is None:
+            return
+        with self._faults.guard("closing the run file"):
+            self._keep_pieces()
+            self._look_again()
+            if self._files and (counts := self._controller.told().get("files")):
+                self._writer.append_collected(counts)
+            end = self._end(session, int(exitstatus), self._writer.recorded)
+            if self._judge is not None and end.status == "complete":
+                not_run = self._controller.told().get("kinds", {}).get("left out", 0)
+                self._writer.append_selection(self._judge.verdict(not_run))
+            if end.status != "complete":  # what did not run may have failed earlier
+                self._summary.first_failure_collected = None
+            self._writer.close(end)
+        with self._faults.guard("writing the history"):
+            self._remember()
+        with self._faults.guard("telling plugins about the recorded run"):
+            self._config.pluginmanager.hook.pytest_aqe_recorded(
+                config=self._config, run=self._controller.run, run_file=self._run_file()
+            )
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Say what was recorded and what went wrong, in at most six lines."""
+        with self._faults.guard("writing the summary"):
+            if self._config.get_verbosity() <= -2:
+                return
+            summary = self._summary
+            summary.recorded = self._writer.recorded if self._writer else 0
+            summary.ordered = self._controller.plan.mode == "order"
+            summary.flaked = len(self._flaky)
+            summary.downgrade = self._controller.downgrade
+            summary.full = self._controller.full
+            told = self._controller.told()
+            summary.kinds = told.get("kinds", {})
+            summary.missing = len(told.get("missing", ()))
+            summary.verdicts = self._controller.verdicts
+            summary.notes = self._controller.notes
+            summary.faults = self._faults.lines()
+            lines = terminal.summary_lines(summary)
+            if lines:
+                terminalreporter.write_sep("-", "aqe")
+            for line in lines:
+                terminalreporter.write_line(line)
+
+    def _note_failure(self, result: Result) -> None:
+        """Measure how soon the first failure was told, against the collected order.
+
+        With several workers the two do not compare.
+        """
+        summary = self._summary
+        if summary.first_failure is None:
+            summary.first_failure = self._tests_ended + 1
+        if result.collected is not None and result.worker is None:
+            place = result.collected + 1
+            summary.first_failure_collected = min(summary.first_failure_collected or place, place)
+
+    def _keep_dependencies(
+        self, sets: dict[SetKey, dict[str, list[str]]], files: dict[str, Version]
+    ) -> None:
+        """Write the sets and files that a worker saw for the first time, each once."""
+        if not self._writable:
+            return
+        writer = self._open_writer()
+        for key, content in sets.items():
+            if key not in self._sets:
+                self._sets.add(key)
+                writer.append_set(key, content)
+        fresh = {
+            file: version
+            for file, version in files.items()
+            if self._files.setdefault(file, version) != version or file not in self._told_files
+        }
+        self._told_files |= fresh.keys()
+        if fresh:
+            writer.append_files(fresh)
+
+    def _keep_pieces(self) -> None:
+        """Write what the Python files of this run consist of, where the history lacks it.
+
+        A file that was edited while the tests ran is not what they saw: it stays unknown.
+        """
+        if not self._files:
+            return
+        from pytest_aqe.evidence.pieces import pieces
+        from pytest_aqe.evidence.syntax import forget_trees
+        from pytest_aqe.evidence.versions import digest
+
+        assert self._writer is not None
+        root = self._controller.root
+        for file, version in self._files.items():
+            if not file.endswith(".py") or (file, version) in self._controller.parsed:
+                continue
+            try:
+                source = (root / file).read_bytes()
+            except OSError:
+                continue
+            if digest(source) == version:
+                found = pieces(source)
+                self._writer.append_pieces(file, version, found.checksums, found.inert)
+                forget_trees()
+
+    def _look_again(self) -> None:
+        """Tell which files changed under tests that may have used any of them."""
+        assert self._writer is not None
+        if self._everything:
+            now = tree.everything(self._controller.root)
+            changed = {
+                file: now.get(file, "absent")
+                for file, version in self._everything.items()
+                if file != tree.PROJECT and now.get(file) != version
+            }
+            if changed:
+                self._writer.append_files(changed)
+
+    def _open_writer(self) -> runfile.RunFileWriter:
+        if self._writer is None:
+            self._writer = self._open()
+            if self._controller.plan.follows:
+                from pytest_aqe.evidence.ground import state
+
+                self._writer.append_files(state(self._controller.ground, ()))
+        return self._writer
+
+    def _open(self) -> runfile.RunFileWriter:
+        if self._controller.run is None:  # nothing was going to run
+            self._controller.look()
+        run = self._controller.run
+        if run is None:
+            raise RunFileError("nothing is recorded: the run could not be described")
+        mode = "observe" if self._controller.downgrade else run.mode
+        run = replace(run, mode=mode, policy=self._controller.plan.policy)
+        self._controller.run = run
+        return runfile.RunFileWriter(self._options.folder, run)
+
+    def _end(self, session: pytest.Session, exit_status: int, recorded: int) -> RunEnd:
+        status: Status = "complete"
+        if self._cut_short is not None:
+            status = self._cut_short
+        elif session.shouldfail or session.shouldstop:
+            status = "stopped"
+        elif exit_status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            status = "broken"
+        outputs = self._controller.outputs
+        return RunEnd(
+            ended_at=datetime.now(timezone.utc).isoformat(),
+            status=status,
+            exit_status=exit_status,
+            collected=max((output["collected"] for output in outputs), default=None),
+            deselected=max((output["deselected"] for output in outputs), default=None),
+            recorded=recorded,
+        )
+
+    def _remember(self) -> None:
+        done = writes.remember(
+            self._options.history,
+            vanished=self._controller.vanished,
+            read_tables=self._controller.read_tables,
+            patience=PATIENCE,
+        )
+        self._summary.ingested = not self._own_file_waits()
+        self._summary.renamed = len(done.renames)
+        self._controller.notes += done.notes
+
+    def _own_file_waits(self) -> bool:
+        return self._writer is not None and self._writer.path.exists()
+
+    def _run_file(self) -> Path:
+        assert self._writer is not None
+        path = self._writer.path
+        if self._own_file_waits():
+            return path
+        return self._options.folder / runfile.INGESTED / f"{path.name}.gz"

@@ -1,0 +1,208 @@
+"""Selection, from the history and the work tree to a decision; asked by sessions and commands.
+
+The history says what each test depended on when it last passed, the work tree what of that
+is different now, and `learning.impact` what follows. Nothing of the project is imported, and
+a file that is the same as then is hashed but never parsed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_aqe.data import Identity, NodeId, Version
+from pytest_aqe.evidence import tree
+from pytest_aqe.evidence.configuration import CONFIGURATION, meaning
+from pytest_aqe.evidence.differences import Differences, Differing, Effect
+from pytest_aqe.evidence.environment import git_bytes
+from pytest_aqe.evidence.ground import Ground, configuration_files, state
+from pytest_aqe.history import dependencies
+from pytest_aqe.history.dependencies import Conditional
+from pytest_aqe.history.store import Connection
+from pytest_aqe.learning.impact import Decision, Known, decide
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A commit that the change is measured against as well, and the files that differ."""
+
+    commit: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What selection decided, or why it cannot: then ``full`` says why everything runs."""
+
+    decision: Decision | None
+    full: str | None
+    files: tuple[str, ...] = ()  # that differ from what the latest run saw
+    new: tuple[str, ...] = ()  # pytest arguments, from the root: tests the latest run had not
+    ran: frozenset[Identity] = frozenset()  # tests that ran what changed, not only imported it
+    only: Mapping[Identity, frozenset[NodeId]] = field(default_factory=dict)  # see `data.Plan`
+    unvisited: Mapping[str, int] = field(default_factory=dict)  # see `data.Plan`
+    state: Mapping[str, Version | None] = field(default_factory=dict)  # what was looked at
+
+
+def select(
+    connection: Connection,
+    ground: Ground,
+    *,
+    base: Base | None,
+    failed: Collection[Identity],
+    probe: float,
+    seed: str,
+) -> Selected:
+    """Decide which known tests run. Reads the history and the work tree, writes neither."""
+    runs, reason = _usable_runs(connection, ground)
+    if not runs:
+        return Selected(None, reason)
+    now = state(ground, dependencies.known_files(connection, runs))
+    differing = [
+        each
+        for each in (Differing(*row) for row in dependencies.differing(connection, runs, now))
+        # what another run used and this one did not is not new
+        if each.seen
+        or each.file.endswith(".py")
+        or each.file.startswith((tree.INSTALLED, CONFIGURATION))
+    ]
+    wanted = {
+        (each.file, each.version)
+        for each in differing
+        if each.version is not None and each.file.endswith(".py")
+    }
+    old = dependencies.pieces_at(connection, wanted)
+    python_files = tuple(file for file in now if file.endswith(".py") and now[file] != "absent")
+    differences = Differences(ground.root, python_files, lambda *key: old.get(key))
+    effect = differences.effect(differing, now.keys())
+    latest = runs[0]
+    runs = [run for run in runs if run not in effect.full]
+    if not runs:
+        return Selected(None, effect.full[latest])
+    changed = set(effect.changed)
+    if base is not None:
+        before = _at(ground.root, base.commit)
+        for file in configuration_files(ground):
+            if file in base.files and now[CONFIGURATION + file] != meaning(
+                file, before(file) or b""
+            ):
+                return Selected(None, f"{file} changed since the base")
+        for file, name in differences.since_base(base.files, before):
+            changed |= {(run, file, name) for run in runs}
+    tests = dependencies.reached(
+        connection,
+        ground.suite,
+        runs,
+        [each for each in changed if each[0] in runs],
+        [Conditional(*each) for each in effect.conditional if each[0] in runs],
+    )
+    files = {run: sorted(found) for run, found in effect.files.items()}
+    decision = decide(
+        [Known(each.identity, each.clean, each.piece, each.doubt, each.globs) for each in tests],
+        failed=failed,
+        differing=files,
+        since_base=base.files if base else (),
+        probe=probe,
+        seed=seed,
+        hidden={file for found in files.values() for file in found if _is_hidden(file)},
+    )
+    only = dependencies.shared_names(
+        connection,
+        ground.suite,
+        {each.identity: each.clean for each in tests if each.identity in decision.left_out},
+    )
+    unvisited = _unvisited(
+        dependencies.collected(connection, runs),
+        {(each.run_no, each.file) for each in differing},
+        {
+            each.identity: (each.clean, len(only.get(each.identity, "1")))
+            for each in tests
+            if each.identity in decision.left_out
+        },
+    )
+    gone = {name for name in decision.runs if name.partition("::")[0] in unvisited}
+    decision = Decision(
+        {name: why for name, why in decision.runs.items() if name not in gone}, decision.left_out
+    )
+    return Selected(
+        decision,
+        None,
+        tuple(file for file in files.get(runs[0], ()) if file != tree.PROJECT),
+        tuple(sorted(_new_tests(effect, runs[0]))),
+        frozenset(each.identity for each in tests if each.ran),
+        only,
+        unvisited,
+        now,
+    )
+
+
+def _unvisited(
+    collected: Sequence[tuple[int, str, int]],
+    differing: Collection[tuple[int, str]],
+    left_out: Mapping[Identity, tuple[tuple[int, ...], int]],
+) -> dict[str, int]:
+    """Return the files from which nothing can come that runs, and how many tests they hold.
+
+    Some run saw the very same file, and as many tests as it collected there are left out,
+    all of them because nothing they use has changed since that run.
+    """
+    held: dict[tuple[int, str], int] = defaultdict(int)
+    for identity, (clean, names) in left_out.items():
+        file = identity.partition("::")[0]
+        for run in clean:
+            held[run, file] += names
+    return {
+        file: tests
+        for run, file, tests in collected
+        if (run, file) not in differing and held[run, file] == tests
+    }
+
+
+def _new_tests(effect: Effect, run: int) -> Iterator[str]:
+    """Yield what pytest would collect by its default names and the run did not have."""
+    for run_no, file, name in effect.added:
+        if run_no != run or not _is_test_module(file):
+            continue
+        if not name:
+            yield file
+        elif name.rpartition(".")[2].startswith("test"):
+            yield f"{file}::{name.replace('.', '::')}"
+
+
+def _usable_runs(connection: Connection, ground: Ground) -> tuple[list[int], str]:
+    """Return the runs whose knowledge holds here, latest first, or why there are none."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    found = dependencies.runs_to_compare(connection, ground.suite, ground.environment)
+    runs = [run for run, its_python in found if its_python == python]
+    if runs:
+        return runs, ""
+    if found:
+        return [], f"Python was {found[0][1]} when tests were last followed, now it is {python}"
+    return [], "no run here has recorded yet what each test depends on"
+
+
+def _is_hidden(file: str) -> bool:
+    """Tell a file that something that cannot be followed does not see, unless it says so.
+
+    Nothing but pytest reads a test module that the test does not import, and documents are
+    for people: who reads them as data opens them in the open, or names them by `aqe_depends`.
+    """
+    return _is_test_module(file) or file.endswith(_PROSE) or file.startswith(_FOR_PEOPLE)
+
+
+_PROSE = (".md", ".rst")
+_FOR_PEOPLE = ("docs/", "doc/", ".github/", ".gitlab/")
+
+
+def _is_test_module(file: str) -> bool:
+    """Tell what pytest collects by its default names."""
+    name = file.rpartition("/")[2]
+    return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
+
+
+def _at(root: Path, commit: str) -> Callable[[str], bytes | None]:
+    """Return what reads a file as it was in a commit; None where it was not there."""
+    return lambda file: git_bytes(root, "show", f"{commit}:{file}")

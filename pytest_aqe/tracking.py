@@ -1,0 +1,237 @@
+"""Role 2, follows tests: hangs on each test's last report what it depends on.
+
+Only the outermost session of a process follows; in a nested one (pytester) `Tracking.reason`
+says so. See `evidence.dependencies` for what is followed, and how it is charged.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_aqe.evidence import auditing
+from pytest_aqe.evidence.contexts import Context, Kind
+from pytest_aqe.evidence.dependencies import Dependencies
+from pytest_aqe.evidence.engine import Engine
+from pytest_aqe.evidence.identity import git_root
+from pytest_aqe.evidence.territory import Territory
+from pytest_aqe.faults import Faults
+
+
+class Tracking:
+    """Follow every test of this process, from `start` on.
+
+    ``folder`` is ``.aqe``, where rewritten modules are kept (Python 3.10 and 3.11), or None;
+    ``variables`` are the environment variables whose look-up makes a test depend on them.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        faults: Faults,
+        folder: Path | None = None,
+        variables: Sequence[str] = (),
+    ) -> None:
+        self._config = config
+        self._faults = faults
+        self._folder = folder
+        self._variables = variables
+        self._following = faults.guard("following tests")
+        self._dependencies: Dependencies | None = None
+        self._test: Context | None = None
+        self._node_id = ""
+        self._item: pytest.Item | None = None
+        self._shared: dict[Any, Context] = {}
+        self._used: dict[str, Any] = {}
+        self._known = False
+        self.reason: str | None = "tracking was not started"
+        """Why no test is followed, or None."""
+
+    def start(self) -> None:
+        """Begin, as soon as the configuration is known: best before conftests are loaded.
+
+        What is imported already is charged to every test.
+        """
+        with self._following:
+            self.reason = self._start()
+
+    def stop(self) -> None:
+        """Leave nothing behind."""
+        if self._dependencies is not None:
+            dependencies, self._dependencies = self._dependencies, None
+            self.reason = "tracking has ended"
+            dependencies.stop()
+
+    def _start(self) -> str | None:
+        if auditing.listening():
+            return "another session in this process is being tracked"
+        root = git_root(self._config.rootpath) or self._config.rootpath
+        base = self._config.getoption("basetemp", None)
+        own = Path(__file__).parent
+        outside = [str(Path(base).absolute())] if base else []
+        if not own.is_relative_to(root):
+            outside.append(str(own))  # a checkout of ours next door is no project of the user's
+        territory = Territory(str(root), outside)
+        engine: Engine
+        if sys.version_info >= (3, 12):
+            from pytest_aqe.evidence.monitoring import Monitor, free_tool
+
+            tool = free_tool()
+            if tool is None:
+                return "other tools hold every free id of sys.monitoring"
+            engine = Monitor(tool)
+        else:
+            from pytest_aqe.evidence.flags import Flags
+
+            engine = Flags(
+                lambda path: territory.place(path) is not None,
+                self._folder / "flags" if self._folder else None,
+            )
+        self._dependencies = Dependencies(territory, engine, self._variables)
+        self._dependencies.start()
+        return None
+
+    def pytest_plugin_registered(self) -> None:
+        """See that a conftest's import is over: what its hooks run is nobody's import."""
+        if self._dependencies is not None:
+            with self._following:
+                self._dependencies.settle()
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
+        """Charge what the making of items runs to the tests of their file."""
+        following = self._dependencies
+        if following is None or isinstance(collector, (pytest.Session, pytest.Directory)):
+            return (yield)
+        context = None
+        with self._following:
+            context = following.begin(Kind.COLLECT, following.place(str(collector.path)))
+        try:
+            return (yield)
+        finally:
+            with self._following:
+                if context is not None:
+                    following.end_collecting(context)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Charge everything up to the end of the last attempt to the test."""
+        following = self._dependencies
+        if following is None:
+            return (yield)
+        with self._following:
+            if not self._known:
+                self._learn(item.session)
+            self._item, self._node_id, self._used = item, item.nodeid, {}
+            self._test = following.begin(Kind.TEST)
+        try:
+            return (yield)
+        finally:
+            with self._following:
+                if self._test is not None:
+                    following.end(self._test)
+                self._test = self._item = None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
+        """Keep what sets up a shared fixture for every test that uses it later."""
+        following = self._dependencies
+        if following is None or self._test is None or fixturedef.scope == "function":
+            return (yield)
+        context = None
+        with self._following:
+            context = following.begin(Kind.FIXTURE)
+        try:
+            return (yield)
+        finally:
+            with self._following:
+                if context is not None:
+                    following.end_shared(context)
+                    if "request" in fixturedef.argnames:
+                        # what it asked for by name; some of it was set up before
+                        for other in _active(request).values():
+                            if other is not fixturedef and other in self._shared:
+                                context.absorb(self._shared[other])
+                    if not following.precise:
+                        following.charge(context, fixturedef.func)
+                    self._shared[fixturedef] = context
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """See which fixtures the test used, while that is known."""
+        if self._test is not None:
+            with self._following:
+                self._used.update(_active(getattr(item, "_request", None)))
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Hang the facts on the report that ends an attempt; the last attempt's say all."""
+        if report.when == "teardown" and self._test is not None:
+            with self._following:
+                self._attach(report, self._test)
+
+    def pytest_unconfigure(self) -> None:
+        """Stop with the session."""
+        with self._following:
+            self.stop()
+
+    def _attach(self, report: pytest.TestReport, test: Context) -> None:
+        following, item = self._dependencies, self._item
+        if following is None or item is None or report.nodeid != self._node_id:
+            return
+        following.pause(test)
+        shared = [self._shared[each] for each in self._used.values() if each in self._shared]
+        if not following.precise:
+            following.charge(test, getattr(item, "function", None))
+            for each in self._used.values():
+                following.charge(test, each.func)
+        facts = following.facts(
+            test, str(item.path), shared, whole=isinstance(item, pytest.DoctestItem)
+        )
+        depends: dict[str, Any] = {"own": facts.own, "base": facts.base}
+        if facts.doubt:
+            depends["doubt"] = facts.doubt
+        hung: dict[str, Any] = {**getattr(report, "aqe", {}), "depends": depends}
+        if facts.sets:
+            hung["sets"] = facts.sets
+        if facts.files:
+            hung["files"] = facts.files
+        report.aqe = hung  # type: ignore[attr-defined]  # travels with the report
+
+    def _learn(self, session: pytest.Session) -> None:
+        """Hear of the fixtures of others that tests use, which the project may come to override.
+
+        And tell apart tests and fixtures, where the engine cannot follow a test module.
+        """
+        self._known = True
+        following = self._dependencies
+        if following is None:
+            return
+        infos: dict[int, tuple[str, Any]] = {}  # one for all parameters of a test
+        for item in session.items:
+            info = getattr(item, "_fixtureinfo", None)
+            if info is not None:
+                infos.setdefault(id(info), (str(item.path), info))
+        for file, info in infos.values():
+            following.asked_for(file, info.name2fixturedefs.items())
+        if following.precise:
+            return
+        fixtures: dict[Any, None] = {}
+        for item in session.items:
+            following.know(getattr(item, "function", None))
+            info = getattr(item, "_fixtureinfo", None)
+            for definitions in info.name2fixturedefs.values() if info else ():
+                fixtures.update(dict.fromkeys(definitions))
+        for definition in fixtures:
+            following.know(definition.func)
+
+
+def _active(request: Any) -> dict[str, Any]:
+    """Return the fixtures that a test has used so far, those asked for by name included."""
+    active = getattr(request, "_fixture_defs", None)
+    return active if isinstance(active, dict) else {}

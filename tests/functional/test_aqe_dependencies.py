@@ -1,0 +1,183 @@
+"""``--aqe-dependencies``: whether a run records what tests depend on, and what that must not do."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Project
+
+Workers = tuple[str, ...]
+
+
+@pytest.fixture(autouse=True)
+def two_modules(project: Project) -> None:
+    """A module with branches, and tests that take some of them."""
+    project.write(
+        library="""
+            import threading
+
+            class Shape:
+                sides = 3
+                def corners(self):
+                    return [side for side in range(self.sides)]
+
+            def one(flag):
+                if flag:
+                    return 1
+                return (number for number in range(2))
+
+            def in_thread():
+                found = []
+                thread = threading.Thread(target=lambda: found.append(one(False)))
+                thread.start()
+                thread.join()
+                return found
+
+            def never():
+                return 2
+        """,
+        test_a="""
+            import pytest
+            from library import Shape, in_thread, one
+
+            @pytest.fixture(scope="module")
+            def shape():
+                yield Shape()
+
+            def test_shape(shape): assert len(shape.corners()) == 3
+            def test_again(shape): assert shape.corners() == [0, 1, 2]
+            def test_one(): assert one(True) == 1
+            def test_two(): assert list(one(False)) == [0, 1]
+            def test_thread(): assert in_thread()
+        """,
+    )
+
+
+def followed(project: Project) -> int:
+    """Return of how many tests it is known what they depend on."""
+    ((count,),) = project.sql("select count(distinct test_no) from dependencies")
+    return int(count)
+
+
+def test_on_by_default(project: Project, workers: Workers) -> None:
+    """A run that orders follows its tests, so that selection can begin any time."""
+    (project.run if workers else project.run_apart)(*workers)
+    assert followed(project) == 5
+
+
+def test_off(project: Project, workers: Workers) -> None:
+    """Nothing is followed when it is off."""
+    project.run("--aqe-dependencies=off", *workers)
+    assert followed(project) == 0
+
+
+def test_observe(project: Project) -> None:
+    """A run that only records follows nothing, unless asked to."""
+    project.run_apart("--aqe-mode=observe")
+    assert followed(project) == 0
+    project.run_apart("--aqe-mode=observe", "--aqe-dependencies=on")
+    assert followed(project) == 5
+
+
+def test_ini_key(project: Project) -> None:
+    """It can be set once for the project."""
+    project.write_ini("aqe_dependencies = off")
+    project.run_apart()
+    assert followed(project) == 0
+
+
+def test_wrong(project: Project) -> None:
+    """Anything else is refused."""
+    assert project.run("--aqe-dependencies=maybe").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_failed_tests_are_not_known(project: Project) -> None:
+    """Only of a test that passed is it known what it needs to pass."""
+    project.write(test_b="def test_bad(): assert 0\ndef test_good(): pass\n")
+    project.run_apart()
+    assert project.sql(
+        "select identity from tests anti join dependencies using (test_no) order by 1"
+    ) == [("test_b.py::test_bad",)]
+
+
+def test_the_same_code_shares_a_set(project: Project) -> None:
+    """Tests that run the same are kept as one."""
+    project.write(
+        test_b="".join(f"def test_{n}(): assert shared()\n" for n in range(3))
+        + "def shared(): return 1\n",
+        test_c="import pytest\n@pytest.mark.parametrize('n', range(20))\ndef test_c(n): pass\n",
+    )
+    project.run_apart()
+    ((tests, sets),) = project.sql(
+        "select count(distinct test_no), count(distinct own_no) "
+        "from dependencies join tests using (test_no) where identity like 'test_c%'"
+    )
+    assert (tests, sets) == (20, 1)
+
+
+def test_a_session_in_a_session(project: Project) -> None:
+    """A project that runs pytest in its tests is followed as before, and nothing is broken."""
+    project.write(
+        conftest="pytest_plugins = ['pytester']\n",
+        test_p="def test_p(pytester):\n"
+        "    pytester.makepyfile(test_inner='def test_x(): pass')\n"
+        "    pytester.runpytest_inprocess('--aqe').assert_outcomes(passed=1)\n",
+    )
+    done = project.run_apart()
+    done.assert_outcomes(passed=6)
+    assert "fault" not in done.stdout.str()
+
+
+class TestCoverage:
+    """Following tests changes no figure that coverage measures."""
+
+    CORES = ("ctrace", "sysmon", "pytrace")
+
+    @pytest.fixture(autouse=True)
+    def coverage(self, project: Project, two_modules: None) -> None:
+        """Ask for branches, whichever core measures them."""
+        pytest.importorskip("pytest_cov")
+        (project.path / ".coveragerc").write_text("[run]\nbranch = true\nsource = .\n")
+
+    def measured(self, project: Project, *arguments: str) -> dict[str, Any]:
+        """Return the figures of every file."""
+        report = project.path / "coverage.json"
+        report.unlink(missing_ok=True)
+        done = project.pytester.runpytest_subprocess(
+            "--cov", f"--cov-report=json:{report}", *arguments
+        )
+        done.assert_outcomes(passed=5)
+        files: dict[str, Any] = json.loads(report.read_text("utf-8"))["files"]
+        return files
+
+    @pytest.mark.parametrize("core", CORES)
+    def test_figures(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch, workers: Workers, core: str
+    ) -> None:
+        """Lines, branches and missing ones are the same with and without us."""
+        monkeypatch.setenv("COVERAGE_CORE", core)
+        plain = self.measured(project, *workers)
+        assert plain["library.py"]["missing_lines"]
+        assert self.measured(project, "--aqe", *workers) == plain
+        assert followed(project) == 5
+
+    def test_contexts(self, project: Project) -> None:
+        """What each test covered is the same too."""
+        (project.path / ".coveragerc").write_text(
+            "[run]\nsource = .\n[json]\nshow_contexts = true\n"
+        )
+        plain = self.contexts(project)
+        assert any(len(tests) > 1 for tests in plain.values())
+        assert self.contexts(project, "--aqe") == plain
+
+    def contexts(self, project: Project, *arguments: str) -> dict[tuple[str, str], set[str]]:
+        """Return the tests that covered each line of each file; coverage keeps no order of them."""
+        return {
+            (file, line): set(tests)
+            for file, figures in self.measured(project, "--cov-context=test", *arguments).items()
+            for line, tests in figures["contexts"].items()
+        }
