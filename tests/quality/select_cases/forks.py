@@ -1,0 +1,67 @@
+"""Run pytest many times from one process that has imported it once.
+
+A case costs three runs, and most of each would go into importing pytest and the database. So
+this program imports them, and forks a child for every line it reads: the child is a fresh
+``pytest`` in the folder and the environment that the line names. It writes the exit code of
+each to its standard output.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import sys
+
+
+def serve() -> int:
+    """Fork a run for every request; in the child, return what ``pytest`` exits with."""
+    del sys.path[0]  # the folder this was started in, which `pytest` does not import from
+    _import_all()
+    for line in sys.stdin:
+        request = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            return run(**request)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+    return 0
+
+
+def _import_all() -> None:
+    import pytest
+
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        sys.stdout, kept = nowhere, sys.stdout
+        pytest.main(["--help", "-p", "aqe"])  # brings in every plugin of pytest's own
+        sys.stdout = kept
+    gc.freeze()  # else every child walks all of pytest, twice, as it ends
+    import duckdb  # noqa: F401  (thawed: it counts what it has left)
+
+    import pytest_aqe
+
+    for module in pkgutil.walk_packages(pytest_aqe.__path__, "pytest_aqe."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+
+def run(folder: str, environ: dict[str, str], arguments: list[str], output: str) -> int:
+    """Run pytest here, everything it prints into ``output``; return the exit code."""
+    import pytest
+
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.path[0:0] = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    nothing, file = os.open(os.devnull, os.O_RDONLY), os.open(output, os.O_WRONLY | os.O_CREAT)
+    os.dup2(nothing, 0)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    sys.argv = ["pytest", *arguments]
+    return int(pytest.main(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(serve())

@@ -1,0 +1,204 @@
+"""Work that leaves the process or the thread of the test."""
+
+from __future__ import annotations
+
+from .case import Case, Swap
+
+CASES: tuple[Case, ...] = (
+    Case(
+        "script in a child process",
+        """
+        -- report.py --
+        print(2)
+        -- test_shop.py --
+        import subprocess
+        import sys
+        from pathlib import Path
+
+        def test_report():
+            script = Path(__file__).with_name("report.py")
+            assert subprocess.check_output([sys.executable, script]) == b"2\\n"
+        def test_none():
+            assert True
+        """,
+        change={"report.py": Swap("2", "3")},
+        selected={"test_report"},
+        spared={"test_bystander", "test_none"},
+    ),
+    Case(
+        "module of a script in a child process",
+        """
+        -- rates.py --
+        RATE = 2
+        -- report.py --
+        import rates
+        print(rates.RATE)
+        -- test_shop.py --
+        import os
+        import sys
+        from pathlib import Path
+
+        def test_report():
+            script = Path(__file__).with_name("report.py")
+            assert os.popen(f'"{sys.executable}" "{script}"').read() == "2\\n"
+        """,
+        change={"rates.py": Swap("2", "3")},
+        selected={"test_report"},
+    ),
+    Case(
+        "child process of a shared fixture",
+        """
+        -- report.py --
+        print(2)
+        -- conftest.py --
+        import subprocess
+        import sys
+        from pathlib import Path
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def report():
+            script = Path(__file__).with_name("report.py")
+            return subprocess.check_output([sys.executable, script])
+        -- test_shop.py --
+        def test_first(report):
+            assert report == b"2\\n"
+        def test_second(report):
+            assert report.strip() == b"2"
+        """,
+        change={"report.py": Swap("2", "3")},
+        selected={"test_first", "test_second"},
+    ),
+    Case(
+        "process forked with the code in it",
+        """
+        -- rates.py --
+        def rate():
+            return 2
+        -- test_shop.py --
+        import os
+        import rates
+
+        def test_rate():
+            child = os.fork()
+            if child == 0:
+                os._exit(rates.rate())
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+        """,
+        change={"rates.py": Swap("2", "3")},
+        selected={"test_rate"},
+    ),
+    Case(
+        "multiprocessing",
+        """
+        -- rates.py --
+        def rate(factor):
+            return factor * 2
+        -- test_shop.py --
+        import multiprocessing
+        import rates
+
+        def test_rate():
+            with multiprocessing.get_context("fork").Pool(1) as pool:
+                assert pool.map(rates.rate, [1]) == [2]
+        """,
+        change={"rates.py": Swap("2", "3")},
+        selected={"test_rate"},
+    ),
+    Case(
+        "thread",
+        """
+        -- rates.py --
+        def rate(into):
+            into.append(2)
+        -- test_shop.py --
+        import threading
+        import rates
+
+        def test_rate():
+            into = []
+            thread = threading.Thread(target=rates.rate, args=(into,))
+            thread.start()
+            thread.join()
+            assert into == [2]
+        """,
+        change={"rates.py": Swap("2", "3")},
+        selected={"test_rate"},
+    ),
+    Case(
+        "pool of threads that lives on",
+        """
+        -- rates.py --
+        def rate():
+            return 2
+        -- pools.py --
+        from concurrent.futures import ThreadPoolExecutor
+        POOL = ThreadPoolExecutor(1)
+        -- test_shop.py --
+        import pools
+        import rates
+
+        def test_first():
+            assert pools.POOL.submit(rates.rate).result() == 2
+        def test_second():
+            assert pools.POOL.submit(rates.rate).result() + 1 == 3
+        """,
+        change={"rates.py": Swap("2", "3")},
+        selected={"test_first", "test_second"},
+    ),
+    Case(
+        "server thread that outlives the test that started it",
+        """
+        -- rates.py --
+        def rate():
+            return 2
+        -- servers.py --
+        import queue
+        import threading
+        import rates
+
+        ASKED, ANSWERED = queue.Queue(), queue.Queue()
+        def serve():
+            while ASKED.get():
+                ANSWERED.put(rates.rate())
+        def ask():
+            ASKED.put(True)
+            return ANSWERED.get()
+        -- conftest.py --
+        import threading
+        import pytest
+        import servers
+
+        @pytest.fixture(scope="session")
+        def server():
+            thread = threading.Thread(target=servers.serve, daemon=True)
+            thread.start()
+            yield servers
+            servers.ASKED.put(False)
+            thread.join()
+        -- test_shop.py --
+        def test_first(server):
+            assert server.ask() == 2
+        def test_second(server):
+            assert server.ask() + 1 == 3
+        """,
+        change={"rates.py": Swap("2", "3")},
+        selected={"test_first", "test_second"},
+    ),
+    Case(
+        "function in a thread of an event loop",
+        """
+        -- rates.py --
+        def rate():
+            return 2
+        -- test_shop.py --
+        import asyncio
+        import rates
+
+        def test_rate():
+            assert asyncio.run(asyncio.to_thread(rates.rate)) == 2
+        """,
+        change={"rates.py": Swap("2", "3")},
+        selected={"test_rate"},
+    ),
+)

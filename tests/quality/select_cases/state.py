@@ -1,0 +1,134 @@
+"""What one test leaves behind and another lives on: caches, singletons, registries.
+
+The second test does not run the function that the first one filled the cache with, yet the
+answer it checks is that function's.
+"""
+
+from __future__ import annotations
+
+from .case import Case, Swap
+
+TWO_TESTS = """
+    -- test_shop.py --
+    import shop
+
+    def test_first():
+        assert shop.price() == 2
+    def test_second():
+        assert shop.price() + 1 == 3
+    """
+
+BOTH = frozenset({"test_first", "test_second"})
+
+CASES: tuple[Case, ...] = (
+    Case(
+        "functools.cache shared by tests",
+        """
+    -- shop.py --
+    from functools import cache
+
+    @cache
+    def price():
+        return 2
+    """
+        + TWO_TESTS,
+        change={"shop.py": Swap("2", "3")},
+        selected=BOTH,
+    ),
+    Case(
+        "functools.cache over a helper shared by tests",
+        """
+    -- rates.py --
+    def rate():
+        return 2
+    -- shop.py --
+    import functools
+    import rates
+
+    @functools.lru_cache(maxsize=None)
+    def price():
+        return rates.rate()
+    """
+        + TWO_TESTS,
+        change={"rates.py": Swap("2", "3")},
+        selected=BOTH,
+    ),
+    Case(
+        "cached property of a shared object",
+        """
+    -- shop.py --
+    from functools import cached_property
+
+    class Shop:
+        @cached_property
+        def total(self):
+            return 2
+    SHOP = Shop()
+    def price():
+        return SHOP.total
+    """
+        + TWO_TESTS,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+    ),
+    Case(
+        "global filled by the first test",
+        """
+    -- rates.py --
+    def load():
+        return 2
+    -- shop.py --
+    import rates
+    _rate = None
+
+    def price():
+        global _rate
+        if _rate is None:
+            _rate = rates.load()
+        return _rate
+    """
+        + TWO_TESTS,
+        change={"rates.py": Swap("2", "3")},
+        selected=BOTH,
+    ),
+    Case(
+        "cache filled by another test file",
+        """
+        -- shop.py --
+        from functools import cache
+
+        @cache
+        def price(name):
+            return {"gold": 2}[name]
+        -- a/test_first.py --
+        import shop
+
+        def test_first():
+            assert shop.price("gold") == 2
+        -- b/test_second.py --
+        import shop
+
+        def test_second():
+            assert shop.price("gold") == 2
+        """,
+        change={"shop.py": Swap("2", "3")},
+        selected=BOTH,
+    ),
+    Case(
+        "data file behind a cache",
+        """
+    -- rates.txt --
+    2
+    -- shop.py --
+    from functools import cache
+    from pathlib import Path
+
+    @cache
+    def price():
+        return int(Path(__file__).with_name("rates.txt").read_text())
+    """
+        + TWO_TESTS,
+        change={"rates.txt": "3\n"},
+        selected=BOTH,
+    ),
+)
