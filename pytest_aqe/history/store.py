@@ -49,12 +49,30 @@ TABLES = (
     "collected",
     "file_pieces",
     "selections",
+    "flake_tests",
+    "flake_lanes",
+    "flake_signatures",
+    "flake_verdicts",
+    "flake_marks",
     "touches",
 )
 
 # The tables that version n + 1 has and version n had not. An older file is refused.
 NEW_TABLES: dict[int, tuple[str, ...]] = {
-    1: ("pieces", "sets", "dependencies", "run_files", "collected", "file_pieces", "selections"),
+    1: (
+        "pieces",
+        "sets",
+        "dependencies",
+        "run_files",
+        "collected",
+        "file_pieces",
+        "selections",
+        "flake_tests",
+        "flake_lanes",
+        "flake_signatures",
+        "flake_verdicts",
+        "flake_marks",
+    ),
 }
 
 _BUSY = ("could not set lock", "conflicting lock", "used by another process")
