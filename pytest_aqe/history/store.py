@@ -54,6 +54,9 @@ TABLES = (
     "flake_signatures",
     "flake_verdicts",
     "flake_marks",
+    "covered",
+    "gaps",
+    "generations",
     "touches",
 )
 
@@ -72,6 +75,9 @@ NEW_TABLES: dict[int, tuple[str, ...]] = {
         "flake_signatures",
         "flake_verdicts",
         "flake_marks",
+        "covered",
+        "gaps",
+        "generations",
     ),
 }
 
