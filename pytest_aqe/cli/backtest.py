@@ -52,9 +52,7 @@ def _backtest(asked: argparse.Namespace) -> Answer:
         history = Path(folder) / "history.duckdb"
         with writing(history) as connection:
             for path in asked.files:
-                interchange.import_file(
-                    connection, path, evidence_of(Path.cwd()), runs=asked.runs
-                )
+                interchange.import_file(connection, path, evidence_of(Path.cwd()), runs=asked.runs)
             suspecting.learn(connection)
             return _answer(connection)
 

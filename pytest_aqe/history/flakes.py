@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
 from pytest_aqe.beliefs import Belief, Conditions, Execution, Judgement, Lane, Learner
@@ -50,7 +49,8 @@ def catch_up(
     After ``patience`` seconds the rest is left for the next time.
     """
     stop = time.monotonic() + patience
-    return all([_catch_up(connection, suite, make(), stop) for suite in _pending(connection)])
+    done = [_catch_up(connection, suite, make(), stop) for suite in _pending(connection)]
+    return all(done)
 
 
 def _pending(connection: Connection) -> list[str]:
@@ -169,8 +169,8 @@ def _walk(connection: Connection, suite: str, learner: Learner, runs: Sequence[_
     numbers = [run.number for run in runs]
     _find_suspects(connection, suite, numbers)
     _load(connection, learner)
-    for run, environment, executions in _past(connection, suite):
-        learner.see(_bare(run, environment), executions)
+    for run, environment, passes in _past(connection, suite):
+        learner.see(_bare(run, environment), passes)
     conditions = _conditions(connection, runs)
     executions = _executions(connection, numbers)
     judged: list[tuple[int, str, Judgement]] = []
@@ -222,16 +222,24 @@ def beliefs(
     """Return the beliefs of the tests that a condition on ``test_no`` names, by their number."""
     connection.read("flake_tests", "flake_lanes")
     found: dict[int, Belief] = {}
-    for number, rates, names, weights, hits, flagged, seen, branch, environment in (
-        connection.execute(
-            f"""
+    for (
+        number,
+        rates,
+        names,
+        weights,
+        hits,
+        flagged,
+        seen,
+        branch,
+        environment,
+    ) in connection.execute(
+        f"""
             select
                 test_no, rates, signatures, weights, hits, flagged, executions, branch, environment
             from flake_tests
             where {which}
             """,
-            parameters,
-        )
+        parameters,
     ):
         latest = (branch, environment) if branch is not None else None
         signatures = dict(zip(names, weights, strict=True))
@@ -312,9 +320,7 @@ def _executions(
     return found
 
 
-def _conditions(
-    connection: Connection, runs: Sequence[_Run]
-) -> dict[tuple[int, str], Conditions]:
+def _conditions(connection: Connection, runs: Sequence[_Run]) -> dict[tuple[int, str], Conditions]:
     """Return what each run with a failure says as a whole, by run and environment."""
     numbers = [run.number for run in runs]
     by_number = {run.number: run for run in runs}
@@ -491,9 +497,7 @@ def _keep(
     connection.wrote("flake_tests", "flake_lanes", "flake_signatures", "flake_verdicts")
 
 
-def _keep_verdicts(
-    connection: Connection, judged: Sequence[tuple[int, str, Judgement]]
-) -> None:
+def _keep_verdicts(connection: Connection, judged: Sequence[tuple[int, str, Judgement]]) -> None:
     rows = [
         (
             run_no,

@@ -41,7 +41,10 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was concluded of one failed attempt, the run's other attempts at the test included."""
+    """What was concluded of one failed attempt, the run's other attempts at the test included.
+
+    Of these there are ``attempts``; the last one ``passed`` or not.
+    """
 
     run_id: str
     node_id: NodeId
@@ -52,6 +55,16 @@ class Verdict:
     flagged: bool
     suppressed: bool
     outage: float
+    attempts: int
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """How many of a test's latest runs failed, on every attempt, and the commit of the first."""
+
+    runs: int
+    commit: str | None
 
 
 def suspects(
@@ -67,7 +80,7 @@ def suspects(
                 run_no,
                 test_no,
                 coalesce(results.environment, '') as environment,
-                coalesce(started_at, 'infinity'::timestamp) as at,
+                coalesce(started_at, 'infinity'::timestamp) as begun,
                 arg_min(outcome in ({_FAILING}), attempt) as failed,
                 bool_or(outcome in ({_FAILING})) as ever_failed
             from results join runs using (run_no)
@@ -92,12 +105,12 @@ def suspects(
             {executions}
             select test_no, started_at, run_id, "commit"
             from (
-                select test_no, arg_max(run_no, (at, run_no)) as run_no
+                select test_no, arg_max(run_no, (begun, run_no)) as run_no
                 from (
                     select *
                     from executions
                     qualify failed <> lag(failed) over (
-                        partition by test_no, environment order by at, run_no
+                        partition by test_no, environment order by begun, run_no
                     )
                 )
                 group by test_no
@@ -136,9 +149,7 @@ def suspects(
             *counts.get(number, (0, 0)),
             *flips.get(number, (None, None, None)),
             tuple(evidence.get(number, ())),
-            max(
-                held[number].signatures, key=held[number].signatures.__getitem__, default=None
-            ),
+            max(held[number].signatures, key=held[number].signatures.__getitem__, default=None),
         )
         for number, identity, suite, node_id in connection.execute(
             """
@@ -175,9 +186,23 @@ def verdicts(
                 p_broken,
                 flagged,
                 suppressed,
-                outage
+                outage,
+                attempts,
+                passed
             from flake_verdicts as verdicts
-                join results
+                join (
+                    select
+                        *,
+                        count(*) over same as attempts,
+                        last_value(outcome) over same not in ({_FAILING}) as passed
+                    from results
+                    where run_no in (select run_no from flake_verdicts)
+                    window same as (
+                        partition by run_no, node_no, environment
+                        order by attempt
+                        rows between unbounded preceding and unbounded following
+                    )
+                ) as results
                     on results.run_no = verdicts.run_no
                     and results.node_no = verdicts.node_no
                     and coalesce(results.environment, '') = verdicts.environment
@@ -190,3 +215,26 @@ def verdicts(
             parameters,
         )
     ]
+
+
+def streak(connection: Connection, number: int) -> Streak:
+    """Return how many of a test's latest runs failed."""
+    connection.read("results", "runs")
+    rows = connection.execute(
+        f"""
+        with executions as (
+            select run_no, coalesce(started_at, 'infinity'::timestamp) as begun, "commit",
+                arg_max(outcome in ({_FAILING}), attempt) as failed
+            from results join runs using (run_no)
+            where test_no = $1 and outcome <> 'skipped'
+            group by all
+        )
+        select count(*), arg_min("commit", (begun, run_no))
+        from executions
+        where (begun, run_no) > all (
+            select (begun, run_no) from executions where not failed
+        )
+        """,
+        (number,),
+    )
+    return Streak(*rows[0])

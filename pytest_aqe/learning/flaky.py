@@ -13,6 +13,7 @@ and is computed when it first fails. So a passing test costs nothing.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -73,18 +74,22 @@ def flake_rate(belief: Belief) -> float:
 
 
 def interval(belief: Belief, mass: float = 0.95) -> tuple[float, float]:
-    """Return the rates between which ``mass`` of the belief lies, to the grid's accuracy."""
+    """Return the rates between which ``mass`` of the belief lies.
+
+    A rate of the grid stands for all up to the geometric mean with its neighbours.
+    """
     tail = (1 - mass) / 2
     return _quantile(belief.rates, tail), _quantile(belief.rates, 1 - tail)
 
 
 def _quantile(rates: Rates, share: float) -> float:
-    total = 0.0
-    for theta, rate in zip(THETA, rates, strict=True):
-        total += rate
-        if total >= share:
-            return theta
-    return THETA[-1]
+    edges = [0.0, *(math.sqrt(low * high) for low, high in itertools.pairwise(THETA)), 1.0]
+    below = 0.0
+    for low, high, rate in zip(edges, edges[1:], rates, strict=False):
+        if below + rate >= share:
+            return low + (high - low) * (share - below) / rate if rate else low
+        below += rate
+    return 1.0
 
 
 def verdict(flaky: float, broken: float) -> str:
@@ -128,9 +133,7 @@ class LaneBayes:
     ) -> Judgement | None:
         was_flagged = belief.flagged
         failed_first = execution.failed_first
-        outage = (
-            tempering(conditions, execution.signature, self.events) if failed_first else 0.0
-        )
+        outage = tempering(conditions, execution.signature, self.events) if failed_first else 0.0
         lane = foresee(belief, conditions, execution.code)
         flake, real = likelihoods(execution.attempts)
         if failed_first:
@@ -185,9 +188,7 @@ def foresee(belief: Belief, conditions: Conditions, code: str | None) -> Lane:
             breaks *= BREAKSLOCAL / BREAKS
     else:
         changed = lane.code != code
-        breaks = (
-            (BREAKSLOCAL if conditions.local else BREAKS) if changed else BREAKS_UNSEEN * moved
-        )
+        breaks = (BREAKSLOCAL if conditions.local else BREAKS) if changed else BREAKS_UNSEEN * moved
         repaired = REPAIRED if changed else REPAIRED_UNSEEN * moved
     if breaks or repaired:
         stays = 1 - repaired - breaks
