@@ -194,7 +194,9 @@ class Tracking:
         asked = {name for each in self._used.values() for name in each.argnames}
         for name in asked & self._used.keys():
             if len(definitions.get(name, ())) > 1:
-                yield from (self._shared[each] for each in definitions[name] if each in self._shared)
+                yield from (
+                    self._shared[each] for each in definitions[name] if each in self._shared
+                )
 
     def _attach(self, report: pytest.TestReport, test: Context) -> None:
         following, item = self._dependencies, self._item
@@ -238,10 +240,18 @@ class Tracking:
             return
         for item in session.items:
             following.know(getattr(item, "function", None))
-        manager = getattr(session, "_fixturemanager", None)
+        for definition in _fixtures(session):
+            following.know(definition.func)
+
+
+def _fixtures(session: pytest.Session) -> Iterator[Any]:
+    """Yield the definitions of all fixtures there are, where pytest shows them."""
+    manager: Any = getattr(session, "_fixturemanager", None)
+    if hasattr(manager, "_get_all_fixture_defs"):
+        yield from manager._get_all_fixture_defs()
+    else:  # before pytest 9
         for definitions in getattr(manager, "_arg2fixturedefs", {}).values():
-            for definition in definitions:
-                following.know(definition.func)
+            yield from definitions
 
 
 def _active(request: Any) -> dict[str, Any]:

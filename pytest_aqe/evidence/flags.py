@@ -26,7 +26,7 @@ from pytest_aqe.evidence import codes
 from pytest_aqe.evidence.engine import Function, Mark, Notice, mark_of
 from pytest_aqe.evidence.versions import digest
 
-_RAISED = ("\0aqe flags",)  # what stands for the flags in code that is not bound yet
+_RAISED: Any = ("\0aqe flags",)  # what stands for the flags in code that is not bound yet
 _FORMAT = f"2 {sys.implementation.cache_tag} {sys.hexversion:x}"
 
 Cached = tuple[str, str, int, CodeType, list[str]]
@@ -36,7 +36,7 @@ class _Raised(dict[int, int]):
     """The flags that are up, as a constant of code: that must be hashable, and may be pickled."""
 
     __slots__ = ()
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]
     __eq__ = object.__eq__
     __ne__ = object.__ne__
 
@@ -333,7 +333,8 @@ class _Rewriter(ast.NodeTransformer):
 
 
 def _flag(index: int) -> ast.expr:
-    return ast.Constant((*_RAISED, index))
+    constant: Any = (*_RAISED, index)
+    return ast.Constant(constant)
 
 
 def _raising(index: int, place: ast.AST) -> ast.expr:

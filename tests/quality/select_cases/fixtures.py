@@ -182,7 +182,7 @@ CASES: tuple[Case, ...] = (
         """,
         change={"conftest.py": Swap("return 1", "return 2")},
         selected={"test_fixture", "test_call"},
-        spared={"test_bystander"},
+        spared=set(),
     ),
     Case(
         "fixture that is overridden",
