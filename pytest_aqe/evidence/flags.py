@@ -317,7 +317,7 @@ class _Rewriter(ast.NodeTransformer):
                 for each in node.body[documented:]
                 if not isinstance(each, (ast.Global, ast.Nonlocal))  # which have no line to run
             ),
-            node.body[0],
+            node,  # a docstring alone runs where the function begins
         )
         target = ast.Subscript(ast.Constant(_RAISED), _flag(index), ast.Store())
         setting = ast.Assign([target], ast.Constant(1))

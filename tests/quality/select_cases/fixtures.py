@@ -182,7 +182,7 @@ CASES: tuple[Case, ...] = (
         """,
         change={"conftest.py": Swap("return 1", "return 2")},
         selected={"test_fixture", "test_call"},
-        spared=set(),
+        spared=frozenset(),
     ),
     Case(
         "fixture that is overridden",
