@@ -11,7 +11,10 @@ import pytest
 if TYPE_CHECKING:
     from .conftest import Project
 
-HEADER = "run_id,started_at,tree,branch,source,environment,node_id,attempt,attempt_mode,outcome,code,signature"
+HEADER = (
+    "run_id,started_at,tree,branch,source,environment,"
+    "node_id,attempt,attempt_mode,outcome,code,signature"
+)
 
 
 @pytest.fixture
