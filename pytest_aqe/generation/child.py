@@ -18,8 +18,7 @@ from pytest_aqe.generation.ledger import Ledger
 from pytest_aqe.generation.questions import Question, Setup, Spent
 
 MISSING = (
-    "--aqe-llm needs lionagi, which is not installed: pip install 'pytest-aqe[agents]' "
-    "({problem})"
+    "--aqe-llm needs lionagi, which is not installed: pip install 'pytest-aqe[agents]' ({problem})"
 )
 
 
@@ -44,7 +43,9 @@ async def _serve(agent: Any, told: TextIO) -> None:
         return
     setup = Setup.read(json.loads(first))
     ledger = Ledger(setup.caps)
-    agents = agent.Agents(setup, Wire(ledger, os.environ, timeout=setup.timeout))
+    agents = agent.Agents(
+        setup, Wire(ledger, os.environ, timeout=setup.timeout, backoff=setup.backoff)
+    )
     while line := await asyncio.to_thread(sys.stdin.readline):
         questions = [Question(**question) for question in json.loads(line)["ask"]]
         await agents.answer(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,8 @@ CALLERS = 3  # places that call the code
 FILES = 400  # files of the project that are looked through for tests and callers
 FILE_BYTES = 200_000  # a larger file is data or generated
 NEAR = 3  # lines shown on each side of a call
+LONG = 250  # lines; of a longer function only what is near a gap is shown
+AROUND = 20  # lines shown on each side of a missing line of a long function
 
 _SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "build", "dist", "venv"})
 _SECRET_NAME = re.compile(
@@ -72,7 +74,11 @@ def build(
     examples = _examples(gap, target, tree, preferred)
     callers = list(_callers(gap, target, tree))
     file = target.file.relative_to(target.root).as_posix()
-    quoted = [file, *(name for name, _ in callers), *(e.node_id.partition("::")[0] for e in examples)]
+    quoted = [
+        file,
+        *(name for name, _ in callers),
+        *(e.node_id.partition("::")[0] for e in examples),
+    ]
     return Context(
         gap=gap,
         module=target.module,
@@ -173,13 +179,21 @@ def _docstring(node: ast.AST) -> str:
 def _segment(lines: Sequence[str], gap: Gap, node: ast.AST) -> str:
     """Return the function with numbered lines; those that no test runs are marked ``>``."""
     missing = set(gap.lines)
-    shown = range(gap.line, gap.end + 1)
-    if isinstance(node, ast.Module):  # outside functions: what is missing and a little around it
-        shown_lines = {n for line in missing for n in range(line - NEAR, line + NEAR + 1)}
-        numbers: Iterable[int] = sorted(n for n in shown_lines if 1 <= n <= len(lines))
-    else:
-        numbers = (n for n in shown if 1 <= n <= len(lines))
-    return "\n".join(f"{'>' if n in missing else ' '}{n:5} {lines[n - 1]}" for n in numbers)
+    shown = set(range(gap.line, gap.end + 1))
+    if isinstance(node, ast.Module) or len(shown) > LONG:
+        ends = missing | {abs(line) for arc in gap.branches or () for line in arc}
+        around = NEAR if isinstance(node, ast.Module) else AROUND
+        near = {n for line in ends for n in range(line - around, line + around + 1)}
+        head = range(gap.line, gap.line + around)
+        shown = near if isinstance(node, ast.Module) else shown & {*near, *head}
+    found: list[str] = []
+    last = 0
+    for n in sorted(n for n in shown if 1 <= n <= len(lines)):
+        if last and n > last + 1:
+            found.append("       ...")
+        found.append(f"{'>' if n in missing else ' '}{n:5} {lines[n - 1]}")
+        last = n
+    return "\n".join(found)
 
 
 def _surroundings(module: ast.Module, lines: Sequence[str], node: ast.AST) -> str:
@@ -321,8 +335,10 @@ def _conventions(examples: Sequence[Example]) -> Iterator[str]:
     if not examples:
         return
     in_classes = sum("::" in each.node_id.partition("::")[2] for each in examples)
-    yield "tests are methods of classes" if in_classes * 2 > len(examples) else (
-        "tests are plain functions"
+    yield (
+        "tests are methods of classes"
+        if in_classes * 2 > len(examples)
+        else ("tests are plain functions")
     )
     if any("parametrize" in each.text for each in examples):
         yield "pytest.mark.parametrize is used for several cases of one behaviour"

@@ -15,11 +15,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pytest_aqe.errors import ModelError
 from pytest_aqe.generation.child import MISSING
@@ -47,25 +48,40 @@ _START_CODE = (
 )
 
 
-class Replies(Protocol):
-    """The reply cache: what models said before, by `Question.key`."""
-
-    def find(self, keys: Sequence[str]) -> Mapping[str, Reply]:
-        """Return the replies that are known."""
-
-    def keep(self, replies: Mapping[str, Reply], questions: Mapping[str, Asked]) -> None:
-        """Remember replies."""
+Find = Callable[[Sequence[str]], Mapping[str, Reply]]
+"""Returns what models said before, by `Question.key`: the reply cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question and what became of it: a row of the session's correspondence."""
+    """One question and what became of it: a row of the history, and of the reply cache."""
 
     key: str
     model: str
     question: Question
     reply: Reply
     cached: bool
+
+    def row(self) -> dict[str, Any]:
+        """Return this as a row for the run file."""
+        question, reply = self.question, self.reply
+        return {
+            "key": self.key,
+            "model": self.model,
+            "role": question.role,
+            "sample": question.sample,
+            "bytes": len((question.system + question.prompt).encode("utf-8", "replace")),
+            "cached": self.cached,
+            "requests": reply.requests,
+            "tokens_in": reply.input_tokens,
+            "tokens_out": reply.output_tokens,
+            "cost": reply.dollars,
+            "seconds": reply.seconds,
+            "cut": reply.cut,
+            "error": reply.error,
+            "text": None if self.cached else reply.text,
+            "data": None if self.cached or reply.data is None else json.dumps(reply.data),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +107,24 @@ class Correspondence:
         self,
         setup: Setup,
         announce: Callable[[Announcement], None],
-        replies: Replies,
         *,
+        find: Find = lambda _: {},
+        record: Callable[[Asked], None] = lambda _: None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._setup = setup
         self._announce = announce
-        self._replies = replies
+        self._find = find
+        self._record = record
         self._environ = os.environ if environ is None else environ
         self._process: _Process | None = None
-        self._over: str | None = None
-        self.asked: list[Asked] = []
+        self._known: dict[str, Reply] = {}
+        self.over: str | None = None
+        """Why nothing more is asked."""
+        self.asked = 0
+        self.cached = 0
+        self.errors: dict[str, int] = {}
+        """Why questions stayed without an answer, each with how often."""
         self.spent = Spent()
 
     @property
@@ -109,39 +132,55 @@ class Correspondence:
         """Whom it asks, and within which caps."""
         return self._setup
 
-    @property
-    def over(self) -> str | None:
-        """Why nothing more is asked, or None."""
-        return self._over
-
     def ask(self, questions: Sequence[Question], files: Sequence[str] = ()) -> dict[str, Reply]:
         """Return a reply for every question, by its id. ``files`` are those quoted in them."""
         keys = {q.id: q.key(self._setup.models[q.model]) for q in questions}
-        known = self._replies.find(list(keys.values()))
-        found: dict[str, Reply] = {}
-        for question in questions:
-            before = known.get(keys[question.id])
-            if before is not None:
-                found[question.id] = replace(before, id=question.id, requests=0, seconds=0.0)
-        fresh = [question for question in questions if question.id not in found]
-        cached = set(found)
-        if fresh:
-            found |= self._ask(fresh, files)
-        rows = {
-            question.id: Asked(
-                keys[question.id],
-                str(self._setup.models[question.model]),
-                question,
-                found[question.id],
-                question.id in cached,
-            )
+        unknown = [key for key in keys.values() if key not in self._known]
+        self._known |= self._find(unknown) if unknown else {}
+        found = {
+            question.id: self._repeated(question, self._known[keys[question.id]])
             for question in questions
+            if keys[question.id] in self._known
         }
-        self.asked += rows.values()
-        new = {keys[q.id]: found[q.id] for q in fresh if found[q.id].error is None}
-        if new:
-            self._replies.keep(new, {row.key: row for row in rows.values() if row.key in new})
+        fresh = [question for question in questions if question.id not in found]
+        for question in questions:
+            if question.id in found:
+                self._note(
+                    Asked(
+                        keys[question.id], self._model(question), question, found[question.id], True
+                    )
+                )
+        by_id = {question.id: question for question in fresh}
+        for reply in self._ask(fresh, files) if fresh else ():
+            question = by_id.pop(reply.id)
+            found[reply.id] = reply
+            if reply.error is None:
+                self._known[keys[reply.id]] = reply
+            self._note(Asked(keys[reply.id], self._model(question), question, reply, False))
         return found
+
+    def _model(self, question: Question) -> str:
+        return str(self._setup.models[question.model])
+
+    def _repeated(self, question: Question, before: Reply) -> Reply:
+        """Return an earlier reply, which now costs nothing."""
+        priced = self._setup.models[question.model].price is not None
+        return replace(
+            before,
+            id=question.id,
+            input_tokens=0,
+            output_tokens=0,
+            dollars=0.0 if priced else None,
+            requests=0,
+            seconds=0.0,
+        )
+
+    def _note(self, asked: Asked) -> None:
+        self.asked += 1
+        self.cached += asked.cached
+        if asked.reply.error is not None:
+            self.errors[asked.reply.error] = self.errors.get(asked.reply.error, 0) + 1
+        self._record(asked)
 
     def close(self) -> None:
         """End the process."""
@@ -149,25 +188,23 @@ class Correspondence:
             self._process.end()
             self._process = None
 
-    def _ask(self, questions: Sequence[Question], files: Sequence[str]) -> dict[str, Reply]:
-        found: dict[str, Reply] = {}
-        if self._over is None:
+    def _ask(self, questions: Sequence[Question], files: Sequence[str]) -> Iterator[Reply]:
+        """Yield a reply for every question as it comes, each kept before the next is awaited."""
+        waiting = {question.id: question for question in questions}
+        if self.over is None:
             try:
                 if self._process is None:
                     self._say_what_leaves(questions, files)
                     self._process = _Process(self._setup, self._environ)
                 for reply, spent in self._process.ask(questions, self._setup):
-                    found[reply.id] = reply
+                    del waiting[reply.id]
                     self.spent = spent
+                    yield reply
             except ModelError as error:
-                self._over = str(error)
+                self.over = str(error)
                 self.close()
-        why = self._over or "no answer"
-        return found | {
-            question.id: Reply(question.id, error=why)
-            for question in questions
-            if question.id not in found
-        }
+        for question in waiting.values():
+            yield Reply(question.id, error=self.over or "no answer")
 
     def _say_what_leaves(self, questions: Sequence[Question], files: Sequence[str]) -> None:
         models = self._setup.models
@@ -217,7 +254,7 @@ class _Process:
             self.end()
             raise
 
-    def ask(self, questions: Sequence[Question], setup: Setup) -> Any:
+    def ask(self, questions: Sequence[Question], setup: Setup) -> Iterator[tuple[Reply, Spent]]:
         """Yield a reply and the ledger for each question as they come."""
         self._write({"ask": [asdict(question) for question in questions]})
         waves = -(-len(questions) // setup.concurrency)
@@ -231,10 +268,8 @@ class _Process:
     def end(self) -> None:
         """Close the pipe, wait a moment, then insist."""
         if self._popen.stdin is not None:
-            try:
+            with suppress(OSError):
                 self._popen.stdin.close()
-            except OSError:
-                pass
         try:
             self._popen.wait(2.0)
         except subprocess.TimeoutExpired:

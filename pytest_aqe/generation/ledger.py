@@ -53,9 +53,7 @@ class Ledger:
     def worst_case(self, price: Price | None, sent_bytes: int, max_tokens: int) -> Reserved:
         """Return the most that a request of this size can cost."""
         sent = sent_bytes + FRAMING
-        return Reserved(
-            sent + max_tokens, price.of(sent, max_tokens) if price else 0.0, price
-        )
+        return Reserved(sent + max_tokens, price.of(sent, max_tokens) if price else 0.0, price)
 
     def fits(self, worst: Reserved, *, alone: bool = False) -> bool:
         """Tell whether a request cannot pass the cap; ``alone``: were none on its way."""

@@ -167,7 +167,9 @@ def read_key(key: str | None, environ: Mapping[str, str]) -> str | None:
         try:
             return Path(place).expanduser().read_text("utf-8").strip()
         except OSError as error:
-            raise ModelError(f"the model's key cannot be read: {place} ({error.strerror})") from error
+            raise ModelError(
+                f"the model's key cannot be read: {place} ({error.strerror})"
+            ) from error
     found = environ.get(place, "").strip()
     if not found:
         raise ModelError(f"the model's key is missing: set {place}, or --aqe-llm-key=file:PATH")

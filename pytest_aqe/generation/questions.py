@@ -20,12 +20,17 @@ Role = Literal["author", "repairer", "reviewer", "explainer"]
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the agents' process must know before the first question. ``timeout`` is seconds."""
+    """What the agents' process must know before the first question.
+
+    ``timeout`` is seconds for one question, all attempts included; ``backoff`` seconds before
+    the second attempt, doubled before the third.
+    """
 
     models: tuple[Model, ...]
     caps: Caps
     timeout: float
-    concurrency: int
+    concurrency: int = 4
+    backoff: float = 1.0
 
     def wire(self) -> dict[str, Any]:
         """Return this as JSON values."""
@@ -38,7 +43,7 @@ class Setup:
             Model(**{**model, "price": Price(**model["price"]) if model["price"] else None})
             for model in wire["models"]
         )
-        return cls(models, Caps(**wire["caps"]), wire["timeout"], wire["concurrency"])
+        return cls(**{**wire, "models": models, "caps": Caps(**wire["caps"])})
 
 
 @dataclass(frozen=True, slots=True)

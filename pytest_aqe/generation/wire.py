@@ -25,8 +25,7 @@ from pytest_aqe.generation.ledger import Ledger
 from pytest_aqe.generation.providers import Model, Said
 
 ATTEMPTS = 3  # a request and two more: what most clients do
-BACKOFF = 1.0  # seconds before the second attempt, doubled before the third
-LIMIT = 1_000_000  # bytes; 1.5k tokens of code are some 6 kB
+LIMIT = 300_000  # bytes; 3k tokens of code are some 12 kB
 GIVE_UP = 3  # calls in a row that failed; the model is then left alone
 COMPLAINT = 300  # characters of a server's error that are shown
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
@@ -51,7 +50,7 @@ class Wire:
         environ: Mapping[str, str],
         *,
         timeout: float,
-        backoff: float = BACKOFF,
+        backoff: float,
     ) -> None:
         self.ledger = ledger
         self._environ = environ
@@ -266,5 +265,3 @@ def _told(model: Model, outcome: _Refusal, attempts: int, late: bool, pause: flo
 
 def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
-
-

@@ -52,6 +52,9 @@ TABLES = (
     "covered",
     "gaps",
     "generations",
+    "calls",
+    "examples",
+    "memory",
     "touches",
 )
 
@@ -68,6 +71,9 @@ NEW_TABLES: dict[int, tuple[str, ...]] = {
         "covered",
         "gaps",
         "generations",
+        "calls",
+        "examples",
+        "memory",
     ),
 }
 
