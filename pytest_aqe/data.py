@@ -282,8 +282,9 @@ class Target:
 
     ``root`` is the git root, ``module`` the name by which tests import the file, ``paths``
     what ``sys.path`` needs for that. ``gaps`` are those of this file that the session wants
-    closed. ``covered`` and ``taken`` are what the suite already runs of it. ``seed`` decides
-    every random choice, ``seconds`` of CPU are what an author may spend on the file.
+    closed. ``covered`` and ``taken`` are what the suite already runs of it, ``tests`` the tests
+    that run it, those that run most of it first. ``seed`` decides every random choice,
+    ``seconds`` of CPU are what an author may spend on the file.
     """
 
     root: Path
@@ -295,6 +296,7 @@ class Target:
     covered: frozenset[int]
     taken: frozenset[Arc]
     paths: tuple[str, ...]
+    tests: tuple[NodeId, ...] = ()
     seed: int = 0
     seconds: float = 10.0
 
