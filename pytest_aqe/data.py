@@ -370,6 +370,23 @@ class Trial:
         return self.verdict.outcome == "accepted"
 
 
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What is about to leave the machine: said before a language model is first asked.
+
+    ``bytes`` are those of the ``prompts`` at hand, which quote ``files``; repairs may follow,
+    within the caps. ``dollars`` is None where no price is known.
+    """
+
+    models: tuple[str, ...]
+    hosts: tuple[str, ...]
+    files: tuple[str, ...]
+    prompts: int
+    bytes: int
+    tokens: int
+    dollars: float | None
+
+
 class Author(Protocol):
     """What writes tests: see ``pytest_aqe_generate_test``."""
 

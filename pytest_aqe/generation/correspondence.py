@@ -22,6 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from pytest_aqe.data import Announcement
 from pytest_aqe.errors import ModelError
 from pytest_aqe.generation.child import MISSING
 from pytest_aqe.generation.questions import Question, Reply, Setup, Spent
@@ -82,22 +83,6 @@ class Asked:
             "text": None if self.cached else reply.text,
             "data": None if self.cached or reply.data is None else json.dumps(reply.data),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """What is about to leave the machine: said before the first question is sent.
-
-    ``bytes`` are those of the ``prompts`` at hand; repairs may follow, within the caps.
-    """
-
-    models: tuple[str, ...]
-    hosts: tuple[str, ...]
-    files: tuple[str, ...]
-    prompts: int
-    bytes: int
-    tokens: int
-    dollars: float | None
 
 
 class Correspondence:

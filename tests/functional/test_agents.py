@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_aqe.generation.correspondence import Announcement, Asked, Correspondence
+from pytest_aqe.data import Announcement
+from pytest_aqe.generation.correspondence import Asked, Correspondence
 from pytest_aqe.generation.ledger import Caps
 from pytest_aqe.generation.providers import Price, model
 from pytest_aqe.generation.questions import Question, Reply, Setup
