@@ -85,6 +85,23 @@ def desk() -> Iterator[Desk]:
     found.close()
 
 
+@pytest.fixture(scope="module")
+def shared_desk() -> Iterator[Desk]:
+    """A correspondence whose process stays: starting one takes more than a second."""
+    found = Desk(lambda _: Answer("fine"))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def shared(shared_desk: Desk, request: pytest.FixtureRequest) -> Desk:
+    """The shared desk, with a server that has just answered well."""
+    shared_desk.server.script = lambda _: Answer("fine")
+    shared_desk.ask(f"before {request.node.name}")
+    shared_desk.server.requests.clear()
+    return shared_desk
+
+
 def first_then(first: Answer, *then: Answer) -> Script:
     """Return a script of answers in order; the last one stays."""
     answers = [first, *then]
@@ -228,14 +245,16 @@ def test_a_structured_answer_fits_its_schema(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "text", ["prose", "", "[]", '{"verdict": "maybe", "reason": ""}', '{"verdict": 1}', "{" * 9000]
 )
-def test_an_answer_without_its_schema_is_an_error_after_two_requests(desk: Desk, text: str) -> None:
+def test_an_answer_without_its_schema_is_an_error_after_two_requests(
+    shared: Desk, text: str
+) -> None:
     """Never half a structure."""
-    desk.server.script = lambda _: Answer(text)
-    (reply,) = desk.ask("one", role="reviewer")
+    shared.server.script = lambda _: Answer(text)
+    (reply,) = shared.ask(f"schema {text}", role="reviewer")
     assert (reply.data, reply.text) == (None, None)
     assert reply.error is not None
     assert "schema" in reply.error
-    assert len(desk.server.requests) == 2
+    assert len(shared.server.requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -243,8 +262,6 @@ def test_an_answer_without_its_schema_is_an_error_after_two_requests(desk: Desk,
     [
         (Answer("oops", status=500), "HTTP 500: oops, 3 times", 3),
         (Answer("slow down", status=429), "HTTP 429: slow down, 3 times", 3),
-        (Answer("no such key", status=401), "HTTP 401: no such key", 1),
-        (Answer("no such model", status=404), "HTTP 404: no such model", 1),
         (Answer("context length exceeded", status=400), "HTTP 400: context length exceeded", 1),
         (Answer(body=b"<html>hello</html>"), "what came was HTML, 3 times", 3),
         (Answer(body=b'{"choices": [{"mess'), "no complete JSON reply, 3 times", 3),
@@ -255,46 +272,56 @@ def test_an_answer_without_its_schema_is_an_error_after_two_requests(desk: Desk,
         (Answer("x" * 1000, cut=True), "the connection broke", 3),
         (Answer(status=307, headers={"location": "http://example.org/"}), "HTTP 307", 1),
     ],
-    ids=["500", "429", "401", "404", "400", "html", "half-json", "deep", "bytes", "empty",
+    ids=["500", "429", "400", "html", "half-json", "deep", "bytes", "empty",
          "10MB", "cut", "redirect"],
 )  # fmt: skip
 def test_a_server_that_fails_is_named_with_what_it_did(
-    desk: Desk, answer: Answer, said: str, requests: int
+    shared: Desk, answer: Answer, said: str, requests: int
 ) -> None:
     """The question stays without an answer, and the next one can be asked."""
-    desk.server.script = lambda _: answer
-    (reply,) = desk.ask("one")
+    shared.server.script = lambda _: answer
+    (reply,) = shared.ask(f"fails {said} {len(answer.body or b'')}")
     assert reply.text is None
     assert reply.error is not None
     assert said in reply.error
-    assert len(desk.server.requests) == requests
-    assert desk.correspondence.over is None
+    assert len(shared.server.requests) == requests
+    assert shared.correspondence.over is None
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refused_key_or_an_unknown_model_is_asked_once(desk: Desk, status: int) -> None:
+    """No other question would fare better; the reason is repeated."""
+    desk.server.script = lambda _: Answer("no such thing", status=status)
+    first, *others = [desk.ask(f"p{n}")[0].error or "" for n in range(3)]
+    assert f"HTTP {status}: no such thing" in first
+    assert all("given up" in other and str(status) in other for other in others)
+    assert len(desk.server.requests) == 1
 
 
 @pytest.mark.parametrize("status", [429, 500, 503, 529])
-def test_a_server_that_recovers_is_asked_again(desk: Desk, status: int) -> None:
+def test_a_server_that_recovers_is_asked_again(shared: Desk, status: int) -> None:
     """What a retry can mend is mended."""
-    desk.server.script = first_then(Answer(status=status), Answer("better"))
-    (reply,) = desk.ask("one")
+    shared.server.script = first_then(Answer(status=status), Answer("better"))
+    (reply,) = shared.ask(f"recovers {status}")
     assert reply.text == "better"
 
 
-def test_retry_after_is_waited_for(desk: Desk) -> None:
+def test_retry_after_is_waited_for(shared: Desk) -> None:
     """Not less than it asks for."""
-    later = Answer(status=429, headers={"retry-after": "2"})
-    desk.server.script = first_then(later, Answer("better"))
-    assert [reply.text for reply in desk.ask("one")] == ["better"]
-    first, second = desk.server.requests
-    assert second.at - first.at >= 2
+    later = Answer(status=429, headers={"retry-after": "1"})
+    shared.server.script = first_then(later, Answer("better"))
+    assert [reply.text for reply in shared.ask("a second later")] == ["better"]
+    first, second = shared.server.requests
+    assert second.at - first.at >= 1
 
 
-def test_a_wait_that_the_timeout_does_not_allow_is_not_begun(desk: Desk) -> None:
+def test_a_wait_that_the_timeout_does_not_allow_is_not_begun(shared: Desk) -> None:
     """It says how long the server wanted."""
-    desk.server.script = lambda _: Answer(status=429, headers={"retry-after": "3600"})
-    (reply,) = desk.ask("one")
+    shared.server.script = lambda _: Answer(status=429, headers={"retry-after": "3600"})
+    (reply,) = shared.ask("an hour later")
     assert reply.error is not None
     assert "it asks to wait 3600 s" in reply.error
-    assert len(desk.server.requests) == 1
+    assert len(shared.server.requests) == 1
 
 
 def test_silence_ends_at_the_timeout_and_its_worst_case_counts(desk: Desk) -> None:
