@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 NodeId = str
@@ -248,3 +249,154 @@ class Plan:
     tells_order: bool = False
     follows: bool = False
     environ: tuple[str, ...] = ()
+
+
+Arc = tuple[int, int]
+"""A jump from one line to another, as coverage.py writes it: below zero it leaves the function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """An uncovered segment: what of one function no test ran, and what makes that matter.
+
+    ``file`` is the path from the git root, ``name`` the qualified name, or empty for what
+    stands outside functions; ``line`` to ``end`` is where it stands. ``lines`` are statements
+    that no test ran, of ``statements``; ``branches`` jumps that no test took, None where they
+    were not measured. ``changed`` are the lines among them that the change touched, None where
+    the change is unknown. ``churn`` counts recent commits to the file, ``complexity`` decisions
+    (McCabe), ``callers`` the functions of the project that name it. ``failures`` is the decayed
+    count of failures of the tests that reach it, ``flaky_only`` tells that only flaky ones do;
+    both are None where contexts were not measured. ``tests`` are the nearest ones, at most a few.
+    """
+
+    file: str
+    name: str
+    line: int
+    end: int
+    lines: tuple[int, ...]
+    branches: tuple[Arc, ...] | None
+    statements: int
+    risk: float = 0.0
+    changed: tuple[int, ...] | None = None
+    churn: int | None = None
+    complexity: int = 1
+    callers: int = 0
+    failures: float | None = None
+    flaky_only: bool | None = None
+    tests: tuple[NodeId, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """What people call it: ``src/pack/file.py::Class.method``."""
+        return f"{self.file}::{self.name}"
+
+    @property
+    def size(self) -> int:
+        """Missing lines and branches together."""
+        return len(self.lines) + len(self.branches or ())
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A file with gaps, and what an author and a trial need to reach its code.
+
+    ``root`` is the git root, ``module`` the name by which tests import the file, ``paths``
+    what ``sys.path`` needs for that. ``gaps`` are those of this file that the session wants
+    closed. ``covered`` and ``taken`` are what the suite already runs of it, ``tests`` the tests
+    that run it, those that run most of it first. ``seed`` decides every random choice,
+    ``seconds`` of CPU are what an author may spend on the file.
+    """
+
+    root: Path
+    rootdir: Path
+    file: Path
+    module: str
+    source: str
+    gaps: tuple[Gap, ...]
+    covered: frozenset[int]
+    taken: frozenset[Arc]
+    paths: tuple[str, ...]
+    tests: tuple[NodeId, ...] = ()
+    seed: int = 0
+    seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A generated test not yet accepted: the text of a whole test module for one gap.
+
+    ``model`` tells that a language model wrote it, or a part of it. ``attempt`` counts the
+    repairs before it, ``origin`` says where its values come from. ``prompt`` is the hash of
+    what was asked; tokens and ``cost`` (US dollars) are None where nothing was metered.
+    """
+
+    gap: Gap
+    text: str
+    author: str
+    model: bool = False
+    attempt: int = 0
+    origin: str = ""
+    prompt: str | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost: float | None = None
+
+
+Stage = Literal[
+    "reply", "safety", "oracle", "run", "traces", "gain", "stability", "mutants", "review"
+]
+"""Where a candidate was refused, cheapest first. See ``generation/trial.py``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the trial decided, at which stage, and why in one line for people and repairers.
+
+    A ``bug`` is a candidate that fails where the code, not the test, may be wrong: it is
+    listed apart and never rewritten to pass.
+    """
+
+    outcome: Literal["accepted", "rejected", "bug"]
+    stage: Stage | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One candidate, tried. Only what was measured is not None.
+
+    ``text`` is the candidate without the test functions that were refused; ``tests`` are the
+    names that remain, ``refused`` says why others do not. ``lines`` and ``branches`` are what
+    they add in the target. ``killed`` of ``mutants`` were noticed. ``seconds`` is CPU time,
+    ``layer`` the sandbox that was active, ``output`` what a repairer needs to see.
+    """
+
+    candidate: Candidate
+    verdict: Verdict
+    text: str
+    tests: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    lines: tuple[int, ...] | None = None
+    branches: tuple[Arc, ...] | None = None
+    mutants: int | None = None
+    killed: int | None = None
+    seconds: float | None = None
+    layer: str | None = None
+    output: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Tell whether what is left of the candidate proved itself."""
+        return self.verdict.outcome == "accepted"
+
+
+class Author(Protocol):
+    """What writes tests: see ``pytest_aqe_generate_test``."""
+
+    name: str
+
+    def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
+        """Return candidates for a gap, best first; none where it has nothing to offer."""
+
+    def repair(self, trial: Trial, target: Target) -> Candidate | None:
+        """Return another try at a refused candidate, or None to give it up."""

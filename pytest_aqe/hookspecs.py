@@ -6,14 +6,14 @@ seam is used in every session.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_aqe.data import Policy, Run
+    from pytest_aqe.data import Candidate, Gap, Policy, Run, Target, Trial
 
 
 @pytest.hookspec(firstresult=True)
@@ -42,4 +42,25 @@ def pytest_aqe_recorded(config: pytest.Config, run: Run, run_file: Path) -> None
 
     Called once, in the controller, after the last result is on disk. ``run_file`` is the
     run's file (JSON lines) wherever it lies now: still waiting, or already ingested.
+    """
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_aqe_generate_test(
+    config: pytest.Config, gap: Gap, target: Target, author: str
+) -> Sequence[Candidate] | None:
+    """Return tests for a gap, best first.
+
+    Called in the controller, after the last test, with ``--aqe-generate``; ``author`` is the
+    name of the one whose turn it is. ``None`` leaves the gap to the next implementation, an
+    empty list leaves it open; ours comes last. What is returned is tried, whoever wrote it.
+    """
+
+
+@pytest.hookspec
+def pytest_aqe_review_test(config: pytest.Config, trial: Trial) -> str | None:
+    """Return why an accepted test must not be proposed, in one line.
+
+    Called in the controller for every candidate that the trial accepted. Any reason is a
+    veto; ``None`` has no objection.
     """

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_aqe.data import Budget, Mode, NodeId
 
 _MODES: dict[str, Mode] = {"observe": "observe", "order": "order", "select": "select"}
+FAIL_ON = ("gap",)
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -102,6 +103,20 @@ TABLE: tuple[Option, ...] = (
         metavar="SHARE",
     ),
     Option(
+        "--aqe-gaps",
+        "measure what the tests cover, and show what no test runs, ranked by risk; uses "
+        "pytest-cov's data where that measures, else coverage.py with branches and contexts",
+        default=False,
+        ini="bool",
+    ),
+    Option(
+        "--aqe-fail-on",
+        "turn exit code 0 into 1, and say why: gap (a line that the change touched is not "
+        "covered). A list, separated by commas",
+        default="",
+        metavar="LIST",
+    ),
+    Option(
         "--aqe-seed",
         "seed of every random choice (default: the commit)",
         metavar="N",
@@ -168,6 +183,8 @@ class Options(NamedTuple):
     dependencies: bool
     budget: Budget | None
     probe: float
+    gaps: bool
+    fail_on: frozenset[str]
     seed: str | None
     allow_full_refs: bool
     full_run_paths: tuple[str, ...]
@@ -250,6 +267,7 @@ def resolve(
             f"--aqe-history={value['aqe_history']}: is a folder; name a file, "
             f"such as {DEFAULT_HISTORY}"
         )
+    fail_on = reasons_to_fail(str(value["aqe_fail_on"]))
     return Options(
         mode=mode,
         history=history,
@@ -258,6 +276,8 @@ def resolve(
         dependencies=(value["aqe_dependencies"] or ("off" if mode == "observe" else "on")) == "on",
         budget=budget(str(value["aqe_budget"])) if value["aqe_budget"] else None,
         probe=share(str(value["aqe_probe"]), "--aqe-probe"),
+        gaps=bool(value["aqe_gaps"]) or "gap" in fail_on,
+        fail_on=fail_on,
         seed=str(value["aqe_seed"]) if value["aqe_seed"] else None,
         allow_full_refs=bool(value["aqe_allow_full_refs"]),
         full_run_paths=tuple(str(value["aqe_full_run_paths"]).replace(",", " ").split()),
@@ -303,6 +323,16 @@ def budget(spec: str) -> Budget:
     if not 0 < seconds < float("inf"):
         raise pytest.UsageError(f"--aqe-budget={spec!r}: expected 90s, 5m, 1h or 30%")
     return Budget(seconds, None)
+
+
+def reasons_to_fail(spec: str) -> frozenset[str]:
+    """Read a list of `FAIL_ON`; raise `pytest.UsageError` for anything else."""
+    found = frozenset(spec.replace(",", " ").split())
+    if unknown := found - set(FAIL_ON):
+        raise pytest.UsageError(
+            f"--aqe-fail-on={spec!r}: {min(unknown)!r} is none of {', '.join(FAIL_ON)}"
+        )
+    return found
 
 
 def share(spec: str, flag: str) -> float:

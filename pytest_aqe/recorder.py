@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -84,6 +84,11 @@ class Recorder:
                 self._flaky.add(result.node_id)
             self._tests_ended += not result.attempt
             self._record(result)
+
+    def tell(self, kind: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keep rows that are no results: see ``history/gaps.py``."""
+        if self._writable:
+            self._open_writer().append_told(kind, rows)
 
     def _record(self, result: Result) -> None:
         if not self._writable:

@@ -7,7 +7,7 @@ says so. See `evidence.dependencies` for what is followed, and how it is charged
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,12 @@ class Tracking:
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
         """Keep what sets up a shared fixture for every test that uses it later."""
         following = self._dependencies
-        if following is None or self._test is None or fixturedef.scope == "function":
+        if following is None or self._test is None:
+            return (yield)
+        if fixturedef.scope == "function":
+            with self._following:
+                if not following.precise:
+                    following.charge(self._test, fixturedef.func)
             return (yield)
         context = None
         with self._following:
@@ -180,16 +185,28 @@ class Tracking:
         with self._following:
             self.stop()
 
+    def _overridden(self, request: Any) -> Iterator[Context]:
+        """Yield what shared fixtures did that others override, and that something asked for.
+
+        pytest keeps one definition a name of what a test has used: the closest.
+        """
+        definitions = getattr(request, "_arg2fixturedefs", {})
+        asked = {name for each in self._used.values() for name in each.argnames}
+        for name in asked & self._used.keys():
+            if len(definitions.get(name, ())) > 1:
+                yield from (
+                    self._shared[each] for each in definitions[name] if each in self._shared
+                )
+
     def _attach(self, report: pytest.TestReport, test: Context) -> None:
         following, item = self._dependencies, self._item
         if following is None or item is None or report.nodeid != self._node_id:
             return
         following.pause(test)
         shared = [self._shared[each] for each in self._used.values() if each in self._shared]
+        shared += self._overridden(getattr(item, "_request", None))
         if not following.precise:
             following.charge(test, getattr(item, "function", None))
-            for each in self._used.values():
-                following.charge(test, each.func)
         facts = following.facts(
             test, str(item.path), shared, whole=isinstance(item, pytest.DoctestItem)
         )
@@ -221,14 +238,20 @@ class Tracking:
             following.asked_for(file, info.name2fixturedefs.items())
         if following.precise:
             return
-        fixtures: dict[Any, None] = {}
         for item in session.items:
             following.know(getattr(item, "function", None))
-            info = getattr(item, "_fixtureinfo", None)
-            for definitions in info.name2fixturedefs.values() if info else ():
-                fixtures.update(dict.fromkeys(definitions))
-        for definition in fixtures:
+        for definition in _fixtures(session):
             following.know(definition.func)
+
+
+def _fixtures(session: pytest.Session) -> Iterator[Any]:
+    """Yield the definitions of all fixtures there are, where pytest shows them."""
+    manager: Any = getattr(session, "_fixturemanager", None)
+    if hasattr(manager, "_get_all_fixture_defs"):
+        yield from manager._get_all_fixture_defs()
+    else:  # before pytest 9
+        for definitions in getattr(manager, "_arg2fixturedefs", {}).values():
+            yield from definitions
 
 
 def _active(request: Any) -> dict[str, Any]:

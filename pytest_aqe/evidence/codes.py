@@ -18,6 +18,7 @@ _SUSPENDING = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generato
 _IMPORT_NAME = opcode.opmap["IMPORT_NAME"]
 _STORE_GLOBAL = opcode.opmap["STORE_GLOBAL"]
 _EXTENDED_ARG = opcode.opmap["EXTENDED_ARG"]
+_USING_NAMES = frozenset(opcode.hasname) - {opcode.opmap["STORE_NAME"]}
 _LOAD_CONST = opcode.opmap["LOAD_CONST"]
 _LOAD_SMALL_INT = opcode.opmap.get("LOAD_SMALL_INT", -1)
 _BY_NAME = frozenset({"__import__", "import_module", "importorskip", "import_string", "resolve"})
@@ -78,6 +79,19 @@ def stores_globals(code: CodeType) -> bool:
 def suspends(code: CodeType) -> bool:
     """Tell whether calling this code only makes a generator or a coroutine."""
     return bool(code.co_flags & _SUSPENDING)
+
+
+def used_names(body: CodeType) -> set[str]:
+    """Return the names that the body of a module or class uses, not those it only binds."""
+    found: set[str] = set()
+    extended = 0
+    raw = body.co_code
+    for operation, argument in zip(raw[::2], raw[1::2], strict=True):
+        index = argument | extended
+        extended = index << 8 if operation == _EXTENDED_ARG else 0
+        if operation in _USING_NAMES and index < len(body.co_names):
+            found.add(body.co_names[index])
+    return found
 
 
 def imports(code: CodeType) -> list[Import]:

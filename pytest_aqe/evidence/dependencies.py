@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import get_ident
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from pytest_aqe.evidence import auditing, codes
@@ -101,7 +101,7 @@ class Dependencies:
         self._packages = Packages()
         self._resolver = Resolver(territory)
         self._observer = Observer(territory, lambda: self._stack[-1], _cause, self._touch)
-        self._looking = {id(code): code for code in _looking_at_files()}
+        self._looking: dict[int, CodeType] = {}
         self._thread = get_ident()
         self._busy = False
         self._stack = [Context(Kind.SESSION)]
@@ -111,6 +111,7 @@ class Dependencies:
         self._marks: dict[Mark, Mark] = {}  # a code object's to the one that stands for it
         self._sticky: dict[Mark, Context] = {}
         self._caches: dict[str, set[Mark]] = defaultdict(set)
+        self._mentioned: set[str] = set()  # in modules where nobody tells what ran
         self._collected: dict[str, Context] = {}
         self._versions: dict[str, str] = {}
         self._unstable: set[str] = set()  # and not yet sent as such
@@ -136,6 +137,7 @@ class Dependencies:
         handlers = {"exec": self._executed, **self._observer.handlers()}
         auditing.listen({event: self._guarded(handle) for event, handle in handlers.items()})
         self._watch_import_module()
+        self._watch_looking()
         if sys.version_info < (3, 12):
             self._watch_threads()
         if self._variables:
@@ -207,12 +209,13 @@ class Dependencies:
             context.marks.add(self._marks[mark_of(code)])
 
     def know(self, function: object) -> None:
-        """Hear of a test or a fixture: `charge` will tell who runs it."""
+        """Hear of a test or a fixture: `charge` will tell who runs it, if nothing calls it."""
         code = getattr(_unwrapped(function), "__code__", None)
         mark = self._marks.get(mark_of(code)) if code is not None else None
         if mark is not None:
             entry = self._entries[mark]
-            self._modules[entry.place].untraced.discard(entry.name)
+            if entry.name.rpartition(".")[2] not in self._mentioned:
+                self._modules[entry.place].untraced.discard(entry.name)
 
     @property
     def precise(self) -> bool:
@@ -484,6 +487,9 @@ class Dependencies:
                 self._marks[mark_of(inner)] = mark_of(inner)
                 self._entries[mark_of(inner)] = _Entry(module.place, name, (inner,))
                 module.untraced.add(name)
+                self._mentioned.update(inner.co_names)
+            for body in codes.bodies(code):
+                self._mentioned |= codes.used_names(body)
             return
         for function in functions:
             self._entries[function.mark] = _Entry(module.place, function.name, function.codes)
@@ -572,8 +578,6 @@ class Dependencies:
         """Hear of modules imported by name that were loaded before."""
         if self._engine.precise:
             self._engine.watch_end(importlib.import_module.__code__)
-            for code in self._looking.values():
-                self._engine.watch_end(code)
             return
         bootstrap: Any = importlib._bootstrap
         plain = bootstrap._gcd_import
@@ -585,6 +589,21 @@ class Dependencies:
 
         bootstrap._gcd_import = noting
         self._undo.append(lambda: setattr(bootstrap, "_gcd_import", plain))
+
+    def _watch_looking(self) -> None:
+        """Hear of files that are asked about, not opened: that is no audit event."""
+        for function in _looking_at_files():
+            code = function.__code__
+            if self._engine.precise:
+                self._looking[id(code)] = code
+                self._engine.watch_end(code)
+            else:
+                function.__code__ = _noting(function, self._guarded(self._looked_at))
+                self._undo.append(functools.partial(setattr, function, "__code__", code))
+
+    def _looked_at(self, path: object) -> None:
+        if self._stack[-1].kind is not Kind.SESSION:
+            self._observer.looked_at(path)
 
     def _import_by_name(self, name: str) -> None:
         found = Found()
@@ -665,8 +684,7 @@ class Dependencies:
                 self._import_by_name(name)
                 return
             if id(code) in self._looking:
-                if self._stack[-1].kind is not Kind.SESSION:
-                    self._observer.looked_at(frame.f_locals[code.co_varnames[0]])
+                self._looked_at(frame.f_locals[code.co_varnames[0]])
                 return
             for context in reversed(self._stack):
                 if context.code is code:
@@ -800,8 +818,8 @@ def _unwrapped(function: object) -> object:
     return function
 
 
-def _looking_at_files() -> Iterator[CodeType]:
-    """Yield the code that asks whether a file is there, or what it is: that is no audit event."""
+def _looking_at_files() -> Iterator[Any]:
+    """Yield the functions that ask whether a file is there, or what it is."""
     for function in (
         genericpath.exists,
         genericpath.isfile,
@@ -811,6 +829,27 @@ def _looking_at_files() -> Iterator[CodeType]:
         Path.is_file,
         Path.stat,
     ):
-        code = getattr(function, "__code__", None)  # some are written in C on some systems
-        if code is not None:
-            yield code
+        if hasattr(function, "__code__"):  # some are written in C on some systems
+            yield function
+
+
+def _noting(function: Any, note: Callable[[object], None]) -> CodeType:
+    """Return code for a function that tells its first argument and goes on as it was.
+
+    Whoever holds the function runs it, under whatever name; what it needs are constants.
+    """
+    plain = FunctionType(function.__code__, function.__globals__, function.__name__)
+    plain.__defaults__, plain.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
+
+    def noting(*arguments: Any, **named: Any) -> Any:
+        tell: Any = "tell"
+        go_on: Any = "go on"
+        tell(arguments[0] if arguments else None)
+        return go_on(*arguments, **named)
+
+    constants = {"tell": note, "go on": plain}
+    code = noting.__code__
+    return code.replace(
+        co_consts=tuple(constants.get(each, each) for each in code.co_consts),
+        co_name=function.__name__,
+    )

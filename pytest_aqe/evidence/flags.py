@@ -1,10 +1,11 @@
 """Which functions ran, on CPython 3.10 and 3.11: the project's modules rewritten at import.
 
-Every function sets a byte of its own as it starts: cheaper than any tracer (measured: 1.02
-to 1.09 of plain pytest, `sys.setprofile` 1.44). Lines, docstrings and signatures stay what
-they were. Rewritten code is kept beside the history, never in ``__pycache__``, and only for
-the very text it was made of. Test modules and conftests are pytest's to rewrite, not ours:
-of their functions nothing is told.
+Every function sets a flag of its own as it starts, a generator or coroutine also as it goes
+on: cheaper than any tracer (measured: 1.02 to 1.09 of plain pytest, `sys.setprofile` 1.44).
+Lines, docstrings, signatures and names stay what they were; the flags are a constant of the
+code, so that a function needs nothing of the namespace it runs in. Rewritten code is kept
+beside the history, never in ``__pycache__``, and only for the very text it was made of. Test
+modules and conftests are pytest's to rewrite, not ours: of their functions nothing is told.
 """
 
 from __future__ import annotations
@@ -25,15 +26,26 @@ from pytest_aqe.evidence import codes
 from pytest_aqe.evidence.engine import Function, Mark, Notice, mark_of
 from pytest_aqe.evidence.versions import digest
 
-VARIABLE = "__aqe_flags__"
-_ROOM = 1 << 20  # functions a session can tell apart; modules beyond it stay as they are
-_FORMAT = f"1 {sys.implementation.cache_tag} {sys.hexversion:x}"
+_RAISED: Any = ("\0aqe flags",)  # what stands for the flags in code that is not bound yet
+_FORMAT = f"2 {sys.implementation.cache_tag} {sys.hexversion:x}"
 
 Cached = tuple[str, str, int, CodeType, list[str]]
 
 
+class _Raised(dict[int, int]):
+    """The flags that are up, as a constant of code: that must be hashable, and may be pickled."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__  # type: ignore[assignment]
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+
+    def __reduce__(self) -> tuple[Callable[[], object], tuple[()]]:
+        return dict, ()  # in another process nobody looks
+
+
 class Flags:
-    """Collect the functions whose byte is set. See `engine.Engine`.
+    """Collect the functions whose flag is up. See `engine.Engine`.
 
     ``is_ours`` tells whether a file is the project's; ``folder`` keeps rewritten code.
     """
@@ -43,7 +55,7 @@ class Flags:
     def __init__(self, is_ours: Callable[[str], bool], folder: Path | None) -> None:
         self._is_ours = is_ours
         self._folder = folder
-        self._bytes = bytearray(_ROOM)
+        self._raised = _Raised()
         self._used = 0
         self._known: dict[Mark, tuple[int, list[str]]] = {}
         self._ranges: dict[tuple[str, int], int] = {}
@@ -65,12 +77,12 @@ class Flags:
         self.ended = ended
 
     def stop(self) -> None:
-        """Rewrite nothing any more; what is rewritten goes on setting its bytes."""
+        """Rewrite nothing any more; what is rewritten goes on raising its flags."""
         if self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
 
     def adopt(self, module: CodeType) -> list[Function] | None:
-        """Say which byte stands for which function, if this code was rewritten."""
+        """Say which flag stands for which function, if this code was rewritten."""
         known = self._known.get(mark_of(module))
         if known is None:
             self._kept.append(module)
@@ -95,46 +107,32 @@ class Flags:
         """Do nothing: single calls are not told."""
 
     def drain(self) -> set[Mark]:
-        """Return the indices of the bytes that are set, and clear them."""
-        flags, used = self._bytes, self._used
-        fired = set()
-        index = flags.find(1, 0, used)
-        while index >= 0:
-            flags[index] = 0
-            fired.add(index)
-            index = flags.find(1, index + 1, used)
+        """Return the flags that are up, and take them down."""
+        fired = set(self._raised)
+        lower = self._raised.pop
+        for flag in fired:  # not all at once: another thread may have raised one meanwhile
+            lower(flag)
         return fired
 
     def takes(self, path: str) -> bool:
         """Tell whether a module of the project at ``path`` is to be rewritten."""
         return self._is_ours(path)
 
-    def load(self, path: str, source: bytes, module: str) -> CodeType | None:
-        """Return the rewritten code of a file, or None where there is no room for it."""
+    def load(self, path: str, source: bytes) -> CodeType:
+        """Return the rewritten code of a file."""
         cached = self._read(path, source)
         if cached is None:
             code, names = rewrite(source, path)
             self._write(path, source, code, names)
         else:
             code, names = cached
-        first = self._ranges.get((path, len(names)))
-        if first is None:
-            first = self._used
-            if first + len(names) > _ROOM:
-                return None
+        first = self._ranges.setdefault((path, len(names)), self._used)
+        if first == self._used:
             self._used += len(names)
-            self._ranges[path, len(names)] = first
-        self._kept.append(code)
-        self._known[mark_of(code)] = (first, names)
-        return code
-
-    def window(self, code: CodeType) -> memoryview | None:
-        """Return the bytes that a module's functions set, or None if it is not rewritten."""
-        known = self._known.get(mark_of(code))
-        if known is None:
-            return None
-        first, names = known
-        return memoryview(self._bytes)[first : first + len(names)]
+        bound = _bound(code, self._raised, first)
+        self._kept.append(bound)
+        self._known[mark_of(bound)] = (first, names)
+        return bound
 
     def _read(self, path: str, source: bytes) -> tuple[CodeType, list[str]] | None:
         if self._folder is None:
@@ -203,17 +201,12 @@ class _Loader(importlib.machinery.SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType | None:
         path = self.get_filename(fullname)
         try:
-            return self._flags.load(path, self.get_data(path), fullname) or super().get_code(
-                fullname
-            )
+            return self._flags.load(path, self.get_data(path))
         except (SyntaxError, ValueError, RecursionError):
             return super().get_code(fullname)  # which raises as it always did
 
     def exec_module(self, module: ModuleType) -> None:
         code: Any = self.get_code(module.__name__)
-        window = self._flags.window(code)
-        if window is not None:
-            setattr(module, VARIABLE, window)
         try:
             exec(code, module.__dict__)
         finally:
@@ -221,15 +214,31 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
 
 def rewrite(source: bytes, path: str) -> tuple[CodeType, list[str]]:
-    """Compile a module so that each function sets its byte; return the pieces, byte by byte."""
+    """Compile a module so that each function raises its flag; return the pieces, flag by flag.
+
+    The code does not run before `_bound` has put the flags in.
+    """
     tree = ast.parse(source, path)
     rewriter = _Rewriter()
     rewriter.visit(tree)
     return compile(tree, path, "exec", dont_inherit=True), rewriter.names
 
 
+def _bound(code: CodeType, raised: _Raised, first: int) -> CodeType:
+    """Return code whose flags are those of ``raised``, counted from ``first``."""
+
+    def constant(value: Any) -> Any:
+        if isinstance(value, CodeType):
+            return _bound(value, raised, first)
+        if isinstance(value, tuple) and value[:1] == _RAISED:
+            return first + value[1] if len(value) > 1 else raised
+        return value
+
+    return code.replace(co_consts=tuple(map(constant, code.co_consts)))
+
+
 class _Rewriter(ast.NodeTransformer):
-    """Put ``__aqe_flags__[n] = 1`` first in every function, on the line of what follows."""
+    """Put ``raised[n] = 1`` first in every function, on the line of what follows."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -256,15 +265,38 @@ class _Rewriter(ast.NodeTransformer):
         index = self._index(self._piece)
         node.body = self.visit(node.body)
         self._piece = outer
-        setting = ast.Call(
-            ast.Attribute(ast.Name(VARIABLE, ast.Load()), "__setitem__", ast.Load()),
-            [ast.Constant(index), ast.Constant(1)],
-            [],
-        )
-        body = ast.BoolOp(ast.Or(), [setting, node.body])
-        for new in (body, setting, setting.func, setting.func.value, *setting.args):  # type: ignore[attr-defined]
-            ast.copy_location(new, node.body)
-        node.body = body
+        both = ast.BoolOp(ast.Or(), [_raising(index, node.body), node.body])
+        node.body = ast.copy_location(both, node.body)
+        return node
+
+    def visit_Yield(self, node: ast.Yield) -> ast.AST:
+        return self._resumed(node)
+
+    def visit_YieldFrom(self, node: ast.YieldFrom) -> ast.AST:
+        return self._resumed(node)
+
+    def visit_Await(self, node: ast.Await) -> ast.AST:
+        return self._resumed(node)
+
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.AST:
+        return self._entered(node)
+
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> ast.AST:
+        return self._entered(node)
+
+    def _resumed(self, node: ast.Yield | ast.YieldFrom | ast.Await) -> ast.AST:
+        """Raise the flag again where a function goes on: another test may have started it."""
+        self.generic_visit(node)
+        raising = _raising(self._index(self._piece or codes.MODULE), node)
+        both = ast.copy_location(ast.Tuple([node, raising], ast.Load()), node)
+        first = ast.copy_location(ast.Constant(0), node)
+        return ast.copy_location(ast.Subscript(both, first, ast.Load()), node)
+
+    def _entered(self, node: ast.AsyncFor | ast.AsyncWith) -> ast.AST:
+        self.generic_visit(node)
+        setting = ast.Expr(_raising(self._index(self._piece or codes.MODULE), node.body[0]))
+        _place(setting, node.body[0])
+        node.body.insert(0, setting)
         return node
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
@@ -285,12 +317,11 @@ class _Rewriter(ast.NodeTransformer):
                 for each in node.body[documented:]
                 if not isinstance(each, (ast.Global, ast.Nonlocal))  # which have no line to run
             ),
-            node.body[0],
+            node,  # a docstring alone runs where the function begins
         )
-        target = ast.Subscript(ast.Name(VARIABLE, ast.Load()), ast.Constant(index), ast.Store())
+        target = ast.Subscript(ast.Constant(_RAISED), _flag(index), ast.Store())
         setting = ast.Assign([target], ast.Constant(1))
-        for new in (setting, target, target.value, target.slice, setting.value):
-            _place(new, follows)
+        _place(setting, follows)
         node.body.insert(documented, setting)
         return node
 
@@ -301,9 +332,25 @@ class _Rewriter(ast.NodeTransformer):
         return self._indices[piece]
 
 
-def _place(new: Any, follows: Any) -> None:
-    """Put a node on the first line of the statement that follows it."""
+def _flag(index: int) -> ast.expr:
+    constant: Any = (*_RAISED, index)
+    return ast.Constant(constant)
+
+
+def _raising(index: int, place: ast.AST) -> ast.expr:
+    """Return a call that raises a flag, standing where ``place`` does; its value is None."""
+    method = ast.Attribute(ast.Constant(_RAISED), "__setitem__", ast.Load())
+    call = ast.Call(method, [_flag(index), ast.Constant(1)], [])
+    for each in ast.walk(call):
+        ast.copy_location(each, place)
+    return call
+
+
+def _place(new: ast.stmt, follows: Any) -> None:
+    """Put a new statement on the first line of the one that follows it."""
     decorated = getattr(follows, "decorator_list", None)
     first = decorated[0] if decorated else follows
-    new.lineno = new.end_lineno = first.lineno
-    new.col_offset = new.end_col_offset = first.col_offset
+    for each in ast.walk(new):
+        if isinstance(each, (ast.stmt, ast.expr)):
+            each.lineno = each.end_lineno = first.lineno
+            each.col_offset = each.end_col_offset = first.col_offset

@@ -114,6 +114,9 @@ def forget(connection: Connection, doomed: Doomed) -> int:
             "run_files",
             "collected",
             "selections",
+            "covered",
+            "gaps",
+            "generations",
             "runs",
         ):
             connection.execute(f"delete from {table} where run_no in (select run_no from doomed)")

@@ -131,6 +131,11 @@ class RunFileWriter:
         """Write what selection did, or would have done, and how that turned out."""
         self._write(_line({"type": "selection", **_without_none(asdict(selection))}))
 
+    def append_told(self, kind: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write rows of one of the tables in ``history/gaps.py``, as JSON inside JSON."""
+        for row in rows:
+            self._write(_line({"type": kind, "told": _encode(row)}))
+
     def close(self, end: RunEnd) -> None:
         """Write the footer and let go of the file."""
         try:

@@ -182,6 +182,70 @@ create table selections (
     unstable integer -- of these, tests whose outcome was known to change by itself
 );
 
+-- Coverage and generated tests (--aqe-gaps, --aqe-generate).
+
+-- What a run covered of each file of the project.
+create table covered (
+    run_no integer, -- runs.run_no
+    file varchar, -- from the git root
+    statements integer, -- that can run
+    ran integer, -- of these, those that some test ran
+    branches integer, -- jumps that can be taken; null if unmeasured
+    taken integer, -- of these, those that some test took
+    changed integer, -- statements that the change touched; null if the change is unknown
+    changed_ran integer -- of these, those that some test ran
+);
+
+-- What no test ran, by function, as the latest run of a suite that measured it saw it.
+create table gaps (
+    run_no integer, -- runs.run_no
+    place integer, -- by risk, from 0
+    file varchar, -- from the git root
+    name varchar, -- qualified name of the function; '' outside functions
+    line integer, -- where it begins
+    end_line integer, -- and ends
+    lines integer[], -- statements that no test ran
+    sources integer[], -- lines from which a jump was never taken; null if unmeasured
+    destinations integer[], -- where that jump leads; negative: out of the function
+    statements integer, -- of the function
+    risk double, -- see learning/gaps.py
+    changed integer[], -- of lines, those that the change touched; null if it is unknown
+    churn integer, -- recent commits to the file; null without git
+    complexity integer, -- decisions in the function, plus 1 (McCabe)
+    callers integer, -- functions of the project that name it
+    failures double, -- decayed failures of the tests that reach it; null without contexts
+    flaky_only boolean, -- only flaky tests reach it; null without contexts
+    tests varchar[] -- node ids of the nearest tests, at most a few
+);
+
+-- One row for every candidate that was tried, and for every time an author had nothing to offer.
+create table generations (
+    run_no integer, -- runs.run_no
+    gap_file varchar, -- gaps.file
+    gap_name varchar, -- gaps.name
+    missing integer, -- lines and branches missing before
+    complexity integer, -- gaps.complexity
+    reached boolean, -- some test reaches the function; null without contexts
+    author varchar, -- who wrote it
+    model boolean, -- a language model wrote it, or a part of it
+    attempt integer, -- repairs before it
+    prompt varchar, -- hash of what was asked of a model
+    tokens_in integer, -- null where nothing was metered
+    tokens_out integer, -- likewise
+    cost double, -- US dollars, likewise
+    outcome varchar, -- accepted, rejected, bug, nothing
+    stage varchar, -- where it was refused
+    reason varchar, -- why, in one line
+    lines integer, -- added in the target; null if it was refused before they were measured
+    branches integer, -- likewise
+    mutants integer, -- tried on what it runs
+    killed integer, -- of these, noticed
+    tests integer, -- test functions that were accepted
+    seconds double, -- CPU time of author and trial
+    layer varchar, -- the sandbox that was active
+    body varchar -- the candidate's text
+);
+
 -- When each table was last written and last read (`pytest-aqe doctor`).
 create table touches (
     table_name varchar, -- a table of this file

@@ -49,12 +49,26 @@ TABLES = (
     "collected",
     "file_pieces",
     "selections",
+    "covered",
+    "gaps",
+    "generations",
     "touches",
 )
 
 # The tables that version n + 1 has and version n had not. An older file is refused.
 NEW_TABLES: dict[int, tuple[str, ...]] = {
-    1: ("pieces", "sets", "dependencies", "run_files", "collected", "file_pieces", "selections"),
+    1: (
+        "pieces",
+        "sets",
+        "dependencies",
+        "run_files",
+        "collected",
+        "file_pieces",
+        "selections",
+        "covered",
+        "gaps",
+        "generations",
+    ),
 }
 
 _BUSY = ("could not set lock", "conflicting lock", "used by another process")

@@ -25,7 +25,7 @@ from pytest_aqe.errors import (
     HistoryError,
     RunFileError,
 )
-from pytest_aqe.history import dependencies, runfile
+from pytest_aqe.history import dependencies, gaps, runfile
 from pytest_aqe.history.store import WAIT, Connection, open_history, set_aside
 
 DECAY = 0.9  # per execution: the decay of the measured order (docs: how ordering works)
@@ -231,6 +231,7 @@ def _ingest_one(
         done.renames += renames
         done.results += fold(connection, look_for_renames)
         dependencies.take(connection, run_no, run.prefix, run.suite)
+        gaps.take(connection, run_no, run.suite)
         done.runs += 1
 
 
@@ -257,7 +258,7 @@ def _stage_lines(connection: Connection, path: Path) -> None:
                 inert: 'varchar[]', counts: 'map(varchar, integer)',
                 mode: 'varchar', known: 'integer', selected: 'integer',
                 seconds: 'double', selected_seconds: 'double', failures: 'integer',
-                caught: 'integer', escaped: 'integer', unstable: 'integer'
+                caught: 'integer', escaped: 'integer', unstable: 'integer', told: 'varchar'
             }
         )
         """

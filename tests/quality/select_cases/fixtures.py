@@ -98,6 +98,93 @@ CASES: tuple[Case, ...] = (
         selected={"test_rate"},
     ),
     Case(
+        "fixture over a shared one that is set up already",
+        """
+        -- conftest.py --
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def rate():
+            return 1
+        -- shop/conftest.py --
+        import pytest
+
+        @pytest.fixture
+        def rate(rate):
+            return rate + 1
+        -- shop/test_shop.py --
+        def test_rate(rate):
+            assert rate == 2
+        -- a_test/test_above.py --
+        def test_above(rate):
+            assert rate == 1
+        """,
+        change={"conftest.py": Swap("return 1", "return 2")},
+        selected={"test_above", "test_rate"},
+    ),
+    Case(
+        "shared fixture over a shared one that is set up already",
+        """
+        -- conftest.py --
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def rate():
+            return 1
+        -- shop/conftest.py --
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def rate(rate):
+            return rate + 1
+        -- shop/test_shop.py --
+        def test_rate(rate):
+            assert rate == 2
+        -- a_test/test_above.py --
+        def test_above(rate):
+            assert rate == 1
+        """,
+        change={"conftest.py": Swap("return 1", "return 2")},
+        selected={"test_above", "test_rate"},
+    ),
+    Case(
+        "test that another test calls",
+        """
+        -- test_shop.py --
+        def test_rate():
+            assert 1 == 1
+
+        def test_both():
+            test_rate()
+        """,
+        change={"test_shop.py": Swap("1 == 1", "1 == 2")},
+        selected={"test_rate", "test_both"},
+        spared={"test_bystander"},
+    ),
+    Case(
+        "function that is called and made a fixture of",
+        """
+        -- conftest.py --
+        import pytest
+
+        def make_rate():
+            return 1
+
+        rate = pytest.fixture(make_rate)
+        -- test_shop.py --
+        from conftest import make_rate
+
+        def test_fixture(rate):
+            assert rate == 1
+
+        def test_call():
+            assert make_rate() == 1
+        """,
+        change={"conftest.py": Swap("return 1", "return 2")},
+        selected={"test_fixture", "test_call"},
+        spared=frozenset(),
+    ),
+    Case(
         "fixture that is overridden",
         """
         -- conftest.py --

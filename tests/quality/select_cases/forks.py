@@ -8,6 +8,7 @@ each to its standard output.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
@@ -17,14 +18,14 @@ import sys
 
 
 def serve() -> int:
-    """Fork a run for every request; in the child, return what ``pytest`` exits with."""
+    """Fork a run for every request; the child exits with what ``pytest`` exits with."""
     del sys.path[0]  # the folder this was started in, which `pytest` does not import from
     _import_all()
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
         if child == 0:
-            return run(**request)
+            os._exit(_ended(run(**request)))  # see `_ended`
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
     return 0
@@ -61,6 +62,18 @@ def run(folder: str, environ: dict[str, str], arguments: list[str], output: str)
     os.dup2(file, 2)
     sys.argv = ["pytest", *arguments]
     return int(pytest.main(arguments))
+
+
+def _ended(code: int) -> int:
+    """End as an interpreter does, but for its libraries.
+
+    DuckDB 1.5.6, the newest for Python 3.10, aborts as it is unloaded from a process that was
+    forked after importing it and has started a thread since.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What we write: tests for gaps, by authors, judged by a trial."""

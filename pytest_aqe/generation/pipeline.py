@@ -1,0 +1,65 @@
+"""From a gap to tests that proved themselves: author, trial, repair, review.
+
+An author never judges and a trial never writes. Both come in as functions, so that what
+asks other plugins, keeps rows or shows progress stays with the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_aqe.data import Author, Candidate, Gap, Target, Trial, Verdict
+
+REPAIRS = 2  # after the first try: 60, 27 and 12 % of successes need 1, 2, 3 (CoverUp, FSE'25)
+
+Write = Callable[[Gap, Target, Author], Sequence[Candidate]]
+Judge = Callable[[Sequence[Candidate], Target], Sequence[Trial]]
+Review = Callable[[Trial], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The steps: ``write`` asks an author, ``judge`` tries, ``review`` returns vetoes."""
+
+    write: Write
+    judge: Judge
+    review: Review
+
+    def run(self, gaps: Sequence[Gap], target: Target, author: Author) -> list[Trial]:
+        """Let one author write for gaps of one target; return every trial, repairs included.
+
+        Candidates of a file are tried together: a fresh interpreter for each would cost more
+        than everything else.
+        """
+        candidates = [each for gap in gaps for each in self.write(gap, target, author)]
+        trials: list[Trial] = []
+        for attempt in range(REPAIRS + 1):
+            if not candidates:
+                break
+            tried = [self._reviewed(each) for each in self.judge(candidates, target)]
+            trials += tried
+            closed = {trial.candidate.gap.id for trial in trials if trial.accepted}
+            if attempt < REPAIRS:
+                candidates = self._repaired(tried, target, author, closed)
+        return trials
+
+    def _repaired(
+        self, trials: Sequence[Trial], target: Target, author: Author, closed: set[str]
+    ) -> list[Candidate]:
+        found: list[Candidate] = []
+        for trial in trials:
+            if trial.verdict.outcome != "rejected" or trial.candidate.gap.id in closed:
+                continue
+            repaired = author.repair(trial, target)
+            if repaired is not None:
+                found.append(replace(repaired, attempt=trial.candidate.attempt + 1))
+        return found
+
+    def _reviewed(self, trial: Trial) -> Trial:
+        if not trial.accepted:
+            return trial
+        vetoes = [reason for reason in self.review(trial) if reason]
+        if not vetoes:
+            return trial
+        return replace(trial, verdict=Verdict("rejected", "review", "; ".join(vetoes)), tests=())
