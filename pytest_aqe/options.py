@@ -141,6 +141,13 @@ TABLE: tuple[Option, ...] = (
         metavar="NAMES",
     ),
     Option(
+        "--aqe-flaky",
+        "report: say of failures whether they are flaky or broken. off: neither say nor learn it",
+        default="report",
+        choices=("report", "off"),
+        metavar="WHAT",
+    ),
+    Option(
         "--aqe-plan",
         "write the plan: which tests run, in which order, which do not and why",
         metavar="PATH",
@@ -189,6 +196,7 @@ class Options(NamedTuple):
     allow_full_refs: bool
     full_run_paths: tuple[str, ...]
     environ: tuple[str, ...]
+    flaky: str
     plan: Path | None
     replay: tuple[NodeId, ...] | None
     rest: Path | None
@@ -282,6 +290,7 @@ def resolve(
         allow_full_refs=bool(value["aqe_allow_full_refs"]),
         full_run_paths=tuple(str(value["aqe_full_run_paths"]).replace(",", " ").split()),
         environ=tuple(str(value["aqe_environ"]).replace(",", " ").split()),
+        flaky=str(value["aqe_flaky"]),
         plan=_path(config, value["aqe_plan"]),
         replay=_replay(config, value["aqe_replay"]),
         rest=_path(config, value["aqe_rest"]),

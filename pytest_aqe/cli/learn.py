@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_aqe import training
 from pytest_aqe.cli.answer import Answer, reading, writing
+from pytest_aqe.cli.backtest import walk
 from pytest_aqe.cli.exchange import evidence_of
 from pytest_aqe.errors import AqeError
 from pytest_aqe.history import interchange
@@ -36,12 +37,15 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     backtest = commands.add_parser(
         "backtest",
         parents=[common],
-        help="replay past runs and score how each policy would have ordered them",
-        description="replay past runs one by one, each policy knowing only what came before, and "
-        "score the orders they make: APFD, NAPFD at half of the time, APFDc, time to the first "
-        "failure, and the share of failures found in 10, 25, 33 and 50 %% of the time, each with "
-        "its 95 %% bootstrap interval over the runs with a failure. The first baseline among the "
-        "policies (beta-mean, if it is one of them) is what the others are compared with",
+        help="replay past runs and score what each policy would have done",
+        description="replay past runs one by one, each policy knowing only what came before. For "
+        "selection, score the orders they make: APFD, NAPFD at half of the time, APFDc, time to "
+        "the first failure, and the share of failures found in 10, 25, 33 and 50 percent of the "
+        "time, each with its 95 percent bootstrap interval over the runs with a failure; policies "
+        "are compared with beta-mean, or else with the first one. For flaky, print what would "
+        "have been concluded of each failure at that moment, one JSON object a line: run_id, "
+        "node_id, attempt, verdict (flaky, broken, unknown), p_flaky, p_broken, suppressed (a "
+        "quarantine would have kept the run green)",
     )
     backtest.add_argument(
         "files",
@@ -50,6 +54,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="results as import takes them, folders that hold them, or one history "
         "(default: the history)",
+    )
+    backtest.add_argument(
+        "--learner",
+        choices=("selection", "flaky"),
+        default="selection",
+        help="which learner; the options below but --runs are for selection (default: %(default)s)",
     )
     backtest.add_argument(
         "--runs", type=Path, metavar="RUNSFILE", help="what holds for each run, as for import"
@@ -86,6 +96,10 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _backtest(asked: argparse.Namespace) -> Answer:
+    return walk(asked) if asked.learner == "flaky" else _replay(asked)
+
+
+def _replay(asked: argparse.Namespace) -> Answer:
     policies = [name.strip() for name in asked.policy.split(",") if name.strip()]
     part = _share(asked.share, "--share") if asked.share else None
     with _history_of(asked) as (connection, source):
