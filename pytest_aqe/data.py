@@ -184,6 +184,26 @@ class Rank:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """One run of the history as learners see it: a test is its number, its last attempt counts.
+
+    ``tests`` stand in the order they were collected, or else recorded. ``seconds`` is None
+    where no duration was measured. ``hours`` is the start, in hours since 1970, or None.
+    ``full`` tells that the run says something of every test: a complete one that left
+    nothing out.
+    """
+
+    run_no: int
+    run_id: str
+    hours: float | None
+    full: bool
+    changed_files: tuple[str, ...] | None
+    tests: Sequence[int]
+    failed: Sequence[bool]
+    seconds: Sequence[float | None]
+
+
 class Policy(Protocol):
     """What ranks tests: see ``pytest_aqe_make_policy``."""
 
