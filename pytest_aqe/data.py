@@ -415,5 +415,5 @@ class Author(Protocol):
     def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
         """Return candidates for a gap, best first; none where it has nothing to offer."""
 
-    def repair(self, trial: Trial, target: Target) -> Candidate | None:
-        """Return another try at a refused candidate, or None to give it up."""
+    def repair(self, trials: Sequence[Trial], target: Target) -> Sequence[Candidate]:
+        """Return other tries at refused candidates, ``attempt`` one higher; give up the rest."""

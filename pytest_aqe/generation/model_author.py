@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from pytest_aqe.data import Candidate, Gap, NodeId, Target, Trial
+from pytest_aqe.data import Candidate, Gap, NodeId, Target, Trial, Verdict
 from pytest_aqe.generation import context, prompts, reply
 from pytest_aqe.generation.context import Context, Tree
 from pytest_aqe.generation.correspondence import Correspondence
 from pytest_aqe.generation.memory import Memory
-from pytest_aqe.generation.questions import Question, Reply
+from pytest_aqe.generation.questions import Question, Reply, Role
 
 PARTITION = "refused"
 REMEMBERED = 5  # refusals a gap: the next prompt lists them all
@@ -70,37 +70,44 @@ class ModelAuthor:
             self._fan_out([gap, *(other for other in target.gaps if other.id != gap.id)], target)
         return self._written.get(gap.id, ())
 
-    def repair(self, trial: Trial, target: Target) -> Candidate | None:
-        """Return the model's other try, from what the trial said; None where it has none."""
-        gap = trial.candidate.gap
-        found = self._shelf.context(gap, target)
-        text = prompts.repairer(found, trial)
-        question = self._question("repairer", prompts.REPAIRER, text, prompts.AUTHOR_TOKENS)
-        answer = self._correspondence.ask([question], found.files)[question.id]
-        repaired = self._candidate(gap, question, answer)
-        if repaired is None or repaired.text == trial.candidate.text:
-            return None
-        return repaired
+    def repair(self, trials: Sequence[Trial], target: Target) -> Sequence[Candidate]:
+        """Return the model's other tries, from what the trial said; asked for all at once."""
+        asked = [
+            (trial, self._about(trial, target, "repairer", prompts.repairer)) for trial in trials
+        ]
+        replies = self._correspondence.ask([q for _, q in asked], self._files(trials, target))
+        found: list[Candidate] = []
+        for trial, question in asked:
+            old = trial.candidate
+            repaired = self._candidate(old.gap, question, replies[question.id])
+            if repaired is not None and repaired.text != old.text:
+                found.append(replace(repaired, attempt=old.attempt + 1))
+        return found
 
-    def suspect(self, trial: Trial, target: Target) -> str | None:
-        """Return why a refused candidate may have found a bug, for people; None where not.
+    def doubt(self, trials: Sequence[Trial], target: Target) -> list[Trial]:
+        """Return refused trials, as bugs where the reviewer believes in the test, in their order.
 
-        Asked before a repair: a test that is right about wrong code must not be rewritten
-        until it passes. Only what failed on a value is asked about.
+        Only what failed on a value is asked about. The explainer then says it to people.
         """
-        said = f"{trial.verdict.reason}\n{trial.output}"
-        if trial.verdict.stage != "run" or not any(word in said for word in _FAILED_ON_ITS_VALUE):
-            return None
-        found = self._shelf.context(trial.candidate.gap, target)
-        text = prompts.reviewer(found, trial)
-        question = self._question("reviewer", prompts.REVIEWER, text, prompts.REVIEW_TOKENS)
-        answer = self._correspondence.ask([question], found.files)[question.id]
-        if answer.data is None or answer.data["verdict"] != "bug_in_code":
-            return None
-        asked = self._question("explainer", prompts.EXPLAINER, text, prompts.REVIEW_TOKENS)
-        told = self._correspondence.ask([asked], found.files)[asked.id]
-        why = told.data["summary"] if told.data is not None else answer.data["reason"]
-        return " ".join(str(why).split())
+        doubtful = [trial for trial in trials if _failed_on_a_value(trial)]
+        asked = [self._about(trial, target, "reviewer", prompts.reviewer) for trial in doubtful]
+        replies = self._correspondence.ask(asked, self._files(doubtful, target))
+        bugs: dict[int, tuple[Question, str]] = {}
+        for trial, question in zip(doubtful, asked, strict=True):
+            data = replies[question.id].data
+            if data is not None and data["verdict"] == "bug_in_code":
+                explained = self._about(trial, target, "explainer", prompts.reviewer)
+                bugs[id(trial)] = explained, data["reason"]
+        replies = self._correspondence.ask([question for question, _ in bugs.values()])
+        found: list[Trial] = []
+        for trial in trials:
+            if id(trial) in bugs:
+                question, reason = bugs[id(trial)]
+                told = replies[question.id].data
+                why = " ".join(str(reason if told is None else told["summary"]).split())
+                trial = replace(trial, verdict=Verdict("bug", trial.verdict.stage, why))
+            found.append(trial)
+        return found
 
     def learn(self, trials: Sequence[Trial], target: Target) -> None:
         """Remember what was refused and why, forget it once a test came of it."""
@@ -138,11 +145,7 @@ class ModelAuthor:
             text = prompts.author(found, self._earlier(gap, target))
             files += found.files
             questions += [
-                (
-                    gap,
-                    self._question("author", prompts.AUTHOR, text, prompts.AUTHOR_TOKENS, sample),
-                )
-                for sample in range(self._samples)
+                (gap, self._question("author", text, sample)) for sample in range(self._samples)
             ]
         replies = self._correspondence.ask([question for _, question in questions], files)
         for gap, question in questions:
@@ -168,12 +171,22 @@ class ModelAuthor:
             cost=answer.dollars,
         )
 
-    def _question(
-        self, role: Any, system: str, text: str, max_tokens: int, sample: int = 0
+    def _about(
+        self, trial: Trial, target: Target, role: Role, write: Callable[[Context, Trial], str]
     ) -> Question:
+        """Return a question about a refused candidate."""
+        text = write(self._shelf.context(trial.candidate.gap, target), trial)
+        return self._question(role, text)
+
+    def _question(self, role: Role, text: str, sample: int = 0) -> Question:
         self._numbers += 1
         number = f"{self._model}.{self._numbers}"
-        return Question(number, self._model, role, system, text, max_tokens, sample)
+        system, most = prompts.SYSTEM[role], prompts.MAX_TOKENS[role]
+        return Question(number, self._model, role, system, text, most, sample)
+
+    def _files(self, trials: Sequence[Trial], target: Target) -> list[str]:
+        gaps = [trial.candidate.gap for trial in trials]
+        return [file for gap in gaps for file in self._shelf.context(gap, target).files]
 
     def _earlier(self, gap: Gap, target: Target) -> list[str]:
         """Return why earlier tries were refused, where the code is still what it was."""
@@ -181,6 +194,11 @@ class ModelAuthor:
         if not isinstance(known, dict) or known.get("code") != _code(gap, target):
             return []
         return [str(line) for line in known.get("refused", ())]
+
+
+def _failed_on_a_value(trial: Trial) -> bool:
+    said = f"{trial.verdict.reason}\n{trial.output}"
+    return trial.verdict.stage == "run" and any(word in said for word in _FAILED_ON_ITS_VALUE)
 
 
 def _key(gap: Gap) -> str:

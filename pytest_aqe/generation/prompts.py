@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from pytest_aqe.data import Trial
 from pytest_aqe.generation.context import Context, redact
+from pytest_aqe.generation.questions import Role
 
 PROMPT_BYTES = 36_000  # some 12k tokens: the hard cap of a gap in the research
 OUTPUT_BYTES = 6_000  # of a failure's output: its end, where pytest says what happened
@@ -79,6 +80,19 @@ documentation or the purpose promises, what happens instead. Two or three plain 
 {_DATA}
 
 Reply with one JSON object: {{"summary": "the explanation"}}."""
+
+SYSTEM: dict[Role, str] = {
+    "author": AUTHOR,
+    "repairer": REPAIRER,
+    "reviewer": REVIEWER,
+    "explainer": EXPLAINER,
+}
+MAX_TOKENS: dict[Role, int] = {
+    "author": AUTHOR_TOKENS,
+    "repairer": AUTHOR_TOKENS,
+    "reviewer": REVIEW_TOKENS,
+    "explainer": REVIEW_TOKENS,
+}
 
 
 def author(context: Context, earlier: Sequence[str] = ()) -> str:
