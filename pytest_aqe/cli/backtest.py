@@ -1,4 +1,4 @@
-"""Walking a past history as if it happened now: backtest."""
+"""What would have been concluded of every past failure: backtest --learner flaky."""
 
 from __future__ import annotations
 
@@ -17,32 +17,8 @@ from pytest_aqe.history.suspects import Verdict
 from pytest_aqe.learning.flaky import verdict
 
 
-def add(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Declare this group's commands."""
-    backtest = commands.add_parser(
-        "backtest",
-        parents=[common],
-        help="walk past runs one by one and print what would have been concluded of each failure",
-        description="walk past runs one by one, knowing nothing of those to come, and print what "
-        "would have been concluded of each failure at that moment, one JSON object a line: "
-        "run_id, node_id, attempt, verdict (flaky, broken, unknown), p_flaky, p_broken, "
-        "suppressed (a quarantine would have kept the run green)",
-    )
-    backtest.add_argument(
-        "files",
-        nargs="*",
-        type=Path,
-        metavar="FILE",
-        help="results to walk, as import takes them (default: the history)",
-    )
-    backtest.add_argument("--learner", choices=("flaky",), required=True, help="what to judge")
-    backtest.add_argument(
-        "--runs", type=Path, metavar="RUNSFILE", help="what holds for each run, as for import"
-    )
-    backtest.set_defaults(run=_backtest)
-
-
-def _backtest(asked: argparse.Namespace) -> Answer:
+def walk(asked: argparse.Namespace) -> Answer:
+    """Walk the history, or files as one; every verdict as it would have been at that moment."""
     if not asked.files:
         with writing(asked.history) as connection:
             suspecting.learn(connection)

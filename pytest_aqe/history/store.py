@@ -57,6 +57,9 @@ TABLES = (
     "covered",
     "gaps",
     "generations",
+    "calls",
+    "examples",
+    "memory",
     "touches",
 )
 
@@ -78,6 +81,9 @@ NEW_TABLES: dict[int, tuple[str, ...]] = {
         "covered",
         "gaps",
         "generations",
+        "calls",
+        "examples",
+        "memory",
     ),
 }
 
