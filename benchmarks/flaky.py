@@ -304,7 +304,9 @@ def _walk(world: World, detector: Detector, how: str, score: Score) -> None:
         score.seconds += detector.seconds
 
 
-def tuned(profile: str, make: Callable[[float], Detector], grid: Sequence[float], how: str) -> float:
+def tuned(
+    profile: str, make: Callable[[float], Detector], grid: Sequence[float], how: str
+) -> float:
     """Return the threshold with the best F1 on the tuning worlds, safe ones first."""
 
     def merit(threshold: float) -> tuple[bool, float]:
@@ -340,7 +342,10 @@ BARS = {
     "small": (0.003, 0.01, 0.05, 0.84, 0.60),
     "blindcov": (1.0, 1.0, 0.30, 0.0, 0.0),
 }
-HEAD = f"{'detector':38} {'P':>5} {'R1':>5} {'F1':>5} {'FQ':>6} {'FQi':>6} {'maskF':>6} {'supp':>5} fail"
+HEAD = (
+    f"{'detector':38} {'P':>5} {'R1':>5} {'F1':>5} {'FQ':>6} {'FQi':>6} "
+    f"{'maskF':>6} {'supp':>5} fail"
+)
 
 
 def line(name: str, score: Score) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 RATE_QUANTILES = ((0.0, 1e-4), (0.25, 4e-4), (0.5, 7e-3), (0.75, 0.05), (0.95, 0.3), (1.0, 0.6))
 FRESH_TEXT = 0.15  # share of a flake's failures that read like none before
@@ -166,7 +167,7 @@ class World:
 
     def _rate(self) -> float:
         share = self.chance.random()
-        for (low, start), (high, end) in zip(RATE_QUANTILES, RATE_QUANTILES[1:], strict=False):
+        for (low, start), (high, end) in pairwise(RATE_QUANTILES):
             if share <= high:
                 return float(start * (end / start) ** ((share - low) / (high - low)))
         return RATE_QUANTILES[-1][1]

@@ -185,6 +185,11 @@ def allowed(case: Case, *, new_test: int = NEW_TEST) -> list[Action]:
     return open_
 
 
+def session_actions(case: Case) -> list[Action]:
+    """Return what a session may do: it calls nothing a flake that did not pass again."""
+    return [each for each in allowed(case) if each != FLAKY or case.passed]
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Q values by state, in minutes saved (negative), and how often each action was tried."""
