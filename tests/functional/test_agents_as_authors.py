@@ -186,16 +186,18 @@ def test_a_failing_value_is_doubted_before_it_is_repaired(
     def script(request: Request) -> Answer:
         if "Decide what is wrong" in request.system:
             return Answer(f'{{"verdict": "{verdict}", "reason": "r"}}')
+        if "You repair" in request.system:
+            return fenced(written("half", 0))
         return Answer('{"summary": "half(1)\\nis 0, not 2"}')
 
     server.script = script
     trial = refused(candidate, "assert 0 == 2", output="E   AssertionError")
-    offline = refused(replace(candidate, model=False), "assert 0 == 2")
-    found, other = session.agents.doubt([trial, offline], target)
-    assert found == (
-        replace(trial, verdict=Verdict("bug", "run", "half(1) is 0, not 2")) if bug else trial
-    )
-    assert other is offline
+    (again,) = session.author.repair([trial], target)
+    if bug:
+        assert again == replace(candidate, bug="half(1) is 0, not 2", attempt=1)
+        assert session.author.repair([refused(again, "it passes", "run")], target) == []
+    else:
+        assert (again.text, again.bug) == (written("half", 0), "")
 
 
 def test_only_what_failed_on_a_value_is_doubted(
@@ -205,8 +207,8 @@ def test_only_what_failed_on_a_value_is_doubted(
     (candidate,) = session.author.author(GAPS[0], target)
     asked = len(server.requests)
     trials = [refused(candidate, "NameError: x"), refused(candidate, "assert x", "oracle")]
-    assert session.agents.doubt(trials, target) == trials
-    assert len(server.requests) == asked
+    session.author.repair(trials, target)
+    assert not any("Decide what is wrong" in each.system for each in server.requests[asked:])
 
 
 def test_what_was_refused_is_told_to_the_next_session_until_the_code_changes(
