@@ -58,15 +58,6 @@ class Agents:
             for number in range(len(self._setup.models))
         )
 
-    def doubt(self, trials: Sequence[Trial], target: Target) -> Sequence[Trial]:
-        """Return refused trials, as bugs where the last model, the best one, believes in them.
-
-        Only candidates of models: the offline author knows itself what it believes in.
-        """
-        written = [trial for trial in trials if trial.candidate.model]
-        doubted = iter(self.authors[-1].doubt(written, target) if written else ())
-        return [next(doubted) if trial.candidate.model else trial for trial in trials]
-
     def learn(self, trials: Sequence[Trial], target: Target) -> None:
         """Remember how the candidates of each author fared."""
         for author in self.authors:
@@ -140,4 +131,4 @@ def setup(llm: LLM) -> Setup:
             "--aqe-llm-price=IN/OUT, dollars per million tokens"
         )
     dollars = None if unpriced else COST_CAP if llm.cost_cap is None else llm.cost_cap
-    return Setup(models, Caps(llm.token_cap, dollars), llm.timeout)
+    return Setup(models, Caps(llm.token_cap, dollars), llm.timeout, llm.time_cap)
