@@ -256,16 +256,13 @@ def _failed(reports: Sequence[pytest.TestReport]) -> pytest.TestReport | None:
 
 
 def _log_as_rerun(item: pytest.Item, reports: Reports) -> None:
-    """Log an attempt that is not the last: what follows its failure says nothing more."""
-    for report in reports:
-        ends = report.failed or report.when == "teardown"
-        if ends:
-            if not report.failed:
-                _hang(report, outcome="passed")
-            report.outcome = "rerun"  # type: ignore[assignment]
+    """Log an attempt that is not the last, up to its failure, or to its call that passed."""
+    last = _failed(reports) or next(each for each in reports if each.when == "call")
+    if not last.failed:
+        _hang(last, outcome="passed")
+    last.outcome = "rerun"  # type: ignore[assignment]
+    for report in reports[: reports.index(last) + 1]:
         item.ihook.pytest_runtest_logreport(report=report)
-        if ends:
-            return
 
 
 def _disbelieve(reports: Reports, first: pytest.TestReport, case: Case) -> None:

@@ -27,6 +27,7 @@ from pytest_aqe.learning.rerun import ISOLATED, MOST_RERUNS, Case
 from pytest_aqe.report.terminal import counted, table
 
 _SUSPECTED = 0.5
+_STDERR = 2
 SHOWN = 10  # runs, or other tests, named
 ORDERS = 10  # show 94 % of the order-dependent tests of ten projects (measured)
 HUNTED = 50  # latest runs whose orders count as seen
@@ -312,7 +313,8 @@ def _replay(asked: argparse.Namespace) -> Answer:
 
 
 def _launcher(asked: argparse.Namespace) -> Launcher:
-    return Launcher(asked.history.parent.parent, asked.history)
+    quiet = asked.format == "json"  # what pytest prints is no part of the answer
+    return Launcher(asked.history.parent.parent, asked.history, _STDERR if quiet else None)
 
 
 def _bisect(asked: argparse.Namespace) -> Answer:
@@ -327,9 +329,11 @@ def _bisect(asked: argparse.Namespace) -> Answer:
             for failed in (True, False)
         }
     launcher, node_id = _launcher(asked), suspect.node_id
-    count_of: Launches[NodeId] = Launches(
-        lambda tests: sure(launcher.outcome([*tests, node_id], node_id), node_id)
-    )
+
+    def fails_after(tests: Sequence[NodeId]) -> bool:
+        return sure(launcher.outcome([*tests, node_id], node_id), node_id)
+
+    count_of = Launches(fails_after)
     alone = count_of([])
     kind, likely = ("brittle", setters) if alone else ("victim", polluters)
     before = orders[not alone]

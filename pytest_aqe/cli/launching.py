@@ -22,10 +22,14 @@ ONE_PROCESS = ("-n0",) if find_spec("xdist") else ()  # whatever addopts say
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """Runs pytest in the project that a history belongs to."""
+    """Runs pytest in the project that a history belongs to.
+
+    ``output`` is the descriptor that gets what it prints; None is the usual one.
+    """
 
     rootdir: Path
     history: Path
+    output: int | None = None
 
     def command(self, *arguments: str) -> list[str]:
         """Return a pytest that no other plugin reorders."""
@@ -43,7 +47,7 @@ class Launcher:
                 *arguments,
             )
             return subprocess.run(
-                command, cwd=self.rootdir, env=_plain_environment(), check=False
+                command, cwd=self.rootdir, env=_plain_environment(), stdout=self.output, check=False
             ).returncode
 
     def outcome(self, tests: Sequence[NodeId], of: NodeId) -> bool | None:

@@ -198,7 +198,13 @@ class Table:
     visits: Mapping[int, tuple[int, ...]]
 
     def choose(self, case: Case, open_: Collection[Action]) -> Action:
-        """Return the best action that is open; the value of information where hardly met."""
+        """Return the best action that is open; the value of information where hardly met.
+
+        A verdict that costs less than one more attempt is given at once.
+        """
+        verdict, cost = _verdict(case, open_)
+        if cost < MINUTES[INPROC]:
+            return verdict
         state = case.state
         visits = self.visits.get(state)
         if visits is None or min(visits[ACTIONS.index(each)] for each in open_) < MET:

@@ -50,15 +50,16 @@ def test_a_known_flake_is_green_again(known: Project, workers: Workers) -> None:
     result = known.run(*workers, "--aqe-flaky=rerun", NO_TRACKING)
     result.stdout.no_fnmatch_line("*internal fault*")
     outcomes = result.parseoutcomes()
-    assert (outcomes["passed"], outcomes["rerun"], result.ret) == (2, 1, 0)
-    first, second = known.sql(
+    assert (outcomes["passed"], outcomes["rerun"] >= 1, result.ret) == (2, True, 0)
+    attempts = known.sql(
         "select attempt, attempt_mode, outcome from results join tests using (test_no) "
         "where identity like '%test_flaky' and run_no = (select max(run_no) from runs) "
         "order by attempt"
     )
-    assert first == (0, "first", "failed")
-    assert (second[0], second[2]) == (1, "passed")
-    assert second[1] in ("inproc", "isolated")
+    assert attempts[0] == (0, "first", "failed")
+    assert {mode for _, mode, _ in attempts[1:]} <= {"inproc", "isolated"}
+    assert {outcome for _, _, outcome in attempts[1:]} == {"passed"}
+    assert len(attempts) == 1 + outcomes["rerun"]
     result.stdout.fnmatch_lines(["FLAKY  test_it.py::test_flaky  failed then passed*"])
 
 
