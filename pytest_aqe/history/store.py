@@ -57,6 +57,12 @@ TABLES = (
     "covered",
     "gaps",
     "generations",
+    "policies",
+    "learner_states",
+    "lessons",
+    "test_scores",
+    "cofailures",
+    "policy_scores",
     "touches",
 )
 
@@ -78,6 +84,12 @@ NEW_TABLES: dict[int, tuple[str, ...]] = {
         "covered",
         "gaps",
         "generations",
+        "policies",
+        "learner_states",
+        "lessons",
+        "test_scores",
+        "cofailures",
+        "policy_scores",
     ),
 }
 
