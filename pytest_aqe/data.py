@@ -332,6 +332,8 @@ class Candidate:
     ``model`` tells that a language model wrote it, or a part of it. ``attempt`` counts the
     repairs before it, ``origin`` says where its values come from. ``prompt`` is the hash of
     what was asked; tokens and ``cost`` (US dollars) are None where nothing was metered.
+    ``bug`` says what its author believes to be wrong with the code: such a candidate is meant
+    to fail.
     """
 
     gap: Gap
@@ -340,6 +342,7 @@ class Candidate:
     model: bool = False
     attempt: int = 0
     origin: str = ""
+    bug: str = ""
     prompt: str | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
@@ -394,6 +397,23 @@ class Trial:
         return self.verdict.outcome == "accepted"
 
 
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What is about to leave the machine: said before a language model is first asked.
+
+    ``bytes`` are those of the ``prompts`` at hand, which quote ``files``; repairs may follow,
+    within the caps. ``dollars`` is None where no price is known.
+    """
+
+    models: tuple[str, ...]
+    hosts: tuple[str, ...]
+    files: tuple[str, ...]
+    prompts: int
+    bytes: int
+    tokens: int
+    dollars: float | None
+
+
 class Author(Protocol):
     """What writes tests: see ``pytest_aqe_generate_test``."""
 
@@ -402,5 +422,5 @@ class Author(Protocol):
     def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
         """Return candidates for a gap, best first; none where it has nothing to offer."""
 
-    def repair(self, trial: Trial, target: Target) -> Candidate | None:
-        """Return another try at a refused candidate, or None to give it up."""
+    def repair(self, trials: Sequence[Trial], target: Target) -> Sequence[Candidate]:
+        """Return other tries at refused candidates, ``attempt`` one higher; give up the rest."""

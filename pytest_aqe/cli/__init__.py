@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_aqe import DEFAULT_HISTORY, __version__
-from pytest_aqe.cli import choose, cover, exchange, flaky, learn, look
+from pytest_aqe.cli import agents, choose, cover, exchange, flaky, learn, look
 from pytest_aqe.cli.answer import Answer
 from pytest_aqe.errors import AqeError, HistoryBroken, NotFound
 from pytest_aqe.history.browse import as_json
@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     flaky.add(commands, common)
     learn.add(commands, common)
     cover.add(commands, common)
+    agents.add(commands, common)
     exchange.add(commands, common)
     return whole
 

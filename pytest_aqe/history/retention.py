@@ -117,6 +117,8 @@ def forget(connection: Connection, doomed: Doomed) -> int:
             "covered",
             "gaps",
             "generations",
+            "calls",
+            "examples",
             "runs",
         ):
             connection.execute(f"delete from {table} where run_no in (select run_no from doomed)")

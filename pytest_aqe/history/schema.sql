@@ -354,6 +354,47 @@ create table policy_scores (
     rank double -- tests until the first failure; the mean of all orders for random
 );
 
+-- Language models (--aqe-llm).
+
+-- One row a question: the ledger, and by key the cache of replies.
+create table calls (
+    run_no integer, -- runs.run_no
+    key varchar, -- hash of model, role and prompt; the same question has the same key
+    model varchar, -- provider/model
+    role varchar, -- author, repairer, reviewer, explainer
+    sample integer, -- of several answers to one prompt, from 0
+    bytes integer, -- of the prompt
+    cached boolean, -- answered from an earlier row, nothing was sent
+    requests integer, -- that were sent and answered
+    tokens_in integer, -- as the server counted; null where it did not
+    tokens_out integer, -- likewise
+    cost double, -- US dollars; null where tokens or price are unknown
+    seconds double, -- until the answer was complete
+    cut boolean, -- the reply was stopped by the limit on tokens
+    error varchar, -- why there is no answer
+    text varchar, -- the reply; null where there is none or it was cached
+    data varchar -- its structured answer as JSON, of reviewer and explainer
+);
+
+-- Which test was shown to a model as an example, and whether a test came of it.
+create table examples (
+    run_no integer, -- runs.run_no
+    test varchar, -- node id from the git root, without parameters
+    gap_file varchar, -- gaps.file
+    gap_name varchar, -- gaps.name
+    author varchar, -- the model
+    accepted boolean -- a candidate for that gap was accepted
+);
+
+-- What agents remember: the latest value of each key.
+create table memory (
+    partition varchar,
+    key varchar, -- begins with 'aqe/'
+    value varchar, -- JSON; null where it was deleted
+    stored_at timestamp, -- UTC
+    expires_at timestamp -- UTC; null if never
+);
+
 -- When each table was last written and last read (`pytest-aqe doctor`).
 create table touches (
     table_name varchar, -- a table of this file

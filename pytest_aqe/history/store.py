@@ -63,6 +63,9 @@ TABLES = (
     "test_scores",
     "cofailures",
     "policy_scores",
+    "calls",
+    "examples",
+    "memory",
     "touches",
 )
 
@@ -90,6 +93,9 @@ NEW_TABLES: dict[int, tuple[str, ...]] = {
         "test_scores",
         "cofailures",
         "policy_scores",
+        "calls",
+        "examples",
+        "memory",
     ),
 }
 

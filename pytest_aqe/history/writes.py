@@ -25,7 +25,7 @@ from pytest_aqe.errors import (
     HistoryError,
     RunFileError,
 )
-from pytest_aqe.history import dependencies, gaps, runfile
+from pytest_aqe.history import agents, dependencies, gaps, runfile
 from pytest_aqe.history.store import WAIT, Connection, open_history, set_aside
 
 DECAY = 0.9  # per execution: the decay of the measured order (docs: how ordering works)
@@ -241,6 +241,7 @@ def _ingest_one(
         done.results += fold(connection, look_for_renames)
         dependencies.take(connection, run_no, run.prefix, run.suite)
         gaps.take(connection, run_no, run.suite)
+        agents.take(connection, run_no)
         done.runs += 1
 
 
