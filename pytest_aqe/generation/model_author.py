@@ -23,6 +23,7 @@ from pytest_aqe.generation.questions import Question, Reply, Role
 
 PARTITION = "refused"
 REMEMBERED = 5  # refusals a gap: the next prompt lists them all
+EXPLAINED = 500  # characters of what an explainer says
 REMEMBER_FOR = timedelta(days=30)
 
 _FAILED_ON_ITS_VALUE = ("AssertionError", "assert ", "DID NOT RAISE")
@@ -111,7 +112,7 @@ class ModelAuthor:
         for text, question, reason in believed:
             told = replies[question.id].data
             why = reason if told is None else str(told["summary"])
-            found[text] = " ".join(why.split()) or "the reviewer gave no reason"
+            found[text] = " ".join(why.split())[:EXPLAINED] or "the reviewer gave no reason"
         return found
 
     def learn(self, trials: Sequence[Trial], target: Target) -> None:
