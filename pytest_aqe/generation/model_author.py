@@ -63,6 +63,8 @@ class ModelAuthor:
         self._samples = samples
         self._written: dict[str, list[Candidate]] = {}
         self._numbers = 0
+        self.unanswered: set[str] = set()
+        """Gaps, by id, for which the model gave no answer: nothing was tried in vain."""
         self.name = str(correspondence.setup.models[model])
 
     def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
@@ -156,6 +158,8 @@ class ModelAuthor:
         replies = self._correspondence.ask([question for _, question in questions], files)
         for gap, question in questions:
             written = self._written.setdefault(gap.id, [])
+            if replies[question.id].error is not None:
+                self.unanswered.add(gap.id)
             candidate = self._candidate(gap, question, replies[question.id])
             if candidate is not None and all(one.text != candidate.text for one in written):
                 written.append(candidate)
