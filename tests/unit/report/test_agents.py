@@ -7,13 +7,13 @@ from dataclasses import replace
 from pytest_aqe.data import Announcement
 from pytest_aqe.report.agents import announcement_lines, dollars, session_lines
 
-TOLD = Announcement(("m/x", "m/y"), ("h:1",), tuple(f"{n}.py" for n in range(7)), 2, 3000, 500, 0.5)
+TOLD = Announcement(("m/x", "m/y"), ("h",), tuple(f"{n}.py" for n in range(7)), 2, 3000, 500, 0.5)
 
 
 def test_an_announcement_says_whom_what_and_how_much() -> None:
     """A few files by name, the rest by number; without a price, that too."""
     assert announcement_lines(TOLD) == [
-        "asking m/x, m/y at h:1: 2 prompts, 3,000 bytes, then repairs; at most 500 tokens and $0.50",
+        "asking m/x, m/y at h: 2 prompts, 3,000 bytes, then repairs; at most 500 tokens and $0.50",
         "they quote 0.py, 1.py, 2.py, 3.py, 4.py, 2 more",
     ]
     assert "the price is unknown" in announcement_lines(replace(TOLD, dollars=None))[0]
