@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pytest_aqe.errors import RunFileError
-from pytest_aqe.history import flakes, runfile
+from pytest_aqe.history import flakes, policies, runfile
 from pytest_aqe.history.dependencies import forget_unused
 from pytest_aqe.history.store import Connection
 from pytest_aqe.history.writes import roll_up_again
@@ -139,6 +139,7 @@ def forget(connection: Connection, doomed: Doomed) -> int:
         connection.execute(
             "delete from flake_causes where test_no not in (select test_no from tests)"
         )
+        policies.forget_all(connection)
         forget_unused(connection)
         connection.wrote("results", "changed_files", "renames", "runs", "tests", "nodes")
     return int(before - after)
