@@ -10,40 +10,29 @@ Started as ``python -m pytest_aqe.generation.inside`` with a `Job` on standard i
 
 from __future__ import annotations
 
-import ast
-import gc
-import importlib
-import json
+import importlib.util
 import os
 import random
-import resource
-import select
-import signal
 import sys
-import threading
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
 
-from pytest_aqe.data import Arc
 from pytest_aqe.generation import clock, confine
 from pytest_aqe.generation.guard import Guard, state, traces
 from pytest_aqe.generation.job import RESULT, Job, Ran, Report, decoded
-from pytest_aqe.generation.mutants import Mutant, mutants
+from pytest_aqe.generation.leaf import leaf
+from pytest_aqe.generation.mutants import Mutant, exchange, mutants
+from pytest_aqe.generation.tracing import Tracer
 
 ALONE = 4  # seconds of CPU for one test; also of waiting, times WAITING
 TOGETHER = 15  # seconds of CPU for all of them
-WAITING = 3.0  # the machine may be busy with the user's own work
-_OUTPUT = 1 << 20  # bytes that a leaf may say
 _ERROR = 2000  # characters of an error that are kept
 
 
@@ -261,182 +250,6 @@ def _error(report: pytest.TestReport) -> str:
     if message.startswith("assert "):
         message = f"AssertionError: {message}"
     return f"{message[:_ERROR]}\n{text[-_ERROR:]}"
-
-
-def leaf(run: Callable[[], Any], seconds: int) -> Any:
-    """Run something in a fork of this process; return what it returns, through JSON.
-
-    Return "slow" where it had to be ended, and another string where it ended by itself.
-    """
-    reading, writing = os.pipe()
-    process = os.fork()
-    if process == 0:
-        os.close(reading)
-        _be_leaf(run, writing, seconds)
-    os.close(writing)
-    said = bytearray()
-    deadline = time.monotonic() + seconds * WAITING
-    slow = False
-    while len(said) < _OUTPUT:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([reading], [], [], left)[0]:
-            slow = True
-            break
-        part = os.read(reading, 1 << 16)
-        if not part:
-            break
-        said += part
-    os.close(reading)
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process, signal.SIGKILL)
-    with suppress(ProcessLookupError):
-        os.kill(process, signal.SIGKILL)
-    _, status = os.waitpid(process, 0)
-    if slow or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
-        return "slow"
-    try:
-        return json.loads(said)["returned"]
-    except (ValueError, KeyError, TypeError):
-        how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "an exit"
-        return f"its process ended by {how}"
-
-
-def _be_leaf(run: Callable[[], Any], writing: int, seconds: int) -> None:
-    """Never return. What is tried can do nothing to its parent but say something."""
-    code = 1
-    try:
-        with suppress(OSError):
-            os.setsid()
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-        confine.confine_leaf()
-        said = json.dumps({"returned": run()}).encode()
-        while said:
-            said = said[os.write(writing, said) :]
-        code = 0
-    finally:
-        os._exit(code)
-
-
-# ------------------------------------------------------------------ lines and jumps
-
-
-class Tracer:
-    """Lines and jumps of one file, in coverage.py's terms: see `statement_starts`."""
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self._arcs: set[Arc] = set()
-        self._ours: dict[str, bool] = {}
-
-    def start(self) -> None:
-        """Trace this thread and those it starts."""
-        threading.settrace(self._call)
-        sys.settrace(self._call)
-
-    def stop(self) -> None:
-        """Trace no more."""
-        sys.settrace(None)
-        threading.settrace(None)
-
-    def found(self) -> tuple[set[int], set[Arc]]:
-        """Return lines and jumps, by the first lines of statements."""
-        starts = statement_starts(Path(self._file).read_text("utf-8"))
-        arcs = {(_first(starts, source), _first(starts, target)) for source, target in self._arcs}
-        return {each for arc in arcs for each in arc if each > 0}, arcs
-
-    def _call(self, frame: FrameType, event: str, argument: object) -> Any:
-        code = frame.f_code
-        name = code.co_filename
-        ours = self._ours.get(name)
-        if ours is None:
-            ours = self._ours[name] = name == self._file or os.path.realpath(name) == self._file
-        if not ours:
-            return None
-        start = -code.co_firstlineno
-        arcs = self._arcs
-        last = frame.f_lineno if frame.f_lasti > 4 and _is_resumed(code, frame) else start
-
-        def line(frame: FrameType, event: str, argument: object) -> Any:
-            nonlocal last
-            if event == "line":
-                number = frame.f_lineno
-                arcs.add((last, number))
-                last = number
-            elif event == "return":
-                arcs.add((last, start))
-            return line
-
-        return line
-
-
-def _is_resumed(code: CodeType, frame: FrameType) -> bool:
-    """Tell a generator that goes on from one that starts."""
-    return bool(code.co_flags & 0x2A0) and frame.f_lineno != code.co_firstlineno
-
-
-def _first(starts: dict[int, int], line: int) -> int:
-    return starts.get(line, line) if line > 0 else -starts.get(-line, -line)
-
-
-def statement_starts(source: str) -> dict[int, int]:
-    """Return the first line of the statement that each continuation line belongs to.
-
-    Coverage names a statement by its first line; of a compound one only the head counts.
-    """
-    starts: dict[int, int] = {}
-    for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.stmt):
-            continue
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.stmt):
-            last = body[0].lineno - 1
-            inner = getattr(body[0], "decorator_list", None)
-            if inner:
-                last = inner[0].lineno - 1
-        else:
-            last = node.end_lineno or node.lineno
-        for line in range(node.lineno + 1, last + 1):
-            starts[line] = max(node.lineno, starts.get(line, 0))
-    return starts
-
-
-# ------------------------------------------------------------------ mutants
-
-
-def exchange(module: CodeType, file: str, line: int) -> bool:
-    """Give the functions around a line their code from a mutated module; True if any took it."""
-    fresh = {(code.co_name, code.co_firstlineno): code for code in _outermost(module, line)}
-    done = False
-    for each in gc.get_objects():
-        if type(each) is not FunctionType:
-            continue
-        code = each.__code__
-        if code.co_filename != file and os.path.realpath(code.co_filename) != file:
-            continue
-        mutated = fresh.get((code.co_name, code.co_firstlineno))
-        if mutated is not None and mutated.co_freevars == code.co_freevars:
-            each.__code__ = mutated
-            done = True
-    return done
-
-
-def _outermost(module: CodeType, line: int) -> list[CodeType]:
-    """Return the functions that are not inside another function and span a line."""
-    found: list[CodeType] = []
-    waiting = [each for each in module.co_consts if isinstance(each, CodeType)]
-    while waiting:
-        code = waiting.pop()
-        if code.co_flags & 0x2:  # CO_NEWLOCALS: a function; a class body is not
-            if code.co_firstlineno <= line <= _last(code):
-                found.append(code)
-        else:
-            waiting += [each for each in code.co_consts if isinstance(each, CodeType)]
-    return found
-
-
-def _last(code: CodeType) -> int:
-    own = max((number for *_, number in code.co_lines() if number), default=0)
-    return max([own, *(_last(each) for each in code.co_consts if isinstance(each, CodeType))])
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ arithmetic, and/or, constants, negated conditions, and the returned value replac
 from __future__ import annotations
 
 import ast
+import gc
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import CodeType
+from types import CodeType, FunctionType
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE,
@@ -122,3 +124,39 @@ def _other(value: object) -> bool | int | float | str:
     if isinstance(value, (int, float)):
         return value + 1
     return f"{value}{_MARKER}"
+
+
+def exchange(module: CodeType, file: str, line: int) -> bool:
+    """Give the functions around a line their code from a mutated module; True if any took it."""
+    fresh = {(code.co_name, code.co_firstlineno): code for code in _outermost(module, line)}
+    done = False
+    for each in gc.get_objects():
+        if type(each) is not FunctionType:
+            continue
+        code = each.__code__
+        if code.co_filename != file and os.path.realpath(code.co_filename) != file:
+            continue
+        mutated = fresh.get((code.co_name, code.co_firstlineno))
+        if mutated is not None and mutated.co_freevars == code.co_freevars:
+            each.__code__ = mutated
+            done = True
+    return done
+
+
+def _outermost(module: CodeType, line: int) -> list[CodeType]:
+    """Return the functions that are not inside another function and span a line."""
+    found: list[CodeType] = []
+    waiting = [each for each in module.co_consts if isinstance(each, CodeType)]
+    while waiting:
+        code = waiting.pop()
+        if code.co_flags & 0x2:  # CO_NEWLOCALS: a function; a class body is not
+            if code.co_firstlineno <= line <= _last(code):
+                found.append(code)
+        else:
+            waiting += [each for each in code.co_consts if isinstance(each, CodeType)]
+    return found
+
+
+def _last(code: CodeType) -> int:
+    own = max((number for *_, number in code.co_lines() if number), default=0)
+    return max([own, *(_last(each) for each in code.co_consts if isinstance(each, CodeType))])

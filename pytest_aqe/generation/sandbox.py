@@ -92,7 +92,7 @@ class Sandbox:
             target=str(target.file.resolve()),
             module=target.module,
             files=tuple(str(scratch / name) for name in files),
-            readable=tuple(_readable(target)),
+            readable=tuple(readable(target)),
             enforced=model and not self._settings.unsafe and not self._settings.command,
         )
 
@@ -196,7 +196,7 @@ def _tail(output: Path) -> str:
     return lines[-1][:200] if lines else ""
 
 
-def _readable(target: Target) -> Iterator[str]:
+def readable(target: Target) -> Iterator[str]:
     """Yield what a child may read: Python, the system's libraries, the project. No home."""
     yield from _SYSTEM
     yield from {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()}
