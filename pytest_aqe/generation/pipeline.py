@@ -41,20 +41,13 @@ class Pipeline:
             trials += tried
             closed = {trial.candidate.gap.id for trial in trials if trial.accepted}
             if attempt < REPAIRS:
-                candidates = self._repaired(tried, target, author, closed)
+                refused = [
+                    trial
+                    for trial in tried
+                    if trial.verdict.outcome == "rejected" and trial.candidate.gap.id not in closed
+                ]
+                candidates = list(author.repair(refused, target)) if refused else []
         return trials
-
-    def _repaired(
-        self, trials: Sequence[Trial], target: Target, author: Author, closed: set[str]
-    ) -> list[Candidate]:
-        found: list[Candidate] = []
-        for trial in trials:
-            if trial.verdict.outcome != "rejected" or trial.candidate.gap.id in closed:
-                continue
-            repaired = author.repair(trial, target)
-            if repaired is not None:
-                found.append(replace(repaired, attempt=trial.candidate.attempt + 1))
-        return found
 
     def _reviewed(self, trial: Trial) -> Trial:
         if not trial.accepted:

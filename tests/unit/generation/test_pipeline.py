@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_aqe.data import Candidate, Gap, Target, Trial, Verdict
@@ -23,8 +24,12 @@ class Scripted:
     def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
         return [Candidate(gap, self.texts.pop(0), self.name)] if self.texts else []
 
-    def repair(self, trial: Trial, target: Target) -> Candidate | None:
-        return Candidate(trial.candidate.gap, self.texts.pop(0), self.name) if self.texts else None
+    def repair(self, trials: Sequence[Trial], target: Target) -> Sequence[Candidate]:
+        return [
+            replace(trial.candidate, text=self.texts.pop(0), attempt=trial.candidate.attempt + 1)
+            for trial in trials
+            if self.texts
+        ]
 
 
 def judge(candidates: Sequence[Candidate], target: Target) -> list[Trial]:
