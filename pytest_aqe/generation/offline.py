@@ -44,14 +44,16 @@ class Offline:
             return []
         return [Candidate(gap, written(cases, gap), self.name, origin="search")]
 
-    def repair(self, trial: Trial, target: Target) -> Candidate | None:
+    def repair(self, trials: Sequence[Trial], target: Target) -> Sequence[Candidate]:
         """Give each case of a refused parametrized test a test of its own, once."""
-        gap = trial.candidate.gap
-        cases = self._found.get(gap, [])
-        refused_late = trial.verdict.stage in ("run", "stability", "gain", "mutants", "traces")
-        if trial.candidate.attempt or not refused_late or len(cases) < LEAST:
-            return None
-        return replace(trial.candidate, text=written(cases, gap, merge=False))
+        found: list[Candidate] = []
+        for trial in trials:
+            old = trial.candidate
+            cases = self._found.get(old.gap, [])
+            text = written(cases, old.gap, merge=False) if len(cases) >= LEAST else old.text
+            if not old.attempt and text != old.text:
+                found.append(replace(old, text=text, attempt=1))
+        return found
 
     def _search(self, target: Target) -> None:
         sandbox = Sandbox(self._settings, target)

@@ -215,7 +215,7 @@ class Search:
         self._module = module
         self._harvest = harvest
         self._packages = packages
-        self._writer = Writer(packages)
+        self._writer = Writer(packages, folder=job.scratch)
         self._namespace: dict[str, Any] = {}
         self._by_name: dict[str, list[Source]] = {}
         self._by_type: dict[str, list[Source]] = {}

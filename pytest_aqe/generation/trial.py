@@ -80,6 +80,28 @@ class Trials:
         ran = sum(each.static.refusal is None for each in trying)
         return [self._verdict(each, spent / ran if ran else 0.0) for each in trying]
 
+    @property
+    def seconds(self) -> float:
+        """CPU time of all children so far."""
+        return self._sandbox.spent.seconds
+
+    def again(self, text: str, tests: Sequence[str], *, model: bool) -> dict[str, str]:
+        """Run a module of accepted tests once more; return why each failed, empty if it passed."""
+        with self._sandbox.scratch({"test_aqe.py": text}) as scratch:
+            job = self._sandbox.job(scratch, ["test_aqe.py"], model=model)
+            report = self._sandbox.run(job)
+        if isinstance(report, str) or report.refused:
+            said = report if isinstance(report, str) else report.refused
+            return dict.fromkeys(tests, said)
+        found = dict.fromkeys(tests, "pytest does not collect it")
+        for ran in report.together:
+            if ran.outcome == "passed" and not ran.denied:
+                if found.get(ran.name) == "pytest does not collect it":
+                    found[ran.name] = ""
+            else:
+                found[ran.name] = _last_line(ran.error)
+        return found
+
     def _read(self, number: int, candidate: Candidate) -> _Trying:
         target = self._target
         packages = frozenset({target.module, target.module.partition(".")[0]})

@@ -61,9 +61,13 @@ Recipe = Callable[[object], Source | None]
 class Writer:
     """Write values. ``recipe`` tells how an object of the project was made, if that was seen."""
 
-    def __init__(self, packages: frozenset[str], recipe: Recipe = lambda _: None) -> None:
+    def __init__(
+        self, packages: frozenset[str], recipe: Recipe = lambda _: None, folder: str = "\0"
+    ) -> None:
+        """``folder`` is where the process works now: a text that names it holds here only."""
         self._packages = packages
         self._recipe = recipe
+        self._folder = folder
         self._imports: set[str] = set()
 
     def write(self, value: object) -> Source | None:
@@ -134,6 +138,8 @@ class Writer:
     def _text(self, value: Any, depth: int) -> str:
         text = repr(value)
         plain = value if isinstance(value, str) else value.decode("latin-1")
+        if self._folder in plain:
+            raise Refused
         if len(text) > LONGEST_TEXT or _SECRET.search(plain) or _ENTROPY.match(plain):
             raise Refused
         return text
