@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from pytest_aqe.report.flaky import Card
 
 
+GENERATED = "aqe_generated"  # on reports of tests that were written in this session
+
+
 class Recorder:
     """Keep every result, on disk at once and in the history at the end."""
 
@@ -76,6 +79,8 @@ class Recorder:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Fold the report; write the result it completes."""
         with self._recording:
+            if getattr(report, GENERATED, False):
+                return  # no test of the suite: its row is in ``generations``
             told = report.__dict__.get("aqe")
             if told and ("sets" in told or "files" in told):
                 self._keep_dependencies(told.pop("sets", {}), told.pop("files", {}))

@@ -11,12 +11,14 @@ from typing import Any
 
 import coverage  # noqa: F401
 import duckdb
+import numpy  # noqa: F401
 import pytest
 
 # A run in this process forgets the modules it was the first to import: keep ours and theirs.
 import pytest_aqe.controller
 import pytest_aqe.defaults
 import pytest_aqe.explainer
+import pytest_aqe.generating
 import pytest_aqe.measuring
 import pytest_aqe.recorder
 import pytest_aqe.tracking
