@@ -177,7 +177,7 @@ class Generating:
 
             try:
                 self._agents = Agents(
-                    self._options.llm, self._options.history, self._recorder.tell, self._say
+                    self._options.llm, self._options.history, self._recorder.tell, self._announce
                 )
                 authors += self._agents.authors[:2]
             except ModelError as error:
@@ -228,8 +228,13 @@ class Generating:
         return accepted
 
     def _tell(self, gaps: Sequence[Gap], done: Sequence[Trial], author: Author) -> None:
-        """Keep a row for every trial, and for every gap for which nothing came."""
+        """Keep a row for every trial, and for every gap for which an author had no idea.
+
+        A model that gave no answer has not tried: the next session asks again.
+        """
         answered = {trial.candidate.gap.id for trial in done}
+        if self._agents is not None:
+            answered |= self._agents.unanswered
         self._recorder.tell("generations", map(rows.generation_row, done))
         self._recorder.tell(
             "generations",
@@ -349,14 +354,23 @@ class Generating:
         text = self._options.seed or "0"
         return int(text) if text.isdecimal() else int.from_bytes(text.encode()[:6], "big")
 
+    def _announce(self, line: str) -> None:
+        """Write what is about to leave the machine, however quiet the session is."""
+        self._write_line(f"aqe: {line}")
+
     def _say(self, line: str) -> None:
         """Write a line while the session goes on."""
-        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None and self._config.get_verbosity() >= 0:
-            reporter.ensure_newline()
-            if reporter._tw.chars_on_current_line:  # xdist's dots belong to no file
-                reporter.write_line("")
-            reporter.write_line(line)
+        if self._config.get_verbosity() >= 0:
+            self._write_line(line)
+
+    def _write_line(self, line: str) -> None:
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is None:
+            return
+        reporter.ensure_newline()
+        if reporter._tw.width_of_current_line:  # xdist's dots belong to no file
+            reporter.write_line("")
+        reporter.write_line(line)
 
 
 def _urgency(gap: Gap, learner: GapLearner, author: int) -> float:
