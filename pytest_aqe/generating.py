@@ -354,7 +354,7 @@ class Generating:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None and self._config.get_verbosity() >= 0:
             reporter.ensure_newline()
-            if reporter._tw.chars_on_current_line:  # xdist's dots belong to no file
+            if reporter._tw.width_of_current_line:  # xdist's dots belong to no file
                 reporter.write_line("")
             reporter.write_line(line)
 
