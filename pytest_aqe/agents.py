@@ -58,6 +58,11 @@ class Agents:
             for number in range(len(self._setup.models))
         )
 
+    @property
+    def unanswered(self) -> frozenset[str]:
+        """The gaps, by id, for which some model gave no answer: it has not tried in vain."""
+        return frozenset(gap for author in self.authors for gap in author.unanswered)
+
     def learn(self, trials: Sequence[Trial], target: Target) -> None:
         """Remember how the candidates of each author fared."""
         for author in self.authors:

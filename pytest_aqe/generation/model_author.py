@@ -23,6 +23,7 @@ from pytest_aqe.generation.questions import Question, Reply, Role
 
 PARTITION = "refused"
 REMEMBERED = 5  # refusals a gap: the next prompt lists them all
+EXPLAINED = 500  # characters of what an explainer says
 REMEMBER_FOR = timedelta(days=30)
 
 _FAILED_ON_ITS_VALUE = ("AssertionError", "assert ", "DID NOT RAISE")
@@ -62,6 +63,8 @@ class ModelAuthor:
         self._samples = samples
         self._written: dict[str, list[Candidate]] = {}
         self._numbers = 0
+        self.unanswered: set[str] = set()
+        """Gaps, by id, for which the model gave no answer: nothing was tried in vain."""
         self.name = str(correspondence.setup.models[model])
 
     def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
@@ -111,7 +114,7 @@ class ModelAuthor:
         for text, question, reason in believed:
             told = replies[question.id].data
             why = reason if told is None else str(told["summary"])
-            found[text] = " ".join(why.split()) or "the reviewer gave no reason"
+            found[text] = " ".join(why.split())[:EXPLAINED] or "the reviewer gave no reason"
         return found
 
     def learn(self, trials: Sequence[Trial], target: Target) -> None:
@@ -155,6 +158,8 @@ class ModelAuthor:
         replies = self._correspondence.ask([question for _, question in questions], files)
         for gap, question in questions:
             written = self._written.setdefault(gap.id, [])
+            if replies[question.id].error is not None:
+                self.unanswered.add(gap.id)
             candidate = self._candidate(gap, question, replies[question.id])
             if candidate is not None and all(one.text != candidate.text for one in written):
                 written.append(candidate)

@@ -310,6 +310,7 @@ def test_no_answer_is_no_candidate_and_is_said(
     server.script = lambda _: Answer("broken", status=501)
     assert [session.author.author(gap, target) for gap in GAPS] == [[], [], []]
     assert any("HTTP 501: broken" in line for line in session.agents.lines())
+    assert session.agents.unanswered == {gap.id for gap in GAPS}
 
 
 def test_a_cap_in_dollars_without_a_price_is_refused(tmp_path: Path, server: Server) -> None:
