@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 NEW_FLAKY = "new-flaky"  # of --aqe-fail-on
+GENERATED = "aqe_generated"  # on reports of tests that were written in this session
 
 
 class Recorder:
@@ -80,6 +81,8 @@ class Recorder:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Fold the report; write the result it completes."""
         with self._recording:
+            if getattr(report, GENERATED, False):
+                return  # no test of the suite: its row is in ``generations``
             told = report.__dict__.get("aqe")
             if told and ("sets" in told or "files" in told):
                 self._keep_dependencies(told.pop("sets", {}), told.pop("files", {}))

@@ -269,7 +269,7 @@ create table gaps (
     sources integer[], -- lines from which a jump was never taken; null if unmeasured
     destinations integer[], -- where that jump leads; negative: out of the function
     statements integer, -- of the function
-    risk double, -- see learning/gaps.py
+    risk double, -- see learning/risk.py
     changed integer[], -- of lines, those that the change touched; null if it is unknown
     churn integer, -- recent commits to the file; null without git
     complexity integer, -- decisions in the function, plus 1 (McCabe)
