@@ -29,7 +29,7 @@ class Profile:
     """What kind of project and history. Shares are probabilities."""
 
     tests: int = 240
-    pushes: int = 420
+    pushes: int = 600
     flaky: float = 0.12
     outage: float = 0.02
     local: float = 0.15  # of sessions
@@ -44,7 +44,7 @@ PROFILES = {
     "ci": Profile(),
     "mixed": Profile(local=0.6),
     "hell": Profile(flaky=0.3, outage=0.07, local=0.3),
-    "small": Profile(tests=70, pushes=60, flaky=0.15, local=0.4),
+    "small": Profile(tests=80, pushes=160, flaky=0.15, local=0.4),
     "blindcov": Profile(blind=0.4),
 }
 
@@ -144,7 +144,7 @@ class World:
         while flaky:
             kind = c.choices(
                 ("nod", "clus", "od_vic", "od_brit", "time", "env", "fixed", "new"),
-                (38, 8, 18, 8, 4, 6, 9, 9),
+                (44, 3, 18, 8, 4, 6, 9, 9),
             )[0]
             if kind == "clus":
                 members = [flaky.pop() for _ in range(min(len(flaky), c.randint(3, 8)))]
@@ -296,7 +296,7 @@ class World:
                     if c.random() < 0.8:
                         found.setdefault(
                             test,
-                            Failure("flake", f"cluster{members[0]}", self._persists(0.7, 0.4, 0.0)),
+                            Failure("flake", f"cluster{members[0]}", self._persists(0.6, 0.3, 0.0)),
                         )
         asked = set(tests)
         for test, flake in self.flakes.items():
@@ -357,7 +357,7 @@ class World:
         else:
             hit = c.sample(tests, min(len(tests), c.randint(2, 6)))
             again = self._persists(0.5, 0.3, 0.2)
-        shared = c.random() < 0.7
+        shared = c.random() < 0.9
         return {
             test: Failure("infra", f"down{kind}" if shared else f"down{test}", again)
             for test in hit
