@@ -235,7 +235,8 @@ class Plan:
     alone. ``because`` names why others do (a test in neither is new).
     ``unvisited`` are files of which every test is left out, with their number: they need not
     even be imported. ``replay`` are the node ids of a written plan, which is then all that
-    runs. With ``tells_rest`` a worker tells what it leaves out, with ``tells_order`` what it runs.
+    runs. ``brief`` is what `beliefs.Brief.pack` made, where failures are followed up.
+    With ``tells_rest`` a worker tells what it leaves out, with ``tells_order`` what it runs.
     """
 
     mode: Mode
@@ -253,6 +254,7 @@ class Plan:
     tells_order: bool = False
     follows: bool = False
     environ: tuple[str, ...] = ()
+    brief: Mapping[str, Any] | None = None
 
 
 Arc = tuple[int, int]

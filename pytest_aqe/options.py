@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_aqe.data import Budget, Mode, NodeId
 
 _MODES: dict[str, Mode] = {"observe": "observe", "order": "order", "select": "select"}
-FAIL_ON = ("gap",)
+FAIL_ON = ("gap", "new-flaky", "expired-quarantine")
 MODELS = 2  # as many as the gap learner tells apart
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -226,10 +226,24 @@ TABLE: tuple[Option, ...] = (
     ),
     Option(
         "--aqe-flaky",
-        "report: say of failures whether they are flaky or broken. off: neither say nor learn it",
+        "report: say of failures whether they are flaky or broken. rerun: also run a failed test "
+        "again, in this process or in a fresh one, as often as that is worth. quarantine: a flake "
+        "of a listed test does not fail the session. off: neither say nor learn it",
         default="report",
-        choices=("report", "off"),
+        choices=("report", "rerun", "quarantine", "off"),
         metavar="WHAT",
+    ),
+    Option(
+        "--aqe-rerun-budget",
+        "with --aqe-flaky=rerun, the time that further attempts may take in all (90s, 5m, 1h)",
+        default="1m",
+        metavar="TIME",
+    ),
+    Option(
+        "--aqe-quarantine-file",
+        "the committed list of quarantined tests",
+        default="aqe-quarantine.toml",
+        metavar="PATH",
     ),
     Option(
         "--aqe-plan",
@@ -303,6 +317,8 @@ class Options(NamedTuple):
     full_run_paths: tuple[str, ...]
     environ: tuple[str, ...]
     flaky: str
+    rerun_seconds: float
+    quarantine_file: Path
     plan: Path | None
     replay: tuple[NodeId, ...] | None
     rest: Path | None
@@ -402,6 +418,8 @@ def resolve(
         full_run_paths=tuple(str(value["aqe_full_run_paths"]).replace(",", " ").split()),
         environ=tuple(str(value["aqe_environ"]).replace(",", " ").split()),
         flaky=str(value["aqe_flaky"]),
+        rerun_seconds=_time(str(value["aqe_rerun_budget"]), "--aqe-rerun-budget", "90s, 5m or 1h"),
+        quarantine_file=config.rootpath / str(value["aqe_quarantine_file"]),
         plan=_path(config, value["aqe_plan"]),
         replay=_replay(config, value["aqe_replay"]),
         rest=_path(config, value["aqe_rest"]),
