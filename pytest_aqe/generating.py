@@ -81,6 +81,7 @@ class Generating:
             finally:
                 if self._agents is not None:
                     self._notes += self._agents.lines()
+                    self._uncovered.read_tables.update(self._agents.read_tables)
                     self._agents.close()
         return result
 
@@ -194,6 +195,7 @@ class Generating:
             open_history(self._options.history, write=False) as connection,
         ):
             history = tried_before(rows.generations(connection), names)
+            self._uncovered.read_tables.update(connection.read_tables)
         learner.replay(history)
         return learner, history
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MODES: dict[str, Mode] = {"observe": "observe", "order": "order", "select": "select"}
 FAIL_ON = ("gap", "new-flaky", "expired-quarantine")
+MODELS = 2  # as many as the gap learner tells apart
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -148,7 +149,7 @@ TABLE: tuple[Option, ...] = (
         "--aqe-llm",
         "language model that writes tests where --aqe-generate is given and the offline author "
         "is at its end: openai, anthropic, gemini or ollama, a slash, and the model's name; of "
-        "several, separated by commas, the cheapest first. Needs pytest-aqe[agents]",
+        "two, separated by a comma, the cheaper one first. Needs pytest-aqe[agents]",
         metavar="PROVIDER/MODEL",
     ),
     Option(
@@ -474,6 +475,10 @@ def _llm(value: Mapping[str, str | bool | None]) -> LLM:
             raise pytest.UsageError(
                 f"--aqe-llm={model!r}: expected PROVIDER/MODEL, such as ollama/qwen3-coder"
             )
+    if len(models) > MODELS:
+        raise pytest.UsageError(
+            f"--aqe-llm={value['aqe_llm']}: at most {MODELS} models, a cheap one and a better one"
+        )
     key = str(value["aqe_llm_key"]) if value["aqe_llm_key"] else None
     if key is not None and not key.startswith(("env:", "file:")):
         raise pytest.UsageError("--aqe-llm-key: expected env:NAME or file:PATH, not the key")

@@ -151,11 +151,13 @@ def test_a_reply_that_does_not_prove_itself_is_a_row_and_no_more(
 def test_what_was_not_answered_is_asked_again_in_the_next_session(
     door: Project, server: Server
 ) -> None:
-    """A provider that was down has not tried in vain."""
+    """A provider that was down has not tried in vain. `doctor` sees what a session reads."""
     server.script = lambda _: Answer("down", status=500)
     assert "generated passed" not in text_of(generate(door, server))
     server.script = lambda _: Answer(GOOD)
     assert "1 generated passed" in text_of(generate(door, server))
+    read = door.sql("select table_name from touches where last_read is not null")
+    assert {("calls",), ("examples",), ("memory",), ("generations",)} <= set(read)
 
 
 @needs_lionagi
