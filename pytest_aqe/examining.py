@@ -34,6 +34,9 @@ from pytest_aqe.quarantine import Entry, Quarantine, entry
 MOST_FAILING = 0.3  # share of tests failing beyond which nothing is run again: an outage
 FEW = 8  # failures that are never that many
 SLOWEST = 60.0  # seconds that an isolated attempt may take beyond ten times the first
+# Options of those who run tests, or run them again, themselves: pytest-rerunfailures,
+# pytest-retry, pytest-forked.
+_OTHERS = ("reruns", "retries", "forked")
 _TAIL = 4000  # characters shown of an isolated attempt that failed
 
 Reports = list[pytest.TestReport]
@@ -120,7 +123,7 @@ class Rerunner:
         self._faults = faults
         self._examiner = examiner
         self._spent = 0.0
-        self._others = bool(config.getoption("reruns", None) or config.getoption("retries", None))
+        self._others = any(config.getoption(name, None) for name in _OTHERS)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
