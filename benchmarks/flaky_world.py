@@ -147,7 +147,7 @@ class World:
                 (44, 3, 18, 8, 4, 6, 9, 9),
             )[0]
             if kind == "clus":
-                members = [flaky.pop() for _ in range(min(len(flaky), c.randint(3, 8)))]
+                members = [flaky.pop() for _ in range(min(len(flaky), c.randint(2, 5)))]
                 self.clusters.append((members, c.uniform(0.01, 0.05)))
                 self.flakes |= {each: Flake("clus") for each in members}
                 continue
@@ -236,11 +236,12 @@ class World:
     def _break(self, state: State, touched: set[int]) -> None:
         c, tests = self.chance, self.profile.tests
         near = [test for test in range(tests) if self.uses[test] & touched]
-        if c.random() < self.profile.blind:
+        blind = c.random() < self.profile.blind
+        if blind:
             near = [test for test in range(tests) if not self.uses[test] & touched]
         if not near:
             return
-        many = c.random() < 0.08
+        many = not blind and c.random() < 0.08
         count = int(len(near) * c.uniform(0.3, 0.9)) + 1 if many else c.choice((1, 1, 2, 3, 6))
         chance = 1.0 if c.random() < 0.9 else c.uniform(0.15, 0.85)
         self._defects += 1
