@@ -41,7 +41,10 @@ class Agents:
         tell: Tell,
         say: Callable[[str], None],
     ) -> None:
-        """Raise `ModelError` where a setting cannot be meant; nothing is started yet."""
+        """Raise `ModelError` where a setting cannot be meant; nothing is started yet.
+
+        ``say`` writes what is about to leave the machine.
+        """
         self._history = history
         self._tell = tell
         self._say = say
@@ -126,9 +129,10 @@ class Agents:
 def setup(llm: LLM) -> Setup:
     """Return whom a session asks, within which caps; raise `ModelError` for what cannot be."""
     price = None if llm.price is None else providers.read_price(llm.price)
-    models = tuple(
-        providers.model(spec, url=llm.url, key=llm.key, price=price) for spec in llm.models
-    )
+    key = llm.key
+    if key is not None and key.startswith("file:"):  # the agents' process stands elsewhere
+        key = f"file:{Path(key.removeprefix('file:')).expanduser().absolute()}"
+    models = tuple(providers.model(spec, url=llm.url, key=key, price=price) for spec in llm.models)
     unpriced = [str(model) for model in models if model.price is None]
     if unpriced and llm.cost_cap is not None:
         raise ModelError(

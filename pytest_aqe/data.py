@@ -236,8 +236,9 @@ class Plan:
     alone. ``because`` names why others do (a test in neither is new).
     ``unvisited`` are files of which every test is left out, with their number: they need not
     even be imported. ``stale`` are tests not run for longest, to which a part of the budget goes.
-    ``replay`` are the node ids of a written plan, which is then all that
-    runs. With ``tells_rest`` a worker tells what it leaves out, with ``tells_order`` what it runs.
+    ``replay`` are the node ids of a written plan, which is then all that runs. ``brief`` is what
+    `beliefs.Brief.pack` made, where failures are followed up.
+    With ``tells_rest`` a worker tells what it leaves out, with ``tells_order`` what it runs.
     """
 
     mode: Mode
@@ -256,6 +257,7 @@ class Plan:
     tells_order: bool = False
     follows: bool = False
     environ: tuple[str, ...] = ()
+    brief: Mapping[str, Any] | None = None
 
 
 Arc = tuple[int, int]

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pytest_aqe.data import Budget, Mode, NodeId
 
 _MODES: dict[str, Mode] = {"observe": "observe", "order": "order", "select": "select"}
-FAIL_ON = ("gap",)
+FAIL_ON = ("gap", "new-flaky", "expired-quarantine")
+MODELS = 2  # as many as the gap learner tells apart
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -110,6 +111,34 @@ TABLE: tuple[Option, ...] = (
         ini="bool",
     ),
     Option(
+        "--aqe-generate",
+        "write tests for what no test runs, and keep those that prove themselves. propose: into "
+        ".aqe/proposals. apply: into the test tree. Both run in this session",
+        default="off",
+        choices=("off", "propose", "apply"),
+        metavar="HOW",
+        ini=None,
+    ),
+    Option(
+        "--aqe-generate-time",
+        "how long a session may go on writing tests after the last one has run",
+        default="60s",
+        metavar="TIME",
+    ),
+    Option(
+        "--aqe-sandbox-cmd",
+        "command that generated tests are run by, as another wall around the sandbox: "
+        "bwrap and its options, docker run and an image",
+        default="",
+        metavar="COMMAND",
+    ),
+    Option(
+        "--aqe-unsafe",
+        "run tests that a language model wrote also where the system has no sandbox",
+        default=False,
+        ini=None,
+    ),
+    Option(
         "--aqe-fail-on",
         "turn exit code 0 into 1, and say why: gap (a line that the change touched is not "
         "covered). A list, separated by commas",
@@ -120,7 +149,7 @@ TABLE: tuple[Option, ...] = (
         "--aqe-llm",
         "language model that writes tests where --aqe-generate is given and the offline author "
         "is at its end: openai, anthropic, gemini or ollama, a slash, and the model's name; of "
-        "several, separated by commas, the cheapest first. Needs pytest-aqe[agents]",
+        "two, separated by a comma, the cheaper one first. Needs pytest-aqe[agents]",
         metavar="PROVIDER/MODEL",
     ),
     Option(
@@ -197,10 +226,24 @@ TABLE: tuple[Option, ...] = (
     ),
     Option(
         "--aqe-flaky",
-        "report: say of failures whether they are flaky or broken. off: neither say nor learn it",
+        "report: say of failures whether they are flaky or broken. rerun: also run a failed test "
+        "again, in this process or in a fresh one, as often as that is worth. quarantine: a flake "
+        "of a listed test does not fail the session. off: neither say nor learn it",
         default="report",
-        choices=("report", "off"),
+        choices=("report", "rerun", "quarantine", "off"),
         metavar="WHAT",
+    ),
+    Option(
+        "--aqe-rerun-budget",
+        "with --aqe-flaky=rerun, the time that further attempts may take in all (90s, 5m, 1h)",
+        default="1m",
+        metavar="TIME",
+    ),
+    Option(
+        "--aqe-quarantine-file",
+        "the committed list of quarantined tests",
+        default="aqe-quarantine.toml",
+        metavar="PATH",
     ),
     Option(
         "--aqe-plan",
@@ -263,6 +306,10 @@ class Options(NamedTuple):
     budget: Budget | None
     probe: float
     gaps: bool
+    generate: str
+    generate_time: float
+    sandbox_cmd: str
+    unsafe: bool
     fail_on: frozenset[str]
     llm: LLM | None
     seed: str | None
@@ -270,6 +317,8 @@ class Options(NamedTuple):
     full_run_paths: tuple[str, ...]
     environ: tuple[str, ...]
     flaky: str
+    rerun_seconds: float
+    quarantine_file: Path
     plan: Path | None
     replay: tuple[NodeId, ...] | None
     rest: Path | None
@@ -357,7 +406,11 @@ def resolve(
         dependencies=(value["aqe_dependencies"] or ("off" if mode == "observe" else "on")) == "on",
         budget=budget(str(value["aqe_budget"])) if value["aqe_budget"] else None,
         probe=share(str(value["aqe_probe"]), "--aqe-probe"),
-        gaps=bool(value["aqe_gaps"]) or "gap" in fail_on,
+        gaps=bool(value["aqe_gaps"]) or "gap" in fail_on or value["aqe_generate"] != "off",
+        generate=str(value["aqe_generate"]),
+        generate_time=_time(str(value["aqe_generate_time"]), "--aqe-generate-time"),
+        sandbox_cmd=str(value["aqe_sandbox_cmd"]),
+        unsafe=bool(value["aqe_unsafe"]),
         fail_on=fail_on,
         llm=_llm(value) if value["aqe_llm"] else None,
         seed=str(value["aqe_seed"]) if value["aqe_seed"] else None,
@@ -365,6 +418,8 @@ def resolve(
         full_run_paths=tuple(str(value["aqe_full_run_paths"]).replace(",", " ").split()),
         environ=tuple(str(value["aqe_environ"]).replace(",", " ").split()),
         flaky=str(value["aqe_flaky"]),
+        rerun_seconds=_time(str(value["aqe_rerun_budget"]), "--aqe-rerun-budget", "90s, 5m or 1h"),
+        quarantine_file=config.rootpath / str(value["aqe_quarantine_file"]),
         plan=_path(config, value["aqe_plan"]),
         replay=_replay(config, value["aqe_replay"]),
         rest=_path(config, value["aqe_rest"]),
@@ -420,6 +475,10 @@ def _llm(value: Mapping[str, str | bool | None]) -> LLM:
             raise pytest.UsageError(
                 f"--aqe-llm={model!r}: expected PROVIDER/MODEL, such as ollama/qwen3-coder"
             )
+    if len(models) > MODELS:
+        raise pytest.UsageError(
+            f"--aqe-llm={value['aqe_llm']}: at most {MODELS} models, a cheap one and a better one"
+        )
     key = str(value["aqe_llm_key"]) if value["aqe_llm_key"] else None
     if key is not None and not key.startswith(("env:", "file:")):
         raise pytest.UsageError("--aqe-llm-key: expected env:NAME or file:PATH, not the key")

@@ -44,6 +44,7 @@ def pack(plan: Plan, folder: Path | None) -> dict[str, Any]:
         "tells_order": plan.tells_order,
         "follows": plan.follows,
         "environ": list(plan.environ),
+        "brief": plan.brief,
     }
     if folder is None or len(plan.ranks) + len(plan.left_out) <= LONG_PLAN:
         return wire
@@ -117,4 +118,5 @@ def unpack(wire: dict[str, Any]) -> Plan:
         tells_order=wire["tells_order"],
         follows=wire["follows"],
         environ=tuple(wire["environ"]),
+        brief=wire["brief"],
     )

@@ -227,6 +227,14 @@ create table flake_verdicts (
     outage double -- share by which the failure was the run's and not the test's
 );
 
+-- Why a test flakes, where `pytest-aqe flaky bisect` has proved it.
+create table flake_causes (
+    test_no integer, -- tests.test_no
+    cause varchar, -- 'order-dependent (victim)', 'order-dependent (brittle)'
+    evidence varchar, -- for people
+    others varchar[] -- node ids of the tests before which it fails, or passes
+);
+
 -- How far the beliefs have come; runs after it, by their start, they do not know.
 create table flake_marks (
     suite varchar, -- runs.suite
@@ -261,7 +269,7 @@ create table gaps (
     sources integer[], -- lines from which a jump was never taken; null if unmeasured
     destinations integer[], -- where that jump leads; negative: out of the function
     statements integer, -- of the function
-    risk double, -- see learning/gaps.py
+    risk double, -- see learning/risk.py
     changed integer[], -- of lines, those that the change touched; null if it is unknown
     churn integer, -- recent commits to the file; null without git
     complexity integer, -- decisions in the function, plus 1 (McCabe)

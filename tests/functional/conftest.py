@@ -18,6 +18,7 @@ import pytest
 import pytest_aqe.controller
 import pytest_aqe.defaults
 import pytest_aqe.explainer
+import pytest_aqe.generating
 import pytest_aqe.learning.backtest
 import pytest_aqe.learning.keeping
 import pytest_aqe.learning.order
