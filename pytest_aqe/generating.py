@@ -217,6 +217,8 @@ class Generating:
 
         def review(trial: Trial) -> list[str]:
             found: list[str] = hook.pytest_aqe_review_test(config=self._config, trial=trial)
+            if not found and self._agents is not None:
+                found = self._agents.review(trial, target)
             return found
 
         done = Pipeline(write, trials.judge, review).run(gaps, target, author)
