@@ -50,6 +50,7 @@ class Agents:
         self._say = say
         self.read_tables: set[str] = set()
         self._setup = setup(llm)
+        self._reviewers = llm.review
         self._correspondence = Correspondence(
             self._setup, self._announce, find=self._find, record=self._record
         )
@@ -65,6 +66,17 @@ class Agents:
     def unanswered(self) -> frozenset[str]:
         """The gaps, by id, for which some model gave no answer: it has not tried in vain."""
         return frozenset(gap for author in self.authors for gap in author.unanswered)
+
+    @property
+    def waited(self) -> float:
+        """How long answers have been waited for, in seconds; --aqe-llm-time-cap bounds it."""
+        return self._correspondence.waited
+
+    def review(self, trial: Trial, target: Target) -> list[str]:
+        """Return why an accepted test is not to be proposed, by a panel of the last model."""
+        if not self._reviewers:
+            return []
+        return self.authors[-1].objections(trial, target, self._reviewers)
 
     def learn(self, trials: Sequence[Trial], target: Target) -> None:
         """Remember how the candidates of each author fared."""

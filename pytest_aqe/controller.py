@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _STEPWISE = ("stepwise", "stepwise_skip", "stepwise_reset")  # the later two imply the first
 
 
+STALE = 2_000  # tests sent with a plan; what fits into a part of a budget is far less
 PATIENCE = 5.0  # seconds a session spends on run files that others left; the rest keep waiting
 
 
@@ -359,6 +360,7 @@ class Controller:
             unvisited=self.selected.unvisited if self.selected and self._may_pass_by() else {},
             because=self._because(tests),
             budget=self._options.budget,
+            stale=_stalest(tests) if self._options.budget is not None else (),
             workers=_workers(self._config),
         )
 
@@ -511,6 +513,14 @@ def _downgrade(config: pytest.Config) -> str | None:
     if any("::" in argument for argument in config.args):
         return "explicit node ids keep their order"
     return None
+
+
+def _stalest(tests: Sequence[Rollup]) -> tuple[Identity, ...]:
+    """Return the tests not run for longest, of those that not every run executes."""
+    last = max((test.last_run or 0 for test in tests), default=0)
+    waited = [test for test in tests if (test.last_run or 0) < last]
+    waited.sort(key=lambda test: (test.last_run or 0, test.identity))
+    return tuple(test.identity for test in waited[:STALE])
 
 
 def _workers(config: pytest.Config) -> int:

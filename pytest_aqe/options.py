@@ -201,6 +201,13 @@ TABLE: tuple[Option, ...] = (
         metavar="N",
     ),
     Option(
+        "--aqe-llm-review",
+        "reviewers that read each test that the trial accepted; what most of them object to is "
+        "not proposed",
+        default="0",
+        metavar="N",
+    ),
+    Option(
         "--aqe-seed",
         "seed of every random choice (default: the commit)",
         metavar="N",
@@ -293,6 +300,7 @@ class LLM(NamedTuple):
     timeout: float
     time_cap: float
     samples: int
+    review: int
 
 
 class Options(NamedTuple):
@@ -493,6 +501,7 @@ def _llm(value: Mapping[str, str | bool | None]) -> LLM:
         timeout=_time(str(value["aqe_llm_timeout"]), "--aqe-llm-timeout"),
         time_cap=_time(str(value["aqe_llm_time_cap"]), "--aqe-llm-time-cap"),
         samples=max(int(_number(str(value["aqe_llm_samples"]), "--aqe-llm-samples")), 1),
+        review=int(_number(str(value["aqe_llm_review"]), "--aqe-llm-review")),
     )
 
 

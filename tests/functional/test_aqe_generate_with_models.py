@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .scripted import Answer, Server, serving
+from .scripted import Answer, Request, Server, serving
 
 if TYPE_CHECKING:
     from .conftest import Project
@@ -165,6 +165,21 @@ def test_quiet_sessions_too_say_what_leaves_the_machine(door: Project, server: S
     """Whatever else is left out."""
     result = generate(door, server, "-q")
     assert "asking mine/small at 127.0.0.1" in text_of(result)
+
+
+@needs_lionagi
+def test_what_reviewers_object_to_is_not_proposed(door: Project, server: Server) -> None:
+    """It is a row with the reviewers' reason; without --aqe-llm-review nobody is asked."""
+
+    def script(request: Request) -> Answer:
+        if "about to be proposed" in request.system:
+            return Answer('{"verdict": "wrong_test", "reason": "a password"}')
+        return Answer(GOOD)
+
+    server.script = script
+    assert "generated passed" not in text_of(generate(door, server, "--aqe-llm-review=1"))
+    rows = door.sql("select stage, reason from generations where stage = 'review'")
+    assert set(rows) == {("review", "1 of 1 reviewers: it is not worth keeping (a password)")}
 
 
 @needs_lionagi
