@@ -24,7 +24,7 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -50,7 +50,7 @@ from pytest_aqe.generation.values import Source, Writer
 
 RESULT = "found.json"
 SECONDS = 1.8  # of CPU for one function; a large gap gets twice that
-PATIENCE = 0.35  # seconds without anything new, and half of what was spent so far
+PATIENCE = 0.5  # seconds without anything new, and half of what was spent so far
 CALL = 0.4  # seconds a call may take
 HARVEST = 20  # seconds of CPU for tests and doctests
 LISTED = 30  # items of an iterator that are looked at
@@ -338,8 +338,11 @@ class Search:
                     break
             outcome.value = items
 
-    def is_ours(self, error: BaseException) -> bool:
-        """Tell an exception that the project raises itself from a crash."""
+    def is_ours(self, error: BaseException, arcs: Collection[Arc]) -> bool:
+        """Tell an exception that the project raises itself, or again, from a crash."""
+        own = self._raises.get(self._job.target, frozenset())
+        if any(source in own and leads < 0 for source, leads in arcs):
+            return True
         trace = error.__traceback__
         last = None
         while trace is not None:
@@ -446,7 +449,8 @@ class _Hunt:
         self._samples = search._harvest.samples.get(subject.place, [])
         code = subject.function.__code__
         self._constants = pools.constants(code)
-        self._constants["str"] = [*self._constants["str"], *search.words]
+        words = self._constants["str"] = [*self._constants["str"], *search.words]
+        self._constants["list"] = [Source(f"[{each.text}]") for each in words[:15]]
         self._tokens = pools.tokens_of(code)
         self._pools = {
             each.name: list(
@@ -493,7 +497,7 @@ class _Hunt:
             if outcome.error is None and len(self._more) < MORE * 3 and self._samples:
                 self._keep_more(call, outcome)
             return False
-        if outcome.error is not None and not search.is_ours(outcome.error):
+        if outcome.error is not None and not search.is_ours(outcome.error, arcs):
             return False
         case = search.describe(subject, call, outcome)
         if case is None or (_says_nothing(case, outcome) and all(kind == "a" for kind, _ in new)):

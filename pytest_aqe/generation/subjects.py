@@ -7,6 +7,7 @@ import inspect
 import types
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any, Protocol
 
 from pytest_aqe.generation.harvest import Argument, Place, spelled
@@ -185,8 +186,14 @@ def reaching(module: Any, name: str, target: str, gaps: Collection[Located]) -> 
     return [
         each
         for each in found
-        if each is not None and (each.kind != "setter" or each.place[1] in lines)
+        if each is not None and (each.kind != "setter" or _spans(each.function.__code__, lines))
     ]
+
+
+def _spans(code: CodeType, lines: Collection[int]) -> bool:
+    """Tell whether a function begins at one of some lines; decorators stand above its line."""
+    last = max((number for *_, number in code.co_lines() if number), default=0)
+    return any(code.co_firstlineno <= line <= last for line in lines)
 
 
 def _holders(module: Any, target: str, lines: Collection[int]) -> list[str]:
@@ -200,7 +207,7 @@ def _holders(module: Any, target: str, lines: Collection[int]) -> list[str]:
         for path, held in inside:
             held = getattr(held, "__func__", held)
             code = getattr(held, "__code__", None)
-            if code is not None and code.co_filename == target and code.co_firstlineno in lines:
+            if code is not None and code.co_filename == target and _spans(code, lines):
                 found.append(path)
     return found
 
