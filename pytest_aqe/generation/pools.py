@@ -286,7 +286,9 @@ def tokens_of(code: CodeType) -> list[Any]:
 def words_of(module: Any) -> list[Source]:
     """Return texts that a module's tables know: names of enumerations, keys, choices."""
     found: dict[str, None] = {}
-    for value in list(vars(module).values()):
+    for name, value in list(vars(module).items()):
+        if name.startswith("__"):
+            continue
         if isinstance(value, type) and issubclass(value, enum.Enum):
             for each in value.__members__:
                 found[each] = found[each.lower()] = None

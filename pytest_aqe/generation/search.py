@@ -460,13 +460,23 @@ class _Hunt:
                         self._constants,
                         search._by_name.get(each.name, []),
                         search._by_type,
-                        pools.members(each.annotation, search._writer.write),
+                        self._named_by_type(each),
                     )
                 )
             )
             for each in subject.parameters
         }
-        self._receivers = self._find_receivers() if subject.bound else []
+        self._receivers = self._find_receivers(subject.owner) if subject.bound else []
+
+    def _named_by_type(self, parameter: inspect.Parameter) -> list[Source]:
+        """Return what an annotation names: members, literals, objects of the project."""
+        annotation = parameter.annotation
+        found = pools.members(annotation, self._search._writer.write)
+        module = getattr(annotation, "__module__", "") or ""
+        ours = module.partition(".")[0] in self._search._packages
+        if not found and ours and isinstance(annotation, type):
+            found = self._find_receivers(annotation)[:8]
+        return found
 
     def run(self) -> None:
         """Try calls until nothing is missing, nothing new comes, or the time is over."""
@@ -571,8 +581,8 @@ class _Hunt:
         if self._subject.kind == "property":
             for receiver in self._receivers:
                 yield Call(receiver, ())
-        for _ in range(0 if recorded else 25):
-            yield self._made(only_required=True)
+        for place in range(4 if recorded else 25):
+            yield self._made(only_required=True, place=place)
         for receiver in self._receivers[:8]:
             for call in recorded[:2] or [self._made(only_required=True)]:
                 yield replace(call, receiver=receiver)
@@ -601,18 +611,19 @@ class _Hunt:
     def _receiver(self) -> Source | None:
         return self._chance.choice(self._receivers) if self._receivers else None
 
-    def _made(self, *, only_required: bool) -> Call:
+    def _made(self, *, only_required: bool, place: int | None = None) -> Call:
+        """Put a call together; with ``place`` from the fronts of the pools, else by chance."""
         arguments = []
         for each in self._subject.parameters:
             optional = each not in self._subject.required
             if optional and (only_required or self._chance.random() > 0.6):
                 continue
-            argument = self._drawn(each)
+            argument = self._drawn(each, place)
             if argument is not None:
                 arguments.append(argument)
         return Call(self._receiver(), tuple(_in_order(arguments)))
 
-    def _drawn(self, parameter: inspect.Parameter) -> Argument | None:
+    def _drawn(self, parameter: inspect.Parameter, front: int | None = None) -> Argument | None:
         chance = self._chance
         if parameter.kind is parameter.VAR_POSITIONAL:
             text = chance.choice(["(1,)", "('a', 'b')", "(1, 2)", "([1, 2],)"])
@@ -623,8 +634,8 @@ class _Hunt:
         if not pool:
             return None
         # the front of a pool is the likeliest
-        place = min(int(chance.expovariate(3 / len(pool))), len(pool) - 1)
-        return Argument(parameter.name, _passed(parameter), pool[place])
+        place = int(chance.expovariate(3 / len(pool))) if front is None else front
+        return Argument(parameter.name, _passed(parameter), pool[min(place, len(pool) - 1)])
 
     def _adding(self, call: Call, parameter: inspect.Parameter, value: Source) -> Call:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -682,12 +693,11 @@ class _Hunt:
                     found.append((name, sample.arguments))
         return self._chance.choice(found) if found else None
 
-    def _find_receivers(self) -> list[Source]:
-        """Return objects to call the method on: seen ones, seen makings, made-up ones."""
-        owner = self._subject.owner
+    def _find_receivers(self, owner: type | None) -> list[Source]:
+        """Return objects of a class: seen ones, seen makings, made-up ones."""
         assert owner is not None
         found: dict[Source, None] = {}
-        for sample in self._samples:
+        for sample in self._samples if owner is self._subject.owner else ():
             if sample.receiver is not None:
                 found[sample.receiver] = None
         kinds = [owner, *_subclasses(owner, self._search._module)]

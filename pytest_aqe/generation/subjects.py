@@ -138,9 +138,8 @@ def find(module: Any, name: str, target: str, *, setter: bool = False) -> Subjec
     code = getattr(function, "__code__", None)
     if code is None or code.co_filename != target:
         return None
-    try:
-        parameters = tuple(inspect.signature(function).parameters.values())
-    except (ValueError, TypeError):
+    parameters = _parameters(function)
+    if parameters is None:
         return None
     if owner is not None and kind != "static":
         parameters = parameters[1:]
@@ -230,12 +229,22 @@ def _unwrapped(raw: Any, owner: type | None) -> tuple[str, Any]:
     return kind, inner
 
 
+def _parameters(function: Any) -> tuple[inspect.Parameter, ...] | None:
+    """Return what something takes, its annotations evaluated where that can be done."""
+    for evaluated in (True, False):
+        try:
+            found = inspect.signature(function, eval_str=evaluated)
+        except (ValueError, TypeError):
+            return None
+        except Exception:  # an annotation names what is not there at run time
+            continue
+        return tuple(found.parameters.values())
+    return None
+
+
 def making(owner: type) -> tuple[inspect.Parameter, ...] | None:
     """Return what a class takes to be made, or None where that cannot be told."""
-    try:
-        return tuple(inspect.signature(owner).parameters.values())
-    except (ValueError, TypeError):
-        return None
+    return _parameters(owner)
 
 
 def class_source(owner: type) -> Source | None:
