@@ -81,6 +81,7 @@ class Generating:
             finally:
                 if self._agents is not None:
                     self._notes += self._agents.lines()
+                    self._uncovered.read_tables.update(self._agents.read_tables)
                     self._agents.close()
         return result
 
@@ -164,7 +165,7 @@ class Generating:
                 chosen.items(),
                 key=lambda item: -max(_urgency(gap, learner, turn) for gap in item[1]),
             ):
-                if time.monotonic() >= self._stop:
+                if self._left() <= 0:
                     self._notes.append("--aqe-generate-time is over; the next session goes on")
                     return
                 closed = self._one_target(session, measured.files[file], gaps, authors[turn])
@@ -177,7 +178,7 @@ class Generating:
 
             try:
                 self._agents = Agents(
-                    self._options.llm, self._options.history, self._recorder.tell, self._say
+                    self._options.llm, self._options.history, self._recorder.tell, self._announce
                 )
                 authors += self._agents.authors[:2]
             except ModelError as error:
@@ -194,6 +195,7 @@ class Generating:
             open_history(self._options.history, write=False) as connection,
         ):
             history = tried_before(rows.generations(connection), names)
+            self._uncovered.read_tables.update(connection.read_tables)
         learner.replay(history)
         return learner, history
 
@@ -215,6 +217,8 @@ class Generating:
 
         def review(trial: Trial) -> list[str]:
             found: list[str] = hook.pytest_aqe_review_test(config=self._config, trial=trial)
+            if not found and self._agents is not None:
+                found = self._agents.review(trial, target)
             return found
 
         done = Pipeline(write, trials.judge, review).run(gaps, target, author)
@@ -228,8 +232,13 @@ class Generating:
         return accepted
 
     def _tell(self, gaps: Sequence[Gap], done: Sequence[Trial], author: Author) -> None:
-        """Keep a row for every trial, and for every gap for which nothing came."""
+        """Keep a row for every trial, and for every gap for which an author had no idea.
+
+        A model that gave no answer has not tried: the next session asks again.
+        """
         answered = {trial.candidate.gap.id for trial in done}
+        if self._agents is not None:
+            answered |= self._agents.unanswered
         self._recorder.tell("generations", map(rows.generation_row, done))
         self._recorder.tell(
             "generations",
@@ -322,7 +331,7 @@ class Generating:
             return None
         name, place = module
         most = sorted((covered.tests or {}).items(), key=lambda item: (-len(item[1]), item[0]))
-        left = max(self._stop - time.monotonic(), 1.0)
+        left = max(self._left(), 1.0)
         return Target(
             root=root,
             rootdir=self._config.rootpath,
@@ -338,6 +347,11 @@ class Generating:
             seconds=min(PER_GAP * len(gaps), left),
         )
 
+    def _left(self) -> float:
+        """Return the seconds that are left, not counted those that models took to answer."""
+        waited = self._agents.waited if self._agents is not None else 0.0
+        return self._stop + waited - time.monotonic()
+
     def _source_of(self, file: str) -> str:
         try:
             return proposals.fingerprint((self._uncovered.root / file).read_text("utf-8"))
@@ -349,14 +363,23 @@ class Generating:
         text = self._options.seed or "0"
         return int(text) if text.isdecimal() else int.from_bytes(text.encode()[:6], "big")
 
+    def _announce(self, line: str) -> None:
+        """Write what is about to leave the machine, however quiet the session is."""
+        self._write_line(f"aqe: {line}")
+
     def _say(self, line: str) -> None:
         """Write a line while the session goes on."""
-        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None and self._config.get_verbosity() >= 0:
-            reporter.ensure_newline()
-            if reporter._tw.width_of_current_line:  # xdist's dots belong to no file
-                reporter.write_line("")
-            reporter.write_line(line)
+        if self._config.get_verbosity() >= 0:
+            self._write_line(line)
+
+    def _write_line(self, line: str) -> None:
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is None:
+            return
+        reporter.ensure_newline()
+        if reporter._tw.width_of_current_line:  # xdist's dots belong to no file
+            reporter.write_line("")
+        reporter.write_line(line)
 
 
 def _urgency(gap: Gap, learner: GapLearner, author: int) -> float:
