@@ -48,7 +48,7 @@ def test_what_is_written_is_the_same_value(value: Any) -> None:
         io.StringIO("x"), decimal.Decimal("1.50"), fractions.Fraction(1, 3), uuid.UUID(int=5),
         datetime.timezone.utc, int, len, ValueError("no"), float("nan"), float("-inf"), ...,
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_many_kinds_can_be_written(value: Any) -> None:
     source = writer.write(value)
@@ -69,7 +69,7 @@ class Local:
         "AKIA" + "ABCDEFGHIJKL", "sk-" + "a1" * 20, "my password is x",
         "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", [{"a": "token=1"}],
     ],
-    ids=lambda value: repr(value)[:20],
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_what_cannot_or_must_not_be_written_is_refused(value: Any) -> None:
     assert writer.write(value) is None
