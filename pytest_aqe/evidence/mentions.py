@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
-from pytest_aqe.evidence.pieces import MODULE, read
+from pytest_aqe.evidence.pieces import MODULE, pieces
 from pytest_aqe.evidence.syntax import annotations_of, last_name, parse, text_of
 
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -35,10 +38,22 @@ _LOOKS_UP = re.compile(
     rb"dir\b|eval\b|exec\b|globals|locals|vars\b|__dict__|getmembers|__import__|attrgetter"
     rb"|getattr|getfixturevalue|hasattr|import_module|methodcaller|resolve_name|import\s*\(?\s*\*"
 )
-_KEEPS = re.compile(rb"global|cache|memo", re.IGNORECASE)
-_MEMO = re.compile("cache|memo", re.IGNORECASE)
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Where a file says what: for each word, the pieces.
+
+    ``named`` in any role, ``given`` as more than what is called, ``values`` as a value of which
+    no name is asked; ``reflecting`` are the pieces that look names up.
+    """
+
+    named: Mapping[str, frozenset[str]]
+    given: Mapping[str, frozenset[str]]
+    values: Mapping[str, frozenset[str]]
+    reflecting: frozenset[str]
 
 
 def mentions(source: bytes, names: Collection[str]) -> dict[str, frozenset[str]]:
@@ -49,79 +64,29 @@ def mentions(source: bytes, names: Collection[str]) -> dict[str, frozenset[str]]
     Decorators, defaults and annotations count for the function, and for ``<module>`` too unless
     the function is inert.
     """
-    wanted = frozenset(name for name in names if not name.isascii() or name.encode() in source)
-    if not wanted:
-        return {}
-    tree = parse(source)
-    if tree is None:
-        return {MODULE: wanted}
+    wanted = _said(source, names)
+    words = _words(source) if wanted else None
+    if words is None:
+        return {MODULE: frozenset(wanted)} if wanted else {}
     found: dict[str, set[str]] = {}
-    prose: set[ast.AST] = set()
-    for piece, node in _nodes(tree, source):
-        if isinstance(node, ast.Expr) and ">>>" not in (text_of(node.value) or ">>>"):
-            prose.add(node.value)
-        if node not in prose and (here := wanted.intersection(named(node))):
-            found.setdefault(piece, set()).update(here)
+    for name in wanted:
+        for piece in words.named.get(name, ()):
+            found.setdefault(piece, set()).add(name)
     return {piece: frozenset(here) for piece, here in found.items()}
 
 
 def hands_on(source: bytes, names: Collection[str]) -> frozenset[str]:
     """Return the pieces that do more with one of ``names`` than call it: who gets it may look."""
-    if not any(not name.isascii() or name.encode() in source for name in names):
-        return frozenset()
-    tree = parse(source)
-    if tree is None:
-        return frozenset({MODULE})
-    wanted = set(names)
-    called: set[ast.AST] = set()
-    found: set[str] = set()
-    for piece, node in _nodes(tree, source):
-        if isinstance(node, ast.Call):
-            called.add(node.func)
-        if (
-            isinstance(node, (ast.Name, ast.Attribute, ast.Constant))
-            and node not in called
-            and not wanted.isdisjoint(named(node))
-        ):
-            found.add(piece)
-    return frozenset(found)
+    wanted = _said(source, names)
+    return _among(source, wanted, lambda words: words.given) if wanted else frozenset()
 
 
 def reflects(source: bytes) -> frozenset[str]:
     """Return the pieces that look names up at run time, or take all of another module's."""
     if not _LOOKS_UP.search(source):
         return frozenset()
-    tree = parse(source)
-    if tree is None:
-        return frozenset({MODULE})
-    found: set[str] = set()
-    bound: dict[str, set[str]] = {}  # a variable called `dir` is not the builtin
-    by_value: list[tuple[str, str]] = []
-    literal: set[ast.AST] = set()  # the functions of calls whose text is literal
-    for piece, node in _nodes(tree, source):
-        if isinstance(node, ast.Call):
-            position = _BY_TEXT.get(last_name(node.func))
-            if position is not None and _is_literal(node, position):
-                literal.add(node.func)
-        elif isinstance(node, ast.alias):
-            renamed = node.asname is not None and node.name in _FINDERS
-            if renamed or node.name == "*":
-                found.add(piece)
-        elif isinstance(node, ast.arg):
-            bound.setdefault(piece, set()).add(node.arg)
-        elif isinstance(node, ast.Name):
-            if not isinstance(node.ctx, ast.Load):
-                bound.setdefault(piece, set()).add(node.id)
-            elif node.id in _BY_VALUE or node.id in _ATTRIBUTES:
-                by_value.append((piece, node.id))
-            elif node.id in _BY_TEXT and node not in literal:
-                found.add(piece)
-        elif isinstance(node, ast.Attribute) and (
-            node.attr in _ATTRIBUTES or (node.attr in _BY_TEXT and node not in literal)
-        ):
-            found.add(piece)
-    found.update(piece for piece, name in by_value if name not in bound.get(piece, ()))
-    return frozenset(found - {"__getattr__"})  # a module's: who asks it has a name
+    words = _words(source)
+    return frozenset({MODULE}) if words is None else words.reflecting
 
 
 def gives(source: bytes, modules: Collection[str]) -> frozenset[str]:
@@ -129,53 +94,113 @@ def gives(source: bytes, modules: Collection[str]) -> frozenset[str]:
 
     ``m.name`` and ``setattr(m, "name", x)`` say what they look for.
     """
+    return _among(source, modules, lambda words: words.values)
+
+
+def _said(source: bytes, names: Collection[str]) -> list[str]:
+    """Return the names that the text may have: quicker than reading what it says."""
+    return [name for name in names if not name.isascii() or name.encode() in source]
+
+
+def _among(
+    source: bytes,
+    names: Collection[str],
+    which: Callable[[Words], Mapping[str, frozenset[str]]],
+) -> frozenset[str]:
+    words = _words(source)
+    if words is None:
+        return frozenset({MODULE})
+    where = which(words)
+    return frozenset().union(*(where[name] for name in names if name in where))
+
+
+@lru_cache(maxsize=4096)
+def _words(source: bytes) -> Words | None:
+    """Read all words of a file in one walk; None when it cannot be parsed."""
     tree = parse(source)
     if tree is None:
-        return frozenset({MODULE})
+        return None
+    named_in: dict[str, set[str]] = defaultdict(set)
+    given: dict[str, set[str]] = defaultdict(set)
+    values: dict[str, set[str]] = defaultdict(set)
+    looking = _Looking()
+    prose: set[ast.AST] = set()
+    called: set[ast.AST] = set()
     asked: set[ast.AST] = set()
-    found: set[str] = set()
     for piece, node in _nodes(tree, source):
-        if isinstance(node, ast.Attribute):
+        looking.see(piece, node)
+        if isinstance(node, ast.Expr):
+            if ">>>" not in (text_of(node.value) or ">>>"):
+                prose.add(node.value)
+        elif isinstance(node, ast.Call):
+            called.add(node.func)
+            if len(node.args) > 1 and text_of(node.args[1]):
+                asked.add(node.args[0])
+        elif isinstance(node, ast.Attribute):
             asked.add(node.value)
-        elif isinstance(node, ast.Call) and len(node.args) > 1 and text_of(node.args[1]):
-            asked.add(node.args[0])
+        for word in named(node):
+            if node not in prose:
+                named_in[word].add(piece)
+            if isinstance(node, (ast.Name, ast.Attribute, ast.Constant)) and node not in called:
+                given[word].add(piece)
         if (
             isinstance(node, (ast.Name, ast.Attribute))
             and isinstance(node.ctx, ast.Load)
             and node not in asked
-            and (node.id if isinstance(node, ast.Name) else node.attr) in modules
         ):
-            found.add(piece)
-    return frozenset(found)
+            values[node.id if isinstance(node, ast.Name) else node.attr].add(piece)
+    return Words(_frozen(named_in), _frozen(given), _frozen(values), looking.found())
 
 
-def memos(source: bytes) -> frozenset[str]:
-    """Return the pieces whose result may outlive a test: cached, or kept in a global.
+def _frozen(where: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
+    return {word: frozenset(pieces) for word, pieces in where.items()}
 
-    A later test that calls them does not run what they run.
-    """
-    if not _KEEPS.search(source):
-        return frozenset()
-    tree = parse(source)
-    if tree is None:
-        return frozenset({MODULE})
-    found: set[str] = set()
-    for piece, node in _nodes(tree, source):
-        if isinstance(node, ast.Global):
-            found.add(piece)
-        elif isinstance(node, _FUNCTIONS):
-            if any(_MEMO.search(last_name(each)) for each in node.decorator_list):
-                found.add(piece)
-        elif isinstance(node, ast.Call) and _MEMO.search(last_name(node.func)):
-            found.update(each.id for each in node.args if isinstance(each, ast.Name))
-            if any(isinstance(each, ast.Lambda) for each in node.args):
-                found.add(piece)
-    return frozenset(found & read(tree, source).checksums.keys())
+
+class _Looking:
+    """Find the pieces that look names up, node by node, parents before their children."""
+
+    def __init__(self) -> None:
+        self._found: set[str] = set()
+        self._bound: dict[str, set[str]] = {}  # a variable called `dir` is not the builtin
+        self._by_value: list[tuple[str, str]] = []
+        self._literal: set[ast.AST] = set()  # the functions of calls whose text is literal
+
+    def see(self, piece: str, node: ast.AST) -> None:
+        """Take one more node."""
+        if isinstance(node, ast.Call):
+            position = _BY_TEXT.get(last_name(node.func))
+            if position is not None and _is_literal(node, position):
+                self._literal.add(node.func)
+        elif isinstance(node, ast.alias):
+            renamed = node.asname is not None and node.name in _FINDERS
+            if renamed or node.name == "*":
+                self._found.add(piece)
+        elif isinstance(node, ast.arg):
+            self._bound.setdefault(piece, set()).add(node.arg)
+        elif isinstance(node, ast.Name):
+            if not isinstance(node.ctx, ast.Load):
+                self._bound.setdefault(piece, set()).add(node.id)
+            elif node.id in _BY_VALUE or node.id in _ATTRIBUTES:
+                self._by_value.append((piece, node.id))
+            elif node.id in _BY_TEXT and node not in self._literal:
+                self._found.add(piece)
+        elif isinstance(node, ast.Attribute) and (
+            node.attr in _ATTRIBUTES or (node.attr in _BY_TEXT and node not in self._literal)
+        ):
+            self._found.add(piece)
+
+    def found(self) -> frozenset[str]:
+        """Return the pieces, all nodes seen."""
+        unbound = {
+            piece for piece, name in self._by_value if name not in self._bound.get(piece, ())
+        }
+        # a module's own __getattr__: who asks it has a name
+        return frozenset((self._found | unbound) - {"__getattr__"})
 
 
 def _nodes(tree: ast.Module, source: bytes) -> Iterator[tuple[str, ast.AST]]:
     """Yield every node with the piece it belongs to, a parent before its children."""
-    inert = read(tree, source).inert
+    inert = pieces(source).inert
     left: list[tuple[str, ast.AST]] = [("", each) for each in tree.body]
     while left:
         prefix, node = left.pop()

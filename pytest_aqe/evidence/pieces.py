@@ -25,6 +25,7 @@ from ast import Attribute, Call, Constant, Name, arg
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -56,6 +57,7 @@ class Difference:
     removed: frozenset[str]
 
 
+@lru_cache(maxsize=4096)
 def pieces(source: bytes) -> Pieces:
     """Tell the pieces of a file; one that no Python can parse is a single piece."""
     tree = parse(source)
