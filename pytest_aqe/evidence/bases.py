@@ -40,6 +40,7 @@ class Bases:
         self._source = source
         self._plain: dict[tuple[str, str], bool] = {}
         self._keys: dict[str, Mapping[str, tuple[str, ...]]] = {}
+        self._made: dict[str, dict[str, tuple[str, ...]]] = {}
 
     def make_plain(self, file: str, bases: Iterable[str]) -> bool:
         """Tell whether a class that is plain itself, with these bases, only binds its name."""
@@ -65,6 +66,28 @@ class Bases:
             }
         return known
 
+    def _heirs(self, file: str) -> Mapping[str, tuple[str, ...]]:
+        """Return the classes at the top of a file that ask nothing of their heirs, and their bases.
+
+        What else their bodies do is done once they are made.
+        """
+        known = self._made.get(file)
+        if known is None:
+            source = self._source(file) or b""
+            tree = parse(source)
+            known = self._made[file] = {}
+            if tree is not None and b"__init_subclass__" not in source:
+                bindings = Bindings(tree, source)
+                for node in tree.body:
+                    if (
+                        isinstance(node, ast.ClassDef)
+                        and not node.keywords
+                        and node.name not in bindings.repeated
+                        and all(map(bindings.makes_plain, node.decorator_list))
+                    ):
+                        known[node.name] = tuple(map(bindings.path, node.bases))
+        return known
+
     def hides(self, module: str) -> bool:
         """Tell whether a file or folder of the project is called like a top-level module."""
         return module in self._parts
@@ -80,6 +103,8 @@ class Bases:
 
     def _look_at(self, file: str, base: str) -> bool:
         module, _, name = base.rpartition(".")
+        if not base:
+            return False
         if module == "builtins":
             return True
         if not base.count("."):
@@ -93,7 +118,7 @@ class Bases:
 
     def _bound(self, file: str, name: str) -> bool | None:
         """Tell whether what a file binds to a name is a plain base; None when it does not."""
-        if name in self.classes(file):
+        if name in self._heirs(file):
             return self._is_plain_class(file, name)
         source = self._source(file) or b""
         tree = parse(source)
@@ -106,12 +131,8 @@ class Bases:
         return "." in path and self.is_plain(file, path)
 
     def _is_plain_class(self, file: str, name: str) -> bool:
-        bases = self.classes(file).get(name)
-        return (
-            bases is not None
-            and b"__init_subclass__" not in (self._source(file) or b"")
-            and all(self.is_plain(file, each) for each in bases)
-        )
+        bases = self._heirs(file).get(name)
+        return bases is not None and all(self.is_plain(file, each) for each in bases)
 
 
 def _is_module(file: str, parts: tuple[str, ...]) -> bool:

@@ -31,6 +31,9 @@ _BY_TEXT = {
     "methodcaller": 0,
     "resolve_name": 0,
 }  # name: the position of the text
+_OF_OBJECTS = frozenset(
+    {"attrgetter", "dir", "getattr", "getattr_static", "hasattr", "methodcaller", "vars"}
+)
 _BY_VALUE = frozenset({"dir", "eval", "exec", "globals", "locals", "vars"})
 _ATTRIBUTES = frozenset({"__dict__", "getmembers", "getmembers_static"})
 _FINDERS = _BY_TEXT.keys() | _BY_VALUE | _ATTRIBUTES
@@ -47,13 +50,15 @@ class Words:
     """Where a file says what: for each word, the pieces.
 
     ``named`` in any role, ``given`` as more than what is called, ``values`` as a value of which
-    no name is asked; ``reflecting`` are the pieces that look names up.
+    no name is asked; ``reflecting`` are the pieces that look names up in what they do not name,
+    ``asking`` those that ask some object for a name.
     """
 
     named: Mapping[str, frozenset[str]]
     given: Mapping[str, frozenset[str]]
     values: Mapping[str, frozenset[str]]
     reflecting: frozenset[str]
+    asking: frozenset[str]
 
 
 def mentions(source: bytes, names: Collection[str]) -> dict[str, frozenset[str]]:
@@ -81,12 +86,17 @@ def hands_on(source: bytes, names: Collection[str]) -> frozenset[str]:
     return _among(source, wanted, lambda words: words.given) if wanted else frozenset()
 
 
-def reflects(source: bytes) -> frozenset[str]:
-    """Return the pieces that look names up at run time, or take all of another module's."""
+def reflects(source: bytes, *, asking: bool = True) -> frozenset[str]:
+    """Return the pieces that look names up at run time, or take all of another module's.
+
+    Without ``asking``, not those that ask an object, as ``getattr(x, name)`` does.
+    """
     if not _LOOKS_UP.search(source):
         return frozenset()
     words = _words(source)
-    return frozenset({MODULE}) if words is None else words.reflecting
+    if words is None:
+        return frozenset({MODULE})
+    return words.reflecting | words.asking if asking else words.reflecting
 
 
 def gives(source: bytes, modules: Collection[str]) -> frozenset[str]:
@@ -149,7 +159,9 @@ def _words(source: bytes) -> Words | None:
             and node not in asked
         ):
             values[node.id if isinstance(node, ast.Name) else node.attr].add(piece)
-    return Words(_frozen(named_in), _frozen(given), _frozen(values), looking.found())
+    return Words(
+        _frozen(named_in), _frozen(given), _frozen(values), looking.found(), looking.asking()
+    )
 
 
 def _frozen(where: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
@@ -161,6 +173,7 @@ class _Looking:
 
     def __init__(self) -> None:
         self._found: set[str] = set()
+        self._asking: set[str] = set()
         self._bound: dict[str, set[str]] = {}  # a variable called `dir` is not the builtin
         self._by_value: list[tuple[str, str]] = []
         self._literal: set[ast.AST] = set()  # the functions of calls whose text is literal
@@ -168,9 +181,14 @@ class _Looking:
     def see(self, piece: str, node: ast.AST) -> None:
         """Take one more node."""
         if isinstance(node, ast.Call):
-            position = _BY_TEXT.get(last_name(node.func))
-            if position is not None and _is_literal(node, position):
+            function = last_name(node.func)
+            position = _BY_TEXT.get(function)
+            if (position is not None and _is_literal(node, position)) or (
+                function in _OF_OBJECTS and _asks_itself(node)
+            ):
                 self._literal.add(node.func)
+            elif function in ("dir", "vars") and not node.args:
+                self._found.add(piece)  # all names of where it stands
         elif isinstance(node, ast.alias):
             renamed = node.asname is not None and node.name in _FINDERS
             if renamed or node.name == "*":
@@ -180,22 +198,36 @@ class _Looking:
         elif isinstance(node, ast.Name):
             if not isinstance(node.ctx, ast.Load):
                 self._bound.setdefault(piece, set()).add(node.id)
-            elif node.id in _BY_VALUE or node.id in _ATTRIBUTES:
+            elif (node.id in _BY_VALUE or node.id in _ATTRIBUTES) and node not in self._literal:
                 self._by_value.append((piece, node.id))
             elif node.id in _BY_TEXT and node not in self._literal:
-                self._found.add(piece)
-        elif isinstance(node, ast.Attribute) and (
-            node.attr in _ATTRIBUTES or (node.attr in _BY_TEXT and node not in self._literal)
-        ):
-            self._found.add(piece)
+                self._looks_up(piece, node.id)
+        elif isinstance(node, ast.Attribute):
+            if node.attr in _ATTRIBUTES:
+                self._asking.add(piece)
+            elif node.attr in _BY_TEXT and node not in self._literal:
+                self._looks_up(piece, node.attr)
+
+    def _looks_up(self, piece: str, function: str) -> None:
+        (self._asking if function in _OF_OBJECTS else self._found).add(piece)
 
     def found(self) -> frozenset[str]:
-        """Return the pieces, all nodes seen."""
-        unbound = {
-            piece for piece, name in self._by_value if name not in self._bound.get(piece, ())
+        """Return the pieces that look into what they do not name."""
+        return frozenset(self._found | self._unbound(_BY_VALUE - _OF_OBJECTS)) - _ASKED
+
+    def asking(self) -> frozenset[str]:
+        """Return the pieces that ask an object for what they do not name."""
+        return frozenset(self._asking | self._unbound(_OF_OBJECTS | _ATTRIBUTES)) - _ASKED
+
+    def _unbound(self, names: Collection[str]) -> set[str]:
+        return {
+            piece
+            for piece, name in self._by_value
+            if name in names and name not in self._bound.get(piece, ())
         }
-        # a module's own __getattr__: who asks it has a name
-        return frozenset((self._found | unbound) - {"__getattr__"})
+
+
+_ASKED = frozenset({"__getattr__"})  # a module's own: who asks it has a name
 
 
 def _nodes(tree: ast.Module, source: bytes) -> Iterator[tuple[str, ast.AST]]:
@@ -240,6 +272,12 @@ def named(node: ast.AST) -> Iterator[str]:
 
 
 _IDENTIFIERS = ("id", "attr", "arg", "name", "names", "kwd_attrs", "rest")
+
+
+def _asks_itself(call: ast.Call) -> bool:
+    """Tell ``getattr(self, name)`` and ``dir(cls)``: an instance or a class is no module."""
+    asked = call.args[0] if call.args else None
+    return isinstance(asked, ast.Name) and asked.id in ("self", "cls")
 
 
 def _is_literal(call: ast.Call, position: int) -> bool:

@@ -115,11 +115,20 @@ class Project:
         self._read: dict[str, _File | None] = {}
         self.bases = Bases(files, source)
 
-    def reach(self, module: str, names: Iterable[str], gone: Collection[str] = ()) -> Reach:
+    def reach(
+        self,
+        module: str,
+        names: Iterable[str],
+        gone: Collection[str] = (),
+        *,
+        told: bool = False,
+    ) -> Reach:
         """Follow names that ``module`` changed through all others to the pieces that may notice.
 
         ``gone`` are those that are not bound any more: using one at import fails. A file that
-        imports such a name from the standard library for itself means that.
+        imports such a name from the standard library for itself means that. ``told`` says that
+        the names only tell something, such as a version: what a statement makes of them is all
+        it does with them.
         """
         changed = set(names)
         reach = Reach(names=set(changed))
@@ -142,7 +151,8 @@ class Project:
                     if statement.bound == {"__all__"} and by_text.isdisjoint(gone):
                         continue
                     further |= statement.bound
-                    if statement.acts or by_text or not by_name.isdisjoint(gone):
+                    acts = statement.acts and not (told and statement.bound)
+                    if acts or by_text or not by_name.isdisjoint(gone):
                         reach.pieces.add((file, MODULE))
             fresh = further - reach.names
             reach.names |= fresh
@@ -185,6 +195,10 @@ class Project:
             if piece != MODULE
         }
         return {module, *loading, *self._with_words(names | loaders)}, names
+
+    def loads(self, file: str) -> bool:
+        """Tell a file with a piece that gets modules as values."""
+        return bool(mentions(self._source(file) or b"", _LOADERS | {"modules"}))
 
     def is_read_by_others(self, module: str) -> bool:
         """Tell a module that no source imports, or that a setting names: a framework reads it."""
