@@ -113,7 +113,7 @@ class Differences:
         self._sources: dict[str, bytes | None] = {}
         self._pieces: dict[str, Pieces] = {}
         self._project = Project(python_files, self._source)
-        self._reached: dict[tuple[str, frozenset[str], frozenset[str]], Reach] = {}
+        self._reached: dict[tuple[object, ...], Reach] = {}
         self._packages = Packages(root)
 
     def effect(self, differing: Collection[Differing], tracked: Collection[str]) -> Effect:
@@ -226,7 +226,9 @@ class Differences:
         if not keys:
             return
         names = {name for key in keys for name in names_of(key)}
-        reach = self._reach(each.file, names, found.gone, told=names <= _ABOUT)
+        taken = {name for key in keys if modules_of(key) for name in names_of(key)}
+        taken -= {name for key in keys if not modules_of(key) for name in names_of(key)}
+        reach = self._reach(each.file, names, found.gone, frozenset(taken), names <= _ABOUT)
         ours = {
             name
             for key in keys
@@ -277,13 +279,14 @@ class Differences:
         module: str,
         names: Iterable[str],
         gone: frozenset[str] = frozenset(),
-        *,
+        taken: frozenset[str] = frozenset(),
         told: bool = False,
     ) -> Reach:
-        key = module, frozenset(names), gone
+        key = module, frozenset(names), gone, taken, told
         known = self._reached.get(key)
         if known is None:
-            known = self._reached[key] = self._project.reach(*key, told=told)
+            known = self._project.reach(module, key[1], gone, taken=taken, told=told)
+            self._reached[key] = known
         return known
 
     def _may_name(self, file: str, words: set[bytes]) -> bool:

@@ -121,12 +121,15 @@ class Project:
         names: Iterable[str],
         gone: Collection[str] = (),
         *,
+        taken: Collection[str] = (),
         told: bool = False,
     ) -> Reach:
         """Follow names that ``module`` changed through all others to the pieces that may notice.
 
         ``gone`` are those that are not bound any more: using one at import fails. A file that
-        imports such a name from the standard library for itself means that. ``told`` says that
+        imports such a name from the standard library for itself means that. ``taken`` are those
+        that the module imports itself: others have them from it only if they say its name.
+        ``told`` says that
         the names only tell something, such as a version: what a statement makes of them is all
         it does with them.
         """
@@ -134,6 +137,7 @@ class Project:
         reach = Reach(names=set(changed))
         noticed: set[str] = set()
         fresh = changed
+        importing = self._importing(module) if taken else set()
         while fresh:
             further: set[str] = set()
             for file in self._with_words(fresh):
@@ -143,6 +147,7 @@ class Project:
                     noticed |= fresh
                     continue
                 here = fresh if file == module else fresh - found.own
+                here = here if file in importing else here.difference(taken)
                 for statement in found.statements:
                     by_name, by_text = here & statement.used, here & statement.texts
                     if not (by_name or by_text):
@@ -159,7 +164,8 @@ class Project:
         for file in self._with_words(reach.names | _FINDERS):
             found = self._file(file)
             own = found.own if found is not None and file != module else frozenset[str]()
-            here = (reach.names - own) | _FINDERS
+            here = reach.names - own
+            here = (here if file in importing else here.difference(taken)) | _FINDERS
             for piece, words in mentions(self._source(file) or b"", here).items():
                 if piece != MODULE:
                     noticed |= words
@@ -169,6 +175,16 @@ class Project:
         reach.pieces |= set(self._methods(reach.names))
         reach.unused = changed - noticed
         return reach
+
+    def _importing(self, module: str) -> set[str]:
+        """Return the files that may have from a module what it imports, itself among them."""
+        stem = module_of(module)[-1:]
+        files = set(self._with_words(set(stem))) if stem else set(self._files)
+        for file in files - {module}:
+            found = self._file(file)
+            if found is None or any("*" in statement.bound for statement in found.statements):
+                return set(self._files)  # it gives them on
+        return files | {module}
 
     def holders(self, module: str) -> tuple[set[str], set[str]]:
         """Return the files that can look names up in a module, and what it is called there.
