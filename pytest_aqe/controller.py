@@ -91,6 +91,11 @@ class Controller:
         self._unchanged = known
 
     @property
+    def change(self) -> changes.Change | None:
+        """What the run's code changes; None while nobody has looked."""
+        return self._change
+
+    @property
     def downgrade(self) -> str | None:
         """Why the mode that was asked for is not the one in force."""
         return self._downgrade

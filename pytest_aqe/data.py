@@ -184,6 +184,26 @@ class Rank:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """One run of the history as learners see it: a test is its number, its last attempt counts.
+
+    ``tests`` stand in the order they were collected, or else recorded. ``seconds`` is None
+    where no duration was measured. ``hours`` is the start, in hours since 1970, or None.
+    ``full`` tells that the run says something of every test: a complete one that left
+    nothing out.
+    """
+
+    run_no: int
+    run_id: str
+    hours: float | None
+    full: bool
+    changed_files: tuple[str, ...] | None
+    tests: Sequence[int]
+    failed: Sequence[bool]
+    seconds: Sequence[float | None]
+
+
 class Policy(Protocol):
     """What ranks tests: see ``pytest_aqe_make_policy``."""
 
@@ -282,8 +302,9 @@ class Target:
 
     ``root`` is the git root, ``module`` the name by which tests import the file, ``paths``
     what ``sys.path`` needs for that. ``gaps`` are those of this file that the session wants
-    closed. ``covered`` and ``taken`` are what the suite already runs of it. ``seed`` decides
-    every random choice, ``seconds`` of CPU are what an author may spend on the file.
+    closed. ``covered`` and ``taken`` are what the suite already runs of it, ``tests`` the tests
+    that run it, those that run most of it first. ``seed`` decides every random choice,
+    ``seconds`` of CPU are what an author may spend on the file.
     """
 
     root: Path
@@ -295,6 +316,7 @@ class Target:
     covered: frozenset[int]
     taken: frozenset[Arc]
     paths: tuple[str, ...]
+    tests: tuple[NodeId, ...] = ()
     seed: int = 0
     seconds: float = 10.0
 
@@ -368,6 +390,23 @@ class Trial:
         return self.verdict.outcome == "accepted"
 
 
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What is about to leave the machine: said before a language model is first asked.
+
+    ``bytes`` are those of the ``prompts`` at hand, which quote ``files``; repairs may follow,
+    within the caps. ``dollars`` is None where no price is known.
+    """
+
+    models: tuple[str, ...]
+    hosts: tuple[str, ...]
+    files: tuple[str, ...]
+    prompts: int
+    bytes: int
+    tokens: int
+    dollars: float | None
+
+
 class Author(Protocol):
     """What writes tests: see ``pytest_aqe_generate_test``."""
 
@@ -376,5 +415,5 @@ class Author(Protocol):
     def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
         """Return candidates for a gap, best first; none where it has nothing to offer."""
 
-    def repair(self, trial: Trial, target: Target) -> Candidate | None:
-        """Return another try at a refused candidate, or None to give it up."""
+    def repair(self, trials: Sequence[Trial], target: Target) -> Sequence[Candidate]:
+        """Return other tries at refused candidates, ``attempt`` one higher; give up the rest."""

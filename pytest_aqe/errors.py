@@ -8,6 +8,8 @@ AqeError
 │   └── HistoryDenied     no permission, no space, a read-only disk
 ├── RunFileError          a run file cannot be written or read
 ├── InterchangeError      an imported file has a row that cannot be taken
+├── ModelError            a language model cannot be asked, or gave no answer
+│   └── CapReached        the next question could pass the cap on tokens or dollars
 └── NotFound              nothing in the history answers to that name
 """
 
@@ -73,6 +75,14 @@ class InterchangeError(AqeError):
         self.line = line
         self.column = column
         self.problem = problem
+
+
+class ModelError(AqeError):
+    """A language model cannot be asked, or gave no answer that can be used."""
+
+
+class CapReached(ModelError):
+    """The next question could cost more than the session may spend."""
 
 
 class NotFound(AqeError):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_aqe.data import Budget, Mode, NodeId
 
 _MODES: dict[str, Mode] = {"observe": "observe", "order": "order", "select": "select"}
+FAIL_ON = ("gap",)
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -102,6 +103,69 @@ TABLE: tuple[Option, ...] = (
         metavar="SHARE",
     ),
     Option(
+        "--aqe-gaps",
+        "measure what the tests cover, and show what no test runs, ranked by risk; uses "
+        "pytest-cov's data where that measures, else coverage.py with branches and contexts",
+        default=False,
+        ini="bool",
+    ),
+    Option(
+        "--aqe-fail-on",
+        "turn exit code 0 into 1, and say why: gap (a line that the change touched is not "
+        "covered). A list, separated by commas",
+        default="",
+        metavar="LIST",
+    ),
+    Option(
+        "--aqe-llm",
+        "language model that writes tests where --aqe-generate is given and the offline author "
+        "is at its end: openai, anthropic, gemini or ollama, a slash, and the model's name; of "
+        "several, separated by commas, the cheapest first. Needs pytest-aqe[agents]",
+        metavar="PROVIDER/MODEL",
+    ),
+    Option(
+        "--aqe-llm-url",
+        "base address of a server that speaks OpenAI's chat completions; --aqe-llm may then "
+        "name any provider",
+        metavar="URL",
+    ),
+    Option(
+        "--aqe-llm-key",
+        "where the model's key is: env:NAME or file:PATH (default: the provider's variable, "
+        "such as OPENAI_API_KEY). A file keeps it out of the environment of your tests",
+        metavar="PLACE",
+    ),
+    Option(
+        "--aqe-llm-price",
+        "what the model costs, in dollars per million tokens sent and received, where that is "
+        "not known or not what you pay",
+        metavar="IN/OUT",
+    ),
+    Option(
+        "--aqe-llm-cost-cap",
+        "the most that a session may spend, in dollars (default: 1; only tokens are capped "
+        "where no price is known)",
+        metavar="DOLLARS",
+    ),
+    Option(
+        "--aqe-llm-token-cap",
+        "the most tokens that a session may send and receive",
+        default="200000",
+        metavar="TOKENS",
+    ),
+    Option(
+        "--aqe-llm-timeout",
+        "how long one question may take, all attempts included",
+        default="60s",
+        metavar="TIME",
+    ),
+    Option(
+        "--aqe-llm-samples",
+        "answers asked for to the same question, of which the best are tried",
+        default="1",
+        metavar="N",
+    ),
+    Option(
         "--aqe-seed",
         "seed of every random choice (default: the commit)",
         metavar="N",
@@ -124,6 +188,13 @@ TABLE: tuple[Option, ...] = (
         "names of environment variables that tests depend on",
         default="",
         metavar="NAMES",
+    ),
+    Option(
+        "--aqe-flaky",
+        "report: say of failures whether they are flaky or broken. off: neither say nor learn it",
+        default="report",
+        choices=("report", "off"),
+        metavar="WHAT",
     ),
     Option(
         "--aqe-plan",
@@ -158,6 +229,22 @@ TABLE: tuple[Option, ...] = (
 )
 
 
+class LLM(NamedTuple):
+    """Which language models are asked, and how much they may cost. ``timeout`` is seconds.
+
+    ``cost_cap`` is None where none was given.
+    """
+
+    models: tuple[str, ...]
+    url: str | None
+    key: str | None
+    price: str | None
+    cost_cap: float | None
+    token_cap: int
+    timeout: float
+    samples: int
+
+
 class Options(NamedTuple):
     """The settings of one session, resolved and checked."""
 
@@ -168,10 +255,14 @@ class Options(NamedTuple):
     dependencies: bool
     budget: Budget | None
     probe: float
+    gaps: bool
+    fail_on: frozenset[str]
+    llm: LLM | None
     seed: str | None
     allow_full_refs: bool
     full_run_paths: tuple[str, ...]
     environ: tuple[str, ...]
+    flaky: str
     plan: Path | None
     replay: tuple[NodeId, ...] | None
     rest: Path | None
@@ -250,6 +341,7 @@ def resolve(
             f"--aqe-history={value['aqe_history']}: is a folder; name a file, "
             f"such as {DEFAULT_HISTORY}"
         )
+    fail_on = reasons_to_fail(str(value["aqe_fail_on"]))
     return Options(
         mode=mode,
         history=history,
@@ -258,10 +350,14 @@ def resolve(
         dependencies=(value["aqe_dependencies"] or ("off" if mode == "observe" else "on")) == "on",
         budget=budget(str(value["aqe_budget"])) if value["aqe_budget"] else None,
         probe=share(str(value["aqe_probe"]), "--aqe-probe"),
+        gaps=bool(value["aqe_gaps"]) or "gap" in fail_on,
+        fail_on=fail_on,
+        llm=_llm(value) if value["aqe_llm"] else None,
         seed=str(value["aqe_seed"]) if value["aqe_seed"] else None,
         allow_full_refs=bool(value["aqe_allow_full_refs"]),
         full_run_paths=tuple(str(value["aqe_full_run_paths"]).replace(",", " ").split()),
         environ=tuple(str(value["aqe_environ"]).replace(",", " ").split()),
+        flaky=str(value["aqe_flaky"]),
         plan=_path(config, value["aqe_plan"]),
         replay=_replay(config, value["aqe_replay"]),
         rest=_path(config, value["aqe_rest"]),
@@ -295,14 +391,64 @@ def budget(spec: str) -> Budget:
 
     if spec.endswith("%"):
         return Budget(None, share(spec, "--aqe-budget"))
+    return Budget(_time(spec, "--aqe-budget", "90s, 5m, 1h or 30%"), None)
+
+
+def reasons_to_fail(spec: str) -> frozenset[str]:
+    """Read a list of `FAIL_ON`; raise `pytest.UsageError` for anything else."""
+    found = frozenset(spec.replace(",", " ").split())
+    if unknown := found - set(FAIL_ON):
+        raise pytest.UsageError(
+            f"--aqe-fail-on={spec!r}: {min(unknown)!r} is none of {', '.join(FAIL_ON)}"
+        )
+    return found
+
+
+def _llm(value: Mapping[str, str | bool | None]) -> LLM:
+    """Read all that --aqe-llm needs; raise `pytest.UsageError` for what cannot be meant."""
+    models = tuple(str(value["aqe_llm"]).replace(",", " ").split())
+    for model in models:
+        provider, _, name = model.partition("/")
+        if not (provider and name):
+            raise pytest.UsageError(
+                f"--aqe-llm={model!r}: expected PROVIDER/MODEL, such as ollama/qwen3-coder"
+            )
+    key = str(value["aqe_llm_key"]) if value["aqe_llm_key"] else None
+    if key is not None and not key.startswith(("env:", "file:")):
+        raise pytest.UsageError("--aqe-llm-key: expected env:NAME or file:PATH, not the key")
+    cap = value["aqe_llm_cost_cap"]
+    return LLM(
+        models=models,
+        url=str(value["aqe_llm_url"]) if value["aqe_llm_url"] else None,
+        key=key,
+        price=str(value["aqe_llm_price"]) if value["aqe_llm_price"] else None,
+        cost_cap=_number(str(cap), "--aqe-llm-cost-cap") if cap else None,
+        token_cap=int(_number(str(value["aqe_llm_token_cap"]), "--aqe-llm-token-cap")),
+        timeout=_time(str(value["aqe_llm_timeout"]), "--aqe-llm-timeout"),
+        samples=max(int(_number(str(value["aqe_llm_samples"]), "--aqe-llm-samples")), 1),
+    )
+
+
+def _number(spec: str, flag: str) -> float:
+    try:
+        found = float(spec.replace("_", "").removeprefix("$"))
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise pytest.UsageError(f"{flag}={spec!r}: expected a number")
+    return found
+
+
+def _time(spec: str, flag: str, expected: str = "90s, 5m or 1h") -> float:
+    """Read ``90s``, ``5m`` or ``1h`` as seconds; raise `pytest.UsageError` for anything else."""
     unit = _SECONDS.get(spec[-1:])
     try:
         seconds = float(spec[:-1]) * unit if unit else -1.0
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < float("inf"):
-        raise pytest.UsageError(f"--aqe-budget={spec!r}: expected 90s, 5m, 1h or 30%")
-    return Budget(seconds, None)
+        raise pytest.UsageError(f"{flag}={spec!r}: expected {expected}")
+    return seconds
 
 
 def share(spec: str, flag: str) -> float:

@@ -18,6 +18,7 @@ from pytest_aqe import options
 
 _EARLY = pytest.StashKey[tuple[Any, Any]]()  # of before the roles: faults, what is unchanged
 _ROLES = (
+    "aqe-measuring",
     "aqe-tracking",
     "aqe-defaults",
     "aqe-worker",
@@ -25,6 +26,7 @@ _ROLES = (
     "aqe-controller",
     "aqe-explainer",
     "aqe-recorder",
+    "aqe-uncovered",
 )
 _RUNNING_NOTHING = ("collectonly", "setuponly", "setupplan")  # what they report is no result
 _MARKERS = (
@@ -50,11 +52,21 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Follow what conftests import and run: they are loaded before anything is configured."""
     settings = options.resolve_early(early_config)
-    if settings is None or not settings.dependencies:
+    if settings is None or not (settings.dependencies or settings.gaps):
         return
     from pytest_aqe.faults import Faults
 
     faults = Faults(settings.folder / "faults")
+    early_config.stash[_EARLY] = (faults, None)
+    if settings.gaps and not (settings.dry_run or settings.explain):
+        with faults.guard("starting to measure coverage"), _as_installed(early_config):
+            from pytest_aqe.measuring import Measuring
+
+            measuring = Measuring(early_config, faults, settings.folder)
+            measuring.start()
+            early_config.pluginmanager.register(measuring, "aqe-measuring")
+    if not settings.dependencies:
+        return
     unchanged = None
     with faults.guard("looking whether anything changed"), _as_installed(early_config):
         from pytest_aqe.controller import recall_unchanged
@@ -168,3 +180,10 @@ def _be_controller(
     elif not any(config.getoption(name, False) for name in _RUNNING_NOTHING):
         recorder = Recorder(config, settings, faults, controller, worker.facts)
         register(recorder, "aqe-recorder")
+        if measuring := config.pluginmanager.get_plugin("aqe-measuring"):
+            from pytest_aqe.uncovered import Uncovered
+
+            register(
+                Uncovered(config, settings, faults, controller, recorder, measuring),
+                "aqe-uncovered",
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,7 +23,9 @@ from pytest_aqe.report import terminal
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
+    from pytest_aqe.history.store import Connection
     from pytest_aqe.learning.judging import Judge
+    from pytest_aqe.report.flaky import Card
 
 
 class Recorder:
@@ -48,6 +50,8 @@ class Recorder:
         self._tests_ended = 0
         self._judge: Judge | None = None
         self._flaky: set[str] = set()
+        self._failed = False
+        self._cards: list[Card] = []
         self._cut_short: Status | None = None
         self._summary = terminal.Summary()
         self._sets: set[SetKey] = set()
@@ -79,11 +83,17 @@ class Recorder:
             if result is None:
                 return
             if result.outcome in FAILING:
+                self._failed = True
                 self._note_failure(result)
             elif result.attempt:
                 self._flaky.add(result.node_id)
             self._tests_ended += not result.attempt
             self._record(result)
+
+    def tell(self, kind: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Keep rows that are no results: see ``history/gaps.py``."""
+        if self._writable:
+            self._open_writer().append_told(kind, rows)
 
     def _record(self, result: Result) -> None:
         if not self._writable:
@@ -157,8 +167,12 @@ class Recorder:
             lines = terminal.summary_lines(summary)
             if lines:
                 terminalreporter.write_sep("-", "aqe")
+            if self._cards:
+                from pytest_aqe.report.flaky import card_lines
+
+                lines += card_lines(self._cards)
             for line in lines:
-                terminalreporter.write_line(line)
+                terminalreporter.write_line(terminal.printable(line))
 
     def _note_failure(self, result: Result) -> None:
         """Measure how soon the first failure was told, against the collected order.
@@ -274,10 +288,25 @@ class Recorder:
             vanished=self._controller.vanished,
             read_tables=self._controller.read_tables,
             patience=PATIENCE,
+            learn=self._learn if self._options.flaky != "off" else None,
         )
         self._summary.ingested = not self._own_file_waits()
         self._summary.renamed = len(done.renames)
         self._controller.notes += done.notes
+
+    def _learn(self, connection: Connection) -> None:
+        """Bring what is believed of flaky tests up to date, and judge this run's failures."""
+        with self._faults.guard("telling flaky tests from broken ones"):
+            from pytest_aqe import suspecting
+
+            known = suspecting.learn(connection, patience=suspecting.PATIENCE)
+            run = self._controller.run
+            if not known:
+                self._controller.notes.append(
+                    "flaky tests: runs are still to be learnt from; `pytest-aqe flaky` does it"
+                )
+            elif run is not None and self._failed:
+                self._cards = suspecting.cards(connection, run.run_id)
 
     def _own_file_waits(self) -> bool:
         return self._writer is not None and self._writer.path.exists()

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_aqe import DEFAULT_HISTORY, __version__
-from pytest_aqe.cli import choose, exchange, look
+from pytest_aqe.cli import agents, choose, cover, exchange, flaky, learn, look
 from pytest_aqe.cli.answer import Answer
 from pytest_aqe.errors import AqeError, HistoryBroken, NotFound
 from pytest_aqe.history.browse import as_json
@@ -43,6 +43,10 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
     look.add(commands, common)
     choose.add(commands, place)
+    flaky.add(commands, common)
+    learn.add(commands, common)
+    cover.add(commands, common)
+    agents.add(commands, common)
     exchange.add(commands, common)
     return whole
 
@@ -64,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(printable(f"pytest-aqe: {place} cannot be used ({reason})"), file=sys.stderr)
         return 2
     try:
-        if asked.format == "json":
+        if asked.format == "json" and not answer.as_lines:
             print(json.dumps(answer.data, default=as_json, indent=2))
         else:
             for line in answer.lines:

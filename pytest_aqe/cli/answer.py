@@ -18,11 +18,15 @@ PATIENCE = 10.0  # seconds; a person who asks can wait longer than a test sessio
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``data`` for ``--format json``, ``lines`` for people."""
+    """``data`` for ``--format json``, ``lines`` for people.
+
+    ``as_lines`` tells that the lines are JSON themselves, one document each.
+    """
 
     data: Any
     lines: list[str] = field(default_factory=list)
     exit_code: int = 0
+    as_lines: bool = False
 
 
 @contextmanager

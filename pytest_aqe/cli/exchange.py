@@ -78,7 +78,7 @@ def _age(text: str) -> timedelta:
 
 
 def _import(asked: argparse.Namespace) -> Answer:
-    evidence = _evidence(_rootdir(asked.history))
+    evidence = evidence_of(_rootdir(asked.history))
     taken: list[interchange.Imported] = []
     refused: list[InterchangeError] = []
     if asked.history.parent.name == _FOLDER:
@@ -295,7 +295,8 @@ def _rootdir(history: Path) -> Path:
     return Path.cwd()
 
 
-def _evidence(rootdir: Path) -> interchange.Evidence:
+def evidence_of(rootdir: Path) -> interchange.Evidence:
+    """Return what an import borrows of the evidence wing, for node ids from ``rootdir``."""
     prefix = prefix_of(rootdir)
     return interchange.Evidence(
         rootdir=rootdir,

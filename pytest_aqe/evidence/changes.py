@@ -6,10 +6,15 @@ base is always a merge-base (aspire#18482).
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pytest_aqe.evidence.environment import Checkout, git
 
+RECENT_COMMITS = 500  # looked at for churn: about a year of a busy project
 _DEFAULT_BRANCHES = ("HEAD", "main", "master")  # of origin, in this order of trust
 
 
@@ -78,3 +83,52 @@ def _differing(checkout: Checkout, base: str) -> tuple[str, ...] | None:
     if printed is None:
         return None
     return tuple(sorted({*printed.split("\0"), *checkout.dirty} - {""}))
+
+
+_HUNK = re.compile(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@")
+
+
+def changed_lines(root: Path, base: str, files: Sequence[str]) -> dict[str, frozenset[int] | None]:
+    """Return the lines that are new or different since ``base``; None is a whole new file.
+
+    Only of ``files``, which differ from it; one that is gone has no lines.
+    """
+    lines: dict[str, set[int]] = {}
+    printed = git(
+        root,
+        "-c",
+        "core.quotepath=off",
+        "diff",
+        "--no-color",
+        "--no-ext-diff",
+        "--no-renames",
+        "-U0",
+        base,
+        "--",
+        *files,
+    )
+    file = ""
+    for line in (printed or "").splitlines():
+        if line.startswith("+++ "):
+            file = line.removeprefix("+++ b/").rstrip("\t")
+            if not line.startswith("+++ /dev/null"):
+                lines[file] = set()
+        elif (found := _HUNK.match(line)) and file in lines:
+            start, count = int(found[1]), int(found[2] or 1)
+            lines[file].update(range(start, start + count))
+    return {
+        file: frozenset(lines[file]) if file in lines else None
+        for file in files
+        if file in lines or (root / file).is_file()
+    }
+
+
+def churn(root: Path) -> dict[str, int] | None:
+    """Count the commits to each Python file among the latest; None where git cannot tell."""
+    printed = git(
+        root, "log", f"-{RECENT_COMMITS}", "--format=", "--name-only", "--no-renames", "-z",
+        "--", "*.py",
+    )  # fmt: skip
+    if printed is None:
+        return None
+    return dict(Counter(name for name in printed.split("\0") if name))

@@ -1,4 +1,4 @@
-"""From a gap to tests that proved themselves: author, trial, repair, review.
+"""From a gap to tests that proved themselves: author, trial, doubt, repair, review.
 
 An author never judges and a trial never writes. Both come in as functions, so that what
 asks other plugins, keeps rows or shows progress stays with the caller.
@@ -16,15 +16,25 @@ REPAIRS = 2  # after the first try: 60, 27 and 12 % of successes need 1, 2, 3 (C
 Write = Callable[[Gap, Target, Author], Sequence[Candidate]]
 Judge = Callable[[Sequence[Candidate], Target], Sequence[Trial]]
 Review = Callable[[Trial], Sequence[str]]
+Doubt = Callable[[Sequence[Trial], Target], Sequence[Trial]]
+
+
+def _no_doubt(trials: Sequence[Trial], _: Target) -> Sequence[Trial]:
+    return trials
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The steps: ``write`` asks an author, ``judge`` tries, ``review`` returns vetoes."""
+    """The steps: ``write`` asks an author, ``judge`` tries, ``review`` returns vetoes.
+
+    ``doubt`` gets refused trials before they are repaired, and returns those with another
+    verdict where the code, not the test, may be wrong: a bug must not be rewritten to pass.
+    """
 
     write: Write
     judge: Judge
     review: Review
+    doubt: Doubt = _no_doubt
 
     def run(self, gaps: Sequence[Gap], target: Target, author: Author) -> list[Trial]:
         """Let one author write for gaps of one target; return every trial, repairs included.
@@ -37,24 +47,25 @@ class Pipeline:
         for attempt in range(REPAIRS + 1):
             if not candidates:
                 break
-            tried = [self._reviewed(each) for each in self.judge(candidates, target)]
+            tried = self._doubted(
+                [self._reviewed(t) for t in self.judge(candidates, target)], target
+            )
             trials += tried
             closed = {trial.candidate.gap.id for trial in trials if trial.accepted}
             if attempt < REPAIRS:
-                candidates = self._repaired(tried, target, author, closed)
+                refused = [
+                    trial
+                    for trial in tried
+                    if trial.verdict.outcome == "rejected" and trial.candidate.gap.id not in closed
+                ]
+                candidates = list(author.repair(refused, target)) if refused else []
         return trials
 
-    def _repaired(
-        self, trials: Sequence[Trial], target: Target, author: Author, closed: set[str]
-    ) -> list[Candidate]:
-        found: list[Candidate] = []
-        for trial in trials:
-            if trial.verdict.outcome != "rejected" or trial.candidate.gap.id in closed:
-                continue
-            repaired = author.repair(trial, target)
-            if repaired is not None:
-                found.append(replace(repaired, attempt=trial.candidate.attempt + 1))
-        return found
+    def _doubted(self, trials: Sequence[Trial], target: Target) -> list[Trial]:
+        """Return trials in their order, refused ones as ``doubt`` sees them."""
+        refused = [trial for trial in trials if trial.verdict.outcome == "rejected"]
+        again = iter(self.doubt(refused, target) if refused else ())
+        return [next(again) if t.verdict.outcome == "rejected" else t for t in trials]
 
     def _reviewed(self, trial: Trial) -> Trial:
         if not trial.accepted:

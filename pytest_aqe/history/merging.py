@@ -13,7 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from pytest_aqe.errors import AqeError, HistoryBroken
-from pytest_aqe.history import dependencies, gaps, runfile
+from pytest_aqe.history import agents, dependencies, gaps, runfile
 from pytest_aqe.history.store import Connection
 from pytest_aqe.history.writes import (
     Ingested,
@@ -122,6 +122,7 @@ def merge_history(connection: Connection, path: Path) -> Merged:
             if runs:
                 dependencies.merge(connection)
                 gaps.merge(connection)
+                agents.merge(connection)
     return Merged(runs, results, known - runs)
 
 

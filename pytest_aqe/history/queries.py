@@ -35,3 +35,9 @@ def run_count(connection: Connection, suite: str) -> int:
     connection.read("runs")
     ((count,),) = connection.execute("select count(*) from runs where suite = $1", (suite,))
     return int(count)
+
+
+def ever_failed(connection: Connection) -> bool:
+    """Tell whether any test ever failed, on its last attempt or before it."""
+    connection.read("rollups")
+    return bool(connection.execute("select 1 from rollups where failures + flaked > 0 limit 1"))

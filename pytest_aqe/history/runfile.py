@@ -132,7 +132,7 @@ class RunFileWriter:
         self._write(_line({"type": "selection", **_without_none(asdict(selection))}))
 
     def append_told(self, kind: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write rows of one of the tables in ``history/gaps.py``, as JSON inside JSON."""
+        """Write rows of one of the tables in ``gaps.py`` or ``agents.py``, as JSON inside JSON."""
         for row in rows:
             self._write(_line({"type": kind, "told": _encode(row)}))
 

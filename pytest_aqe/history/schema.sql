@@ -182,6 +182,59 @@ create table selections (
     unstable integer -- of these, tests whose outcome was known to change by itself
 );
 
+-- Flaky tests (learning/flaky.py), each list with one number for every flake rate of its grid.
+
+-- What is believed of a test that failed at least once, by all runs that flake_marks covers.
+create table flake_tests (
+    test_no integer, -- tests.test_no
+    rates double[], -- P(flake rate)
+    signatures varchar[], -- those of its flakes, as in results
+    weights double[], -- how often, in the order of signatures
+    hits integer, -- failures outside outages
+    flagged boolean, -- known to be flaky
+    executions integer, -- runs seen
+    branch varchar, -- lane of the latest of them
+    environment varchar -- likewise
+);
+
+-- What was last seen of such a test in a lane, and whether it is broken there.
+create table flake_lanes (
+    test_no integer, -- tests.test_no
+    branch varchar, -- 'local:' and the branch for a work tree
+    environment varchar, -- '' if unknown
+    broken double[], -- P(broken | flake rate)
+    code varchar, -- fingerprint of the code it ran; null if not tracked
+    tree varchar -- of the run
+);
+
+-- Signatures with which several tests failed together.
+create table flake_signatures (
+    suite varchar, -- runs.suite
+    signature varchar, -- as in results
+    events integer -- runs in which it did
+);
+
+-- What was concluded of a test's failures in a run at that time, all its attempts included.
+create table flake_verdicts (
+    run_no integer, -- runs.run_no
+    test_no integer, -- tests.test_no
+    node_no integer, -- nodes.node_no
+    environment varchar, -- as in results; '' if unknown
+    p_flaky double, -- P(the test flakes)
+    p_broken double, -- P(it is broken)
+    flagged boolean, -- known to be flaky before this run
+    suppressed boolean, -- and not likely to be broken: a quarantine keeps the run green
+    outage double -- share by which the failure was the run's and not the test's
+);
+
+-- How far the beliefs have come; runs after it, by their start, they do not know.
+create table flake_marks (
+    suite varchar, -- runs.suite
+    run_no integer, -- the latest run they know
+    started_at timestamp, -- its start
+    runs integer -- how many they know
+);
+
 -- Coverage and generated tests (--aqe-gaps, --aqe-generate).
 
 -- What a run covered of each file of the project.
@@ -244,6 +297,47 @@ create table generations (
     seconds double, -- CPU time of author and trial
     layer varchar, -- the sandbox that was active
     body varchar -- the candidate's text
+);
+
+-- Language models (--aqe-llm).
+
+-- One row a question: the ledger, and by key the cache of replies.
+create table calls (
+    run_no integer, -- runs.run_no
+    key varchar, -- hash of model, role and prompt; the same question has the same key
+    model varchar, -- provider/model
+    role varchar, -- author, repairer, reviewer, explainer
+    sample integer, -- of several answers to one prompt, from 0
+    bytes integer, -- of the prompt
+    cached boolean, -- answered from an earlier row, nothing was sent
+    requests integer, -- that were sent and answered
+    tokens_in integer, -- as the server counted; null where it did not
+    tokens_out integer, -- likewise
+    cost double, -- US dollars; null where tokens or price are unknown
+    seconds double, -- until the answer was complete
+    cut boolean, -- the reply was stopped by the limit on tokens
+    error varchar, -- why there is no answer
+    text varchar, -- the reply; null where there is none or it was cached
+    data varchar -- its structured answer as JSON, of reviewer and explainer
+);
+
+-- Which test was shown to a model as an example, and whether a test came of it.
+create table examples (
+    run_no integer, -- runs.run_no
+    test varchar, -- node id from the git root, without parameters
+    gap_file varchar, -- gaps.file
+    gap_name varchar, -- gaps.name
+    author varchar, -- the model
+    accepted boolean -- a candidate for that gap was accepted
+);
+
+-- What agents remember: the latest value of each key.
+create table memory (
+    partition varchar,
+    key varchar, -- begins with 'aqe/'
+    value varchar, -- JSON; null where it was deleted
+    stored_at timestamp, -- UTC
+    expires_at timestamp -- UTC; null if never
 );
 
 -- When each table was last written and last read (`pytest-aqe doctor`).

@@ -25,7 +25,7 @@ from pytest_aqe.errors import (
     HistoryError,
     RunFileError,
 )
-from pytest_aqe.history import dependencies, gaps, runfile
+from pytest_aqe.history import agents, dependencies, gaps, runfile
 from pytest_aqe.history.store import WAIT, Connection, open_history, set_aside
 
 DECAY = 0.9  # per execution: the decay of the measured order (docs: how ordering works)
@@ -64,21 +64,22 @@ def remember(
     wait: float = WAIT,
     read_tables: Iterable[str] = (),
     patience: float = math.inf,
+    learn: Callable[[Connection], object] | None = None,
 ) -> Ingested:
     """Ingest every run file that waits beside the history at ``path``.
 
     After ``patience`` seconds the rest is left waiting, and said. A broken history is set
     aside and rebuilt from all run files. Raise a `HistoryError` when the history cannot be
     opened or written; the run files then simply stay. ``read_tables`` are those the session
-    read before, for `doctor`.
+    read before, for `doctor`. ``learn`` is called while the history is still open.
     """
     try:
-        return _remember(path, vanished, wait, read_tables, patience)
+        return _remember(path, vanished, wait, read_tables, patience, learn)
     except HistoryBroken as broken:
         aside = set_aside(path)
         if aside is None:
             raise
-        done = _remember(path, vanished, wait, read_tables, patience)
+        done = _remember(path, vanished, wait, read_tables, patience, learn)
         done.notes.insert(
             0, f"{broken}; kept as {aside.name} and rebuilt from {done.runs} run files"
         )
@@ -86,14 +87,22 @@ def remember(
 
 
 def _remember(
-    path: Path, vanished: Vanished, wait: float, read_tables: Iterable[str], patience: float
+    path: Path,
+    vanished: Vanished,
+    wait: float,
+    read_tables: Iterable[str],
+    patience: float,
+    learn: Callable[[Connection], object] | None,
 ) -> Ingested:
     if not path.exists():  # new, or lost: a kill may have come between setting aside and now
         runfile.wait_again(path.parent)
     with open_history(path, write=True, wait=wait) as connection:
         connection.read(*read_tables)
         files = runfile.waiting(path.parent)
-        return ingest(connection, files, vanished=vanished, patience=patience)
+        done = ingest(connection, files, vanished=vanished, patience=patience)
+        if learn is not None:
+            learn(connection)
+        return done
 
 
 def ingest(
@@ -232,6 +241,7 @@ def _ingest_one(
         done.results += fold(connection, look_for_renames)
         dependencies.take(connection, run_no, run.prefix, run.suite)
         gaps.take(connection, run_no, run.suite)
+        agents.take(connection, run_no)
         done.runs += 1
 
 

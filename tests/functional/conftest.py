@@ -9,15 +9,18 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import coverage  # noqa: F401
 import duckdb
 import pytest
 
-# A run in this process forgets the modules it was the first to import: keep ours, and duckdb.
+# A run in this process forgets the modules it was the first to import: keep ours and theirs.
 import pytest_aqe.controller
 import pytest_aqe.defaults
 import pytest_aqe.explainer
+import pytest_aqe.measuring
 import pytest_aqe.recorder
 import pytest_aqe.tracking
+import pytest_aqe.uncovered
 import pytest_aqe.worker  # noqa: F401
 from pytest_aqe import cli
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_aqe.data import Candidate, Gap, Target, Trial, Verdict
@@ -23,8 +24,12 @@ class Scripted:
     def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
         return [Candidate(gap, self.texts.pop(0), self.name)] if self.texts else []
 
-    def repair(self, trial: Trial, target: Target) -> Candidate | None:
-        return Candidate(trial.candidate.gap, self.texts.pop(0), self.name) if self.texts else None
+    def repair(self, trials: Sequence[Trial], target: Target) -> Sequence[Candidate]:
+        return [
+            replace(trial.candidate, text=self.texts.pop(0), attempt=trial.candidate.attempt + 1)
+            for trial in trials
+            if self.texts
+        ]
 
 
 def judge(candidates: Sequence[Candidate], target: Target) -> list[Trial]:
@@ -60,3 +65,26 @@ def test_a_bug_is_never_rewritten_to_pass() -> None:
 def test_any_reason_of_a_reviewer_is_a_veto() -> None:
     trials = outcomes("good", veto="it says nothing")
     assert trials == [("good", "rejected", 0)]
+
+
+def test_what_is_doubted_is_a_bug_and_is_not_repaired() -> None:
+    """Whoever doubts gives another verdict; the rest is repaired as ever."""
+    gaps = [GAP, replace(GAP, name="g")]
+
+    def doubt(trials: Sequence[Trial], target: Target) -> list[Trial]:
+        return [
+            replace(trial, verdict=Verdict("bug", "run", "it says so"))
+            if trial.text == "right"
+            else trial
+            for trial in trials
+        ]
+
+    pipeline = Pipeline(
+        lambda gap, target, author: author.author(gap, target), judge, lambda _: (), doubt
+    )
+    trials = pipeline.run(gaps, TARGET, Scripted("right", "wrong", "good"))
+    assert [(each.text, each.verdict.outcome) for each in trials] == [
+        ("right", "bug"),
+        ("wrong", "rejected"),
+        ("good", "accepted"),
+    ]

@@ -121,7 +121,7 @@ def test_the_file_shrinks_and_older_duckdb_can_read_it(history: Path) -> None:
         connection.execute(
             "insert into results by name "
             "select 1 as run_no, 1 as test_no, 1 as node_no, random()::float as duration "
-            "from range(500000)"
+            "from range(1000000)"
         )
     before = history.stat().st_size
     forget(history, keep_runs=3)

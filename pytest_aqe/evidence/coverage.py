@@ -1,0 +1,243 @@
+"""What the tests ran: the one file that imports coverage.
+
+There is never a second tracer. Where pytest-cov or ``coverage run`` measures already, its data
+are read; else coverage.py is started here, with branches and a context for every test. What
+it was not asked to measure stays unmeasured: without contexts nobody knows which test reached
+a function, without branches a line that ran is all that is known.
+
+Lines and branches that the project's coverage configuration excludes are no gaps.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_aqe.data import Arc, NodeId
+from pytest_aqe.errors import AqeError
+
+if TYPE_CHECKING:
+    from coverage import Coverage
+
+_CONFIGURATION = ".coveragerc"
+
+
+@dataclass(frozen=True, slots=True)
+class FileCoverage:
+    """One file of the project: line numbers and jumps. ``missing_arcs`` None is unmeasured.
+
+    ``tests`` holds the lines that each test ran, None without contexts.
+    """
+
+    file: str
+    ran: frozenset[int]
+    missing: frozenset[int]
+    taken_arcs: frozenset[Arc] | None
+    missing_arcs: frozenset[Arc] | None
+    tests: Mapping[NodeId, frozenset[int]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured, by whom, and what could not be read."""
+
+    origin: str
+    files: Mapping[str, FileCoverage]
+    notes: tuple[str, ...] = field(default=())
+
+
+class Meter:
+    """Our own measurement in one process: start early, one context a test, write or keep."""
+
+    def __init__(self, root: Path, rootdir: Path) -> None:
+        import coverage
+
+        self._coverage = coverage.Coverage(
+            data_file=None, config_file=_configuration(rootdir), branch=True, messages=False
+        )
+        if not any(self._coverage.get_option(f"run:{name}") for name in _CHOOSING):
+            self._coverage.set_option("run:include", [f"{root}/*"])
+        if "core" in vars(self._coverage.config):  # sys.monitoring has no contexts (7.17)
+            self._coverage.set_option("run:core", "ctrace")
+        # a file of the project that no test imports is a gap of ours, not a warning of theirs
+        self._coverage.set_option("run:disable_warnings", list(_WARNINGS))
+
+    def start(self) -> None:
+        """Begin; what is imported already has been missed."""
+        self._coverage.start()
+
+    def switch(self, node_id: NodeId) -> None:
+        """Charge what follows to a test, or with an empty name to none."""
+        self._coverage.switch_context(node_id)
+
+    def stop(self) -> None:
+        """End the measurement; its data stay in memory."""
+        self._coverage.stop()
+
+    def write(self, path: Path) -> None:
+        """Leave the data in a file, for the controller to `read`."""
+        import coverage
+
+        with _quiet():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            data = coverage.CoverageData(str(path))
+            data.update(self._coverage.get_data())
+            data.write()
+            data.close()
+
+    @property
+    def data(self) -> Any:
+        """The data so far, as `measured` takes them."""
+        with _quiet():
+            return self._coverage.get_data()
+
+
+_CHOOSING = ("source", "source_pkgs", "include", "source_dirs")
+_WARNINGS = ("no-data-collected", "module-not-measured", "module-not-imported",
+             "already-imported", "couldnt-parse", "no-sysmon", "no-ctracer")  # fmt: skip
+
+
+def running() -> Any | None:
+    """Return the data of a ``coverage run`` around this process, or None."""
+    import sys
+
+    if "coverage" not in sys.modules:
+        return None
+    import coverage
+
+    current = coverage.Coverage.current()
+    if current is None or not getattr(current, "_started", False):
+        return None
+    with _quiet():
+        return current.get_data()
+
+
+def read(path: Path) -> Any:
+    """Read the data that a worker left; raise `AqeError` when there are none."""
+    import coverage
+
+    data = coverage.CoverageData(str(path))
+    try:
+        if not path.exists():
+            raise AqeError(f"{path} is not here: what its worker ran is unmeasured")
+        data.read()
+    except coverage.CoverageException as error:
+        raise AqeError(f"{path} cannot be read ({error}); what its worker ran is unmeasured") from (
+            error
+        )
+    return data
+
+
+def measured(
+    origin: str,
+    parts: Sequence[Any],
+    root: Path,
+    rootdir: Path,
+    wanted: Mapping[str, Path],
+) -> Measured:
+    """Say what was covered of the files ``wanted``, named from the git root.
+
+    ``parts`` are the data of one or several processes. Files that hold no data were not
+    imported: all of them is missing.
+    """
+    with _quiet():
+        whole = _combined(parts, rootdir)
+        data = whole.get_data()
+        branches = bool(data.has_arcs()) or not data.measured_files()
+        contexts = any(name for name in data.measured_contexts())
+        report, notes = _report(whole, wanted.values())
+        real = {str(Path(name).resolve()): name for name in data.measured_files()}
+        files = {}
+        for file, path in wanted.items():
+            found = report.get(path)
+            if found is None:
+                continue
+            name = real.get(str(path.resolve()))
+            files[file] = FileCoverage(
+                file,
+                frozenset(found["executed_lines"]),
+                frozenset(found["missing_lines"]),
+                _arcs(found, "executed_branches") if branches else None,
+                _arcs(found, "missing_branches") if branches else None,
+                _by_test(data, name) if contexts else None,
+            )
+    return Measured(origin, files, tuple(notes))
+
+
+def measured_files(parts: Sequence[Any]) -> set[Path]:
+    """Return the files that any of the data know."""
+    with _quiet():
+        return {Path(name) for part in parts for name in part.measured_files()}
+
+
+def _combined(parts: Sequence[Any], rootdir: Path) -> Coverage:
+    import coverage
+
+    whole = coverage.Coverage(
+        data_file=None, config_file=_configuration(rootdir), branch=None, messages=False
+    )
+    for part in parts:
+        whole.get_data().update(part)
+    return whole
+
+
+def _configuration(rootdir: Path) -> str | bool:
+    """Return where coverage is configured: at rootdir, else where coverage itself looks."""
+    own = rootdir / _CONFIGURATION
+    return str(own) if own.is_file() else True
+
+
+def _report(whole: Coverage, paths: Iterable[Path]) -> tuple[dict[Path, dict[str, Any]], list[str]]:
+    """Return coverage's own JSON report: the one public way to jumps that were not taken."""
+    import coverage
+
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="aqe-") as folder:
+        target = Path(folder) / "coverage.json"
+        try:
+            whole.json_report(
+                morfs=[str(path) for path in paths],
+                outfile=str(target),
+                ignore_errors=True,
+                show_contexts=False,
+            )
+        except coverage.CoverageException as error:
+            return {}, [f"coverage cannot report ({error}); gaps are unknown"]
+        found = json.loads(target.read_text("utf-8"))["files"]
+    return {here / name: entry for name, entry in found.items()}, []
+
+
+def _arcs(entry: Mapping[str, Any], key: str) -> frozenset[Arc]:
+    return frozenset((source, target) for source, target in entry.get(key, ()))
+
+
+def _by_test(data: Any, name: str | None) -> dict[NodeId, frozenset[int]]:
+    """Return the lines by test; a context of pytest-cov is ``node id|phase``."""
+    if name is None:
+        return {}
+    lines: dict[NodeId, set[int]] = defaultdict(set)
+    for line, contexts in data.contexts_by_lineno(name).items():
+        for context in contexts:
+            if context:
+                lines[_node_id(context)].add(line)
+    return {node_id: frozenset(found) for node_id, found in lines.items()}
+
+
+def _node_id(context: str) -> NodeId:
+    node_id, bar, phase = context.rpartition("|")
+    return node_id if bar and phase in ("setup", "run", "teardown") else context
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep coverage's warnings to ourselves: under ``-W error`` they would be errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

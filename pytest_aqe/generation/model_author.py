@@ -1,0 +1,214 @@
+"""The author that asks a model, and the reviewer and explainer beside it.
+
+The first gap of a target asks for all of them at once: a fan-out, answered in parallel. A
+refused candidate is repaired from the trial's own words, as often as the pipeline asks. What was
+tried and refused is remembered under ``aqe/refused/``, so that the next session's prompt says
+so, until the code changes; which tests were shown as examples is told, with what came of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from pytest_aqe.data import Candidate, Gap, NodeId, Target, Trial, Verdict
+from pytest_aqe.generation import context, prompts, reply
+from pytest_aqe.generation.context import Context, Tree
+from pytest_aqe.generation.correspondence import Correspondence
+from pytest_aqe.generation.memory import Memory
+from pytest_aqe.generation.questions import Question, Reply, Role
+
+PARTITION = "refused"
+REMEMBERED = 5  # refusals a gap: the next prompt lists them all
+REMEMBER_FOR = timedelta(days=30)
+
+_FAILED_ON_ITS_VALUE = ("AssertionError", "assert ", "DID NOT RAISE")
+
+
+@dataclass(slots=True)
+class Shelf:
+    """What the authors of a session share: memory, the project's files, what helped before.
+
+    ``used`` is told which examples a gap's prompt showed, and whether a test came of it.
+    """
+
+    memory: Memory
+    preferred: Sequence[NodeId] = ()
+    used: Callable[[Mapping[str, Any]], None] = lambda _: None
+    contexts: dict[tuple[str, str], Context] = field(default_factory=dict)
+    trees: dict[str, Tree] = field(default_factory=dict)
+
+    def context(self, gap: Gap, target: Target) -> Context:
+        """Return what is shown for a gap, built once."""
+        key = gap.id, _hash(target.source)
+        if key not in self.contexts:
+            tree = self.trees.setdefault(str(target.root), Tree(target.root))
+            self.contexts[key] = context.build(gap, target, self.preferred, tree)
+        return self.contexts[key]
+
+
+class ModelAuthor:
+    """One model as an author; several may share a correspondence, the cheap one first."""
+
+    def __init__(
+        self, correspondence: Correspondence, shelf: Shelf, *, model: int = 0, samples: int = 1
+    ) -> None:
+        self._correspondence = correspondence
+        self._shelf = shelf
+        self._model = model
+        self._samples = samples
+        self._written: dict[str, list[Candidate]] = {}
+        self._numbers = 0
+        self.name = str(correspondence.setup.models[model])
+
+    def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
+        """Return the model's tests for a gap; none where it gave no answer."""
+        if gap.id not in self._written:
+            self._fan_out([gap, *(other for other in target.gaps if other.id != gap.id)], target)
+        return self._written.get(gap.id, ())
+
+    def repair(self, trials: Sequence[Trial], target: Target) -> Sequence[Candidate]:
+        """Return the model's other tries, from what the trial said; asked for all at once."""
+        asked = [
+            (trial, self._about(trial, target, "repairer", prompts.repairer)) for trial in trials
+        ]
+        replies = self._correspondence.ask([q for _, q in asked], self._files(trials, target))
+        found: list[Candidate] = []
+        for trial, question in asked:
+            old = trial.candidate
+            repaired = self._candidate(old.gap, question, replies[question.id])
+            if repaired is not None and repaired.text != old.text:
+                found.append(replace(repaired, attempt=old.attempt + 1))
+        return found
+
+    def doubt(self, trials: Sequence[Trial], target: Target) -> list[Trial]:
+        """Return refused trials, as bugs where the reviewer believes in the test, in their order.
+
+        Only what failed on a value is asked about. The explainer then says it to people.
+        """
+        doubtful = [trial for trial in trials if _failed_on_a_value(trial)]
+        asked = [self._about(trial, target, "reviewer", prompts.reviewer) for trial in doubtful]
+        replies = self._correspondence.ask(asked, self._files(doubtful, target))
+        bugs: dict[int, tuple[Question, str]] = {}
+        for trial, question in zip(doubtful, asked, strict=True):
+            data = replies[question.id].data
+            if data is not None and data["verdict"] == "bug_in_code":
+                explained = self._about(trial, target, "explainer", prompts.reviewer)
+                bugs[id(trial)] = explained, data["reason"]
+        replies = self._correspondence.ask([question for question, _ in bugs.values()])
+        found: list[Trial] = []
+        for trial in trials:
+            if id(trial) in bugs:
+                question, reason = bugs[id(trial)]
+                told = replies[question.id].data
+                why = " ".join(str(reason if told is None else told["summary"]).split())
+                trial = replace(trial, verdict=Verdict("bug", trial.verdict.stage, why))
+            found.append(trial)
+        return found
+
+    def learn(self, trials: Sequence[Trial], target: Target) -> None:
+        """Remember what was refused and why, forget it once a test came of it."""
+        for trial in trials:
+            gap = trial.candidate.gap
+            key = _key(gap)
+            if trial.accepted:
+                self._shelf.memory.delete(key, partition=PARTITION)
+            elif trial.verdict.outcome == "rejected":
+                line = f"{trial.verdict.stage or 'trial'}: {trial.verdict.reason}"
+                known = [old for old in self._earlier(gap, target) if old != line]
+                value = {"code": _code(gap, target), "refused": [*known, line][-REMEMBERED:]}
+                self._shelf.memory.store(key, value, partition=PARTITION, ttl=REMEMBER_FOR)
+        for gap in {trial.candidate.gap.id: trial.candidate.gap for trial in trials}.values():
+            accepted = any(trial.accepted for trial in trials if trial.candidate.gap.id == gap.id)
+            for example in self._shelf.context(gap, target).examples:
+                self._shelf.used(
+                    {
+                        "test": example.node_id,
+                        "gap_file": gap.file,
+                        "gap_name": gap.name,
+                        "author": self.name,
+                        "accepted": accepted,
+                    }
+                )
+
+    def _fan_out(self, gaps: Sequence[Gap], target: Target) -> None:
+        """Ask for all gaps of a target at once."""
+        questions: list[tuple[Gap, Question]] = []
+        files: list[str] = []
+        for gap in gaps:
+            if gap.id in self._written:
+                continue
+            found = self._shelf.context(gap, target)
+            text = prompts.author(found, self._earlier(gap, target))
+            files += found.files
+            questions += [
+                (gap, self._question("author", text, sample)) for sample in range(self._samples)
+            ]
+        replies = self._correspondence.ask([question for _, question in questions], files)
+        for gap, question in questions:
+            written = self._written.setdefault(gap.id, [])
+            candidate = self._candidate(gap, question, replies[question.id])
+            if candidate is not None and all(one.text != candidate.text for one in written):
+                written.append(candidate)
+
+    def _candidate(self, gap: Gap, question: Question, answer: Reply) -> Candidate | None:
+        """Return a candidate from a reply; one without code stays as it is, to be refused."""
+        if answer.text is None:
+            return None
+        code, _ = reply.module(answer.text, cut=answer.cut)
+        return Candidate(
+            gap=gap,
+            text=answer.text if code is None else code,
+            author=self.name,
+            model=True,
+            origin=question.role,
+            prompt=question.key(self._correspondence.setup.models[question.model]),
+            tokens_in=answer.input_tokens,
+            tokens_out=answer.output_tokens,
+            cost=answer.dollars,
+        )
+
+    def _about(
+        self, trial: Trial, target: Target, role: Role, write: Callable[[Context, Trial], str]
+    ) -> Question:
+        """Return a question about a refused candidate."""
+        text = write(self._shelf.context(trial.candidate.gap, target), trial)
+        return self._question(role, text)
+
+    def _question(self, role: Role, text: str, sample: int = 0) -> Question:
+        self._numbers += 1
+        number = f"{self._model}.{self._numbers}"
+        system, most = prompts.SYSTEM[role], prompts.MAX_TOKENS[role]
+        return Question(number, self._model, role, system, text, most, sample)
+
+    def _files(self, trials: Sequence[Trial], target: Target) -> list[str]:
+        gaps = [trial.candidate.gap for trial in trials]
+        return [file for gap in gaps for file in self._shelf.context(gap, target).files]
+
+    def _earlier(self, gap: Gap, target: Target) -> list[str]:
+        """Return why earlier tries were refused, where the code is still what it was."""
+        known = self._shelf.memory.retrieve(_key(gap), partition=PARTITION)
+        if not isinstance(known, dict) or known.get("code") != _code(gap, target):
+            return []
+        return [str(line) for line in known.get("refused", ())]
+
+
+def _failed_on_a_value(trial: Trial) -> bool:
+    said = f"{trial.verdict.reason}\n{trial.output}"
+    return trial.verdict.stage == "run" and any(word in said for word in _FAILED_ON_ITS_VALUE)
+
+
+def _key(gap: Gap) -> str:
+    return f"aqe/refused/{gap.id}"
+
+
+def _code(gap: Gap, target: Target) -> str:
+    """Return a hash of the code of a gap."""
+    return _hash("\n".join(target.source.splitlines()[gap.line - 1 : gap.end]))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]

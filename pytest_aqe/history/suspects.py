@@ -1,0 +1,240 @@
+"""What people ask of flaky tests: the beliefs with what they stand on, and every verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pytest_aqe.beliefs import Belief
+from pytest_aqe.data import FAILING, Identity, NodeId
+from pytest_aqe.history import flakes
+from pytest_aqe.history.store import Connection
+
+EVIDENCE = 10  # runs named as evidence, the latest
+_FAILING = ", ".join(f"'{outcome}'" for outcome in sorted(FAILING))
+_NOT_BROKEN, _NO_OUTAGE = 0.5, 0.5  # of a failure that counts as evidence of a flake
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A test that failed at least once, what is believed of it, and on what evidence.
+
+    ``flipped_at`` is the start of the latest run whose first attempt ended otherwise than the
+    one before, ``evidence`` the latest runs in which it failed and was not taken for broken.
+    """
+
+    number: int
+    identity: Identity
+    suite: str
+    node_id: NodeId
+    belief: Belief
+    runs: int
+    failures: int
+    flipped_at: datetime | None
+    flipped_run: str | None
+    flipped_commit: str | None
+    evidence: tuple[str, ...]
+    signature: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was concluded of one failed attempt, the run's other attempts at the test included.
+
+    Of these there are ``attempts``; the last one ``passed`` or not.
+    """
+
+    run_id: str
+    node_id: NodeId
+    attempt: int
+    environment: str | None
+    p_flaky: float
+    p_broken: float
+    flagged: bool
+    suppressed: bool
+    outage: float
+    attempts: int
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """How many of a test's latest runs failed, on every attempt, and the commit of the first."""
+
+    runs: int
+    commit: str | None
+
+
+def suspects(
+    connection: Connection, which: str = "true", parameters: Sequence[Any] = ()
+) -> list[Suspect]:
+    """Return the tests with a belief that a condition on ``test_no`` names, likeliest first."""
+    held = flakes.beliefs(connection, which, parameters)
+    numbers = list(held)
+    connection.read("tests", "nodes", "results", "runs", "flake_verdicts")
+    executions = f"""
+        with executions as (
+            select
+                run_no,
+                test_no,
+                coalesce(results.environment, '') as environment,
+                coalesce(started_at, 'infinity'::timestamp) as begun,
+                arg_min(outcome in ({_FAILING}), attempt) as failed,
+                bool_or(outcome in ({_FAILING})) as ever_failed
+            from results join runs using (run_no)
+            where outcome <> 'skipped' and list_contains($1::integer[], test_no)
+            group by all
+        )
+        """
+    counts = {
+        number: (runs, failures)
+        for number, runs, failures in connection.execute(
+            f"""
+            {executions}
+            select test_no, count(*), count(*) filter (ever_failed) from executions group by test_no
+            """,
+            (numbers,),
+        )
+    }
+    flips = {
+        number: (started_at, run_id, commit)
+        for number, started_at, run_id, commit in connection.execute(
+            f"""
+            {executions}
+            select test_no, started_at, run_id, "commit"
+            from (
+                select test_no, arg_max(run_no, (begun, run_no)) as run_no
+                from (
+                    select *
+                    from executions
+                    qualify failed <> lag(failed) over (
+                        partition by test_no, environment order by begun, run_no
+                    )
+                )
+                group by test_no
+            )
+                join runs using (run_no)
+            """,
+            (numbers,),
+        )
+    }
+    evidence = dict(
+        connection.execute(
+            f"""
+            select test_no, list(distinct run_id order by run_id)
+            from (
+                select test_no, run_id
+                from flake_verdicts join runs using (run_no)
+                where list_contains($1::integer[], test_no)
+                    and p_broken < {_NOT_BROKEN}
+                    and outage < {_NO_OUTAGE}
+                qualify row_number() over (
+                    partition by test_no order by started_at desc nulls last, run_no desc
+                ) <= {EVIDENCE}
+            )
+            group by test_no
+            """,
+            (numbers,),
+        )
+    )
+    found = [
+        Suspect(
+            number,
+            identity,
+            suite,
+            node_id,
+            held[number],
+            *counts.get(number, (0, 0)),
+            *flips.get(number, (None, None, None)),
+            tuple(evidence.get(number, ())),
+            max(held[number].signatures, key=held[number].signatures.__getitem__, default=None),
+        )
+        for number, identity, suite, node_id in connection.execute(
+            """
+            select test_no, identity, suite, arg_max(node_id, node_no)
+            from tests join nodes using (test_no)
+            where list_contains($1::integer[], test_no)
+            group by test_no, identity, suite
+            order by suite, identity
+            """,
+            (numbers,),
+        )
+    ]
+    return sorted(found, key=lambda each: -sum(each.belief.rates[1:]))
+
+
+def verdicts(
+    connection: Connection, which: str = "true", parameters: Sequence[Any] = ()
+) -> list[Verdict]:
+    """Return the verdict on every failed attempt, in the order of the runs.
+
+    ``which`` is a condition on ``run_id`` or ``identity``.
+    """
+    connection.read("flake_verdicts", "results", "runs", "nodes", "tests")
+    return [
+        Verdict(*row)
+        for row in connection.execute(
+            f"""
+            select
+                run_id,
+                node_id,
+                attempt,
+                results.environment,
+                p_flaky,
+                p_broken,
+                flagged,
+                suppressed,
+                outage,
+                attempts,
+                passed
+            from flake_verdicts as verdicts
+                join (
+                    select
+                        *,
+                        count(*) over same as attempts,
+                        last_value(outcome) over same not in ({_FAILING}) as passed
+                    from results
+                    where run_no in (select run_no from flake_verdicts)
+                    window same as (
+                        partition by run_no, node_no, environment
+                        order by attempt
+                        rows between unbounded preceding and unbounded following
+                    )
+                ) as results
+                    on results.run_no = verdicts.run_no
+                    and results.node_no = verdicts.node_no
+                    and coalesce(results.environment, '') = verdicts.environment
+                join runs on runs.run_no = verdicts.run_no
+                join nodes on nodes.node_no = verdicts.node_no
+                join tests on tests.test_no = verdicts.test_no
+            where outcome in ({_FAILING}) and {which}
+            order by started_at nulls last, runs.run_no, nodes.node_no, environment, attempt
+            """,
+            parameters,
+        )
+    ]
+
+
+def streak(connection: Connection, number: int) -> Streak:
+    """Return how many of a test's latest runs failed."""
+    connection.read("results", "runs")
+    rows = connection.execute(
+        f"""
+        with executions as (
+            select run_no, coalesce(started_at, 'infinity'::timestamp) as begun, "commit",
+                arg_max(outcome in ({_FAILING}), attempt) as failed
+            from results join runs using (run_no)
+            where test_no = $1 and outcome <> 'skipped'
+            group by all
+        )
+        select count(*), arg_min("commit", (begun, run_no))
+        from executions
+        where (begun, run_no) > all (
+            select (begun, run_no) from executions where not failed
+        )
+        """,
+        (number,),
+    )
+    return Streak(*rows[0])

@@ -1,0 +1,216 @@
+"""Replays a history run by run: every order is made from the runs before it, then scored.
+
+With full feedback all policies see the same past. With partial feedback each sees only what it
+ran itself: what a skipped failure costs is measured, not argued.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from pytest_aqe.data import Identity, PastRun
+from pytest_aqe.errors import AqeError
+from pytest_aqe.learning import baselines, metrics
+from pytest_aqe.learning.baselines import Ranker
+from pytest_aqe.learning.features import Past, Situation
+from pytest_aqe.learning.guard import Guarded
+from pytest_aqe.learning.qlearning import seeded
+from pytest_aqe.learning.ranking import ListwiseQ
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
+
+Names = Mapping[int, tuple[Identity, str]]
+"""The identity and the file of every test, by the history's number."""
+
+Prior = Mapping[str, float]
+"""Weights by the names of `features.FEATURES`; one not named is 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One run as arrays: indices of `Past`, in recorded order; seconds are NaN if unmeasured."""
+
+    tests: Ints
+    failed: Mask
+    seconds: Floats
+
+    @property
+    def measured(self) -> Floats | None:
+        """The seconds, where all of them are known."""
+        return _measured(self.seconds)
+
+
+@dataclass(slots=True)
+class Track:
+    """One policy on its way through a history; CPU seconds it took to decide and to learn."""
+
+    ranker: Ranker
+    past: Past
+    scores: list[metrics.Scores] = field(default_factory=list)
+    deciding: float = 0.0
+    learning: float = 0.0
+    decisions: int = 0
+    found: int = 0  # failures observed, of `failures`
+    failures: int = 0
+    caught: int = 0  # runs with a failure of which one was observed, of `faulty`
+    faulty: int = 0
+
+
+def outcome_of(past: Past, run: PastRun, names: Names) -> Outcome:
+    """Turn a run into arrays; tests not seen before enter `past` without a record."""
+    tests = np.fromiter(
+        (past.index(test, *names[test]) for test in run.tests), np.int64, len(run.tests)
+    )
+    seconds = np.array([np.nan if each is None else each for each in run.seconds], np.float64)
+    return Outcome(tests, np.array(run.failed, np.bool_), seconds)
+
+
+def order_of(scores: Floats, ties: Floats) -> Ints:
+    """Return the order of falling scores, equals by ``ties``."""
+    return np.lexsort((ties, -scores))
+
+
+def replay(
+    runs: Iterable[PastRun], names: Names, rankers: Sequence[Ranker], seed: str | int = 0
+) -> list[Track]:
+    """Replay with full feedback; score every ranker on every run with a failure."""
+    past = Past()
+    tracks = [Track(ranker, past) for ranker in rankers]
+    for run in runs:
+        outcome = outcome_of(past, run, names)
+        situation = Situation(past, outcome.tests, run.changed_files, run.hours)
+        if outcome.failed.any():
+            ties = seeded(seed, "ties", run.run_no).random(outcome.tests.size)
+            fresh = outcome.failed & (situation.column("failures") == 0)
+            for track in tracks:
+                start = time.process_time()
+                order = order_of(track.ranker.scores(situation), ties)
+                track.deciding += time.process_time() - start
+                track.decisions += 1
+                scored = metrics.score(order, outcome.failed, outcome.measured, fresh)
+                assert scored is not None
+                track.scores.append(scored)
+        for track in tracks:
+            start = time.process_time()
+            track.ranker.learn(situation, outcome.failed, outcome.measured)
+            track.learning += time.process_time() - start
+        past.learn(situation, outcome.failed, outcome.seconds)
+    return tracks
+
+
+def replay_partly(
+    runs: Sequence[PastRun],
+    names: Names,
+    ranker: Ranker,
+    *,
+    share: float,
+    epsilon: float,
+    seed: str | int = 0,
+) -> Track:
+    """Replay where only the share of the time that the ranker chose is run and seen.
+
+    Of the budget, ``epsilon`` goes to the tests not run for longest: a failure that is never
+    looked for is never learnt.
+    """
+    past = Past()
+    track = Track(ranker, past)
+    last_run: dict[int, int] = {}
+    for number, run in enumerate(runs):
+        outcome = outcome_of(past, run, names)
+        if not outcome.tests.size:
+            continue
+        situation = Situation(past, outcome.tests, run.changed_files, run.hours)
+        ties = seeded(seed, "ties", run.run_no).random(outcome.tests.size)
+        start = time.process_time()
+        order = order_of(ranker.scores(situation), ties)
+        track.deciding += time.process_time() - start
+        track.decisions += 1
+        stale = np.array([last_run.get(test, -1) for test in outcome.tests.tolist()])
+        costs = np.ones(outcome.tests.size) if outcome.measured is None else outcome.seconds
+        chosen = _choose(order, order_of(-stale, ties), costs, share, epsilon)
+        if outcome.failed.any():
+            scored = metrics.score(order, outcome.failed, outcome.measured)
+            assert scored is not None
+            track.scores.append(scored)
+            caught = int(outcome.failed[chosen].sum())
+            track.found += caught
+            track.failures += int(outcome.failed.sum())
+            track.caught += caught > 0
+            track.faulty += 1
+        seen = np.sort(chosen)
+        part = Situation(past, outcome.tests[seen], run.changed_files, run.hours)
+        start = time.process_time()
+        ranker.learn(part, outcome.failed[seen], _measured(outcome.seconds[seen]))
+        track.learning += time.process_time() - start
+        past.learn(part, outcome.failed[seen], outcome.seconds[seen])
+        last_run.update(dict.fromkeys(outcome.tests[seen].tolist(), number))
+    return track
+
+
+def _choose(order: Ints, stalest: Ints, costs: Floats, share: float, epsilon: float) -> Ints:
+    """Return what fits: by rank, but for the part of the budget that goes to the stalest."""
+    budget = share * float(costs.sum())
+    explored = stalest[np.cumsum(costs[stalest]) <= epsilon * budget + 1e-9]
+    rest = order[~np.isin(order, explored)]
+    left = budget - float(costs[explored].sum())
+    return np.concatenate([explored, rest[np.cumsum(costs[rest]) <= left + 1e-9]])
+
+
+def _measured(seconds: Floats) -> Floats | None:
+    return None if np.isnan(seconds).any() else seconds
+
+
+class _Maker(Protocol):
+    def __call__(self, exponent: float, seed: str | int, prior: Prior | None) -> Ranker: ...
+
+
+_MAKERS: Mapping[str, _Maker] = {
+    "recorded": lambda *_: baselines.Recorded(),
+    "random": lambda _, seed, __: baselines.Random(seeded(seed, "random")),
+    "duration": lambda *_: baselines.Duration(),
+    "failed-first": lambda *_: baselines.FailedFirst(),
+    "new-first": lambda *_: baselines.NewFirst(),
+    "decayed-rate": lambda *_: baselines.DecayedRate(),
+    "rate-per-second": lambda *_: baselines.RatePerSecond(),
+    "beta-mean": lambda b, *_: baselines.BetaMean(b),
+    "rocket": lambda *_: baselines.Rocket(),
+    "ucb": lambda *_: baselines.UCB(),
+    "frrmab": lambda *_: baselines.FRRMAB(),
+    "thompson": lambda _, seed, __: baselines.Thompson(seeded(seed, "thompson")),
+    "logistic": lambda *_: baselines.Logistic(),
+    "tabular-q": lambda *_: baselines.TabularContext(),
+    "linear-q": lambda b, seed, prior: ListwiseQ(prior, exponent=b, seed=seed),
+    "guarded": lambda _, seed, prior: Guarded(prior=prior, seed=seed),
+}
+POLICIES = tuple(_MAKERS)
+WITH_EXPONENT = ("beta-mean", "linear-q")
+
+
+def make(name: str, seed: str | int = 0, prior: Prior | None = None) -> Ranker:
+    """Return the policy of that name; raise `AqeError` that lists them for an unknown one.
+
+    ``prior`` are the weights that learners start from, those of the package when None.
+    """
+    plain, at, text = name.partition("@")
+    try:
+        exponent = float(text) if at else 0.0
+    except ValueError:
+        exponent = -1.0
+    if plain not in _MAKERS or not 0 <= exponent <= 4 or (at and plain not in WITH_EXPONENT):
+        raise AqeError(
+            f"there is no policy {name!r}; there are {', '.join(POLICIES)}, "
+            f"and {' and '.join(WITH_EXPONENT)} with an exponent of seconds, as in beta-mean@0.5"
+        )
+    ranker = _MAKERS[plain](exponent, seed, prior)
+    ranker.name = name
+    return ranker

@@ -1,0 +1,241 @@
+"""Which of two policies is better, on the same runs, and which one is therefore in force.
+
+A full run reveals every outcome, so every order can be scored on it after the fact; policies
+are compared by the paired differences of their scores. "Not enough data" is an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from pytest_aqe.learning.baselines import MIN_SECONDS, beta_mean, lift_unknown
+from pytest_aqe.learning.metrics import score
+from pytest_aqe.learning.qlearning import seeded
+from pytest_aqe.learning.ranking import ListwiseQ
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from pytest_aqe.learning.features import Situation
+
+    Floats = NDArray[np.float64]
+    Mask = NDArray[np.bool_]
+
+Verdict = Literal["better", "worse", "no difference seen", "not enough data"]
+
+ENOUGH = 10  # paired runs; below it an interval of a mean says little
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Policy against baseline over ``runs`` paired runs.
+
+    ``difference`` is the mean of policy - baseline, ``low`` to ``high`` its 95 % bootstrap
+    interval, ``t`` the paired t statistic; all None where they cannot be computed.
+    """
+
+    runs: int
+    difference: float | None
+    low: float | None
+    high: float | None
+    t: float | None
+    verdict: Verdict
+
+
+def compare(policy: Sequence[float], baseline: Sequence[float]) -> Comparison:
+    """Compare two policies by their scores (higher is better) on the same runs, in order."""
+    d = np.asarray(policy, np.float64) - np.asarray(baseline, np.float64)
+    if not d.size:
+        return Comparison(0, None, None, None, None, "not enough data")
+    mean = float(d.mean())
+    if d.size < 2:
+        return Comparison(1, mean, None, None, None, "not enough data")
+    error = float(d.std(ddof=1) / np.sqrt(d.size))
+    t = mean / error if error > 0 else None
+    draws = seeded("compare").integers(d.size, size=(RESAMPLES, d.size))
+    low, high = (float(each) for each in np.quantile(d[draws].mean(axis=1), (0.025, 0.975)))
+    verdict: Verdict = "no difference seen"
+    if d.size < ENOUGH:
+        verdict = "not enough data"
+    elif low > 0:
+        verdict = "better"
+    elif high < 0:
+        verdict = "worse"
+    return Comparison(d.size, mean, low, high, t, verdict)
+
+
+EXPONENTS = (0.0, 0.25, 0.5, 1.0)
+"""Of seconds, by which a score is divided: the trade between failures per test and per second."""
+LEARNER, BASELINE = "linear-q", "beta-mean"
+FIRST_EXPONENT = 0.5  # before anything is scored: best mean APFDc on the public histories
+MEMORY = 0.98  # decay of the mean scores that choose an exponent: about 50 runs
+SWITCH = 0.002  # of the score: an exponent is not changed for less
+TYPICAL_GAIN, GAIN_RUNS = 0.005, 10.0  # what the learner gained elsewhere, counted as runs
+WINDOW = 60  # differences kept
+SLACK, ALARM = 0.25, 4.0  # of the CUSUM (Page 1954), in standard deviations
+LEAST_SPREAD = 0.01  # of the score: differences below are no alarm
+RETURN_RUNS = 10  # after stepping back, at least
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """A change of the policy in force, with the numbers that led to it."""
+
+    policy: str
+    reason: str
+
+
+class Guard:
+    """Keep in force what scored better on the runs so far: learner or baseline, which exponent.
+
+    The learner starts in force with a prior (`TYPICAL_GAIN` over `GAIN_RUNS`). It steps back
+    when its mean gain over the last `WINDOW` runs, prior included, is negative, or when a
+    CUSUM of its standardised losses raises an alarm, which a change for the worse of one
+    standard deviation does within about five scored runs. It comes back when it has been
+    better for `RETURN_RUNS` runs or more, by a t statistic above 1.
+    """
+
+    def __init__(self) -> None:
+        self.learner_in_force = True
+        self.exponents = {LEARNER: FIRST_EXPONENT, BASELINE: FIRST_EXPONENT}
+        self.means: dict[str, float] = {}
+        self.weight = 0.0
+        self.differences: list[float] = []
+        self.since = 0  # scored runs since the last step
+        self.loss = 0.0  # of the CUSUM
+        self.scored = 0
+
+    @property
+    def family(self) -> str:
+        """The kind of policy in force."""
+        return LEARNER if self.learner_in_force else BASELINE
+
+    @property
+    def exponent(self) -> float:
+        """The exponent in force."""
+        return self.exponents[self.family]
+
+    @property
+    def in_force(self) -> str:
+        """The policy in force, by the name that `backtest` knows."""
+        return named(self.family, self.exponent)
+
+    def take(self, scores: Mapping[str, float]) -> Stepped | None:
+        """Take in the scores (higher is better) of every candidate on one run."""
+        before = self.in_force
+        gain = (
+            scores[named(LEARNER, self.exponents[LEARNER])]
+            - scores[named(BASELINE, self.exponents[BASELINE])]
+        )
+        self.scored += 1
+        self.since += 1
+        self.differences = [*self.differences, gain][-WINDOW:]
+        self.weight = MEMORY * self.weight + 1
+        for name, value in scores.items():
+            mean = self.means.get(name, 0.0)
+            self.means[name] = mean + (value - mean) / self.weight
+        self._choose_exponents()
+        reason = self._step()
+        if self.in_force == before:
+            return None
+        return Stepped(self.in_force, reason or "its exponent scored best so far")
+
+    def _choose_exponents(self) -> None:
+        for family in (LEARNER, BASELINE):
+            best = max(EXPONENTS, key=lambda b: self.means.get(named(family, b), 0.0))
+            now = self.means.get(named(family, self.exponents[family]), 0.0)
+            if self.means.get(named(family, best), 0.0) > now + SWITCH + 0.1 / self.weight:
+                self.exponents[family] = best
+
+    def _step(self) -> str | None:
+        gains = np.array(self.differences)
+        if self.learner_in_force:
+            spread = max(float(gains.std()), LEAST_SPREAD)
+            self.loss = max(0.0, self.loss - gains[-1] / spread - SLACK)
+            mean = (gains.sum() + GAIN_RUNS * TYPICAL_GAIN) / (gains.size + GAIN_RUNS)
+            if self.loss > ALARM or mean < 0:
+                self.learner_in_force = False
+                self.since, self.loss = 0, 0.0
+                recent = gains[-RETURN_RUNS:]
+                return (
+                    f"{LEARNER} was {-recent.mean():.3f} worse than {BASELINE} "
+                    f"over the last {recent.size} scored runs"
+                )
+            return None
+        recent = gains[-self.since :] if self.since else gains[:0]
+        if recent.size < RETURN_RUNS:
+            return None
+        error = max(float(recent.std(ddof=1)), 1e-9) / np.sqrt(recent.size)
+        if recent.mean() / error > 1:
+            self.learner_in_force = True
+            self.since = 0
+            return (
+                f"{LEARNER} was {recent.mean():.3f} better than {BASELINE} "
+                f"over the last {recent.size} scored runs"
+            )
+        return None
+
+
+def named(family: str, exponent: float) -> str:
+    """Return a policy's name for `backtest`: an exponent of 0 goes without saying."""
+    return f"{family}@{exponent:g}" if exponent else family
+
+
+class Guarded:
+    """What a session runs: the learner or its fallback, whichever the guard has in force."""
+
+    name = "guarded"
+
+    def __init__(
+        self,
+        *,
+        seed: str | int = 0,
+        prior: Mapping[str, float] | None = None,
+        preset: str = "balanced",
+    ) -> None:
+        self.learner = ListwiseQ(prior, preset=preset, seed=seed)
+        self.guard = Guard()
+        self._seed = seed
+        self.steps: list[Stepped] = []
+
+    def logs(self, run: Situation, family: str) -> Floats:
+        """Return log(exp(Q)), or the log of the baseline's mean, before seconds."""
+        return self.learner.q(run) if family == LEARNER else np.log(beta_mean(run))
+
+    def scores(self, run: Situation) -> Floats:
+        """Score by the policy in force, as log(value / seconds^b)."""
+        return self._scores(run, self.logs(run, self.guard.family), self.guard.exponent)
+
+    def candidates(self, run: Situation) -> dict[str, Floats]:
+        """Return the scores of every candidate."""
+        logs = {family: self.logs(run, family) for family in (LEARNER, BASELINE)}
+        return {
+            named(family, b): self._scores(run, found, b)
+            for family, found in logs.items()
+            for b in EXPONENTS
+        }
+
+    def _scores(self, run: Situation, logs: Floats, exponent: float) -> Floats:
+        seconds = np.log(np.maximum(run.seconds, MIN_SECONDS))
+        return lift_unknown(run, logs - exponent * seconds)
+
+    def learn(self, run: Situation, failed: Mask, seconds: Floats | None) -> None:
+        """Score every candidate on the run, decide what is in force next, then learn."""
+        if failed.any() and not failed.all():
+            ties = seeded(self._seed, "guard", self.guard.scored).random(run.tests.size)
+            scores = {}
+            for name, values in self.candidates(run).items():
+                found = score(np.lexsort((ties, -values)), failed, seconds)
+                assert found is not None
+                scores[name] = found.apfd if found.apfdc is None else found.apfdc
+            stepped = self.guard.take(scores)
+            if stepped is not None:
+                self.steps.append(stepped)
+        self.learner.learn(run, failed, seconds)

@@ -1,0 +1,67 @@
+"""What people see of flaky tests: a card for each failure that is not what it seems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_aqe.report.terminal import SHORT_COMMIT, counted
+
+CARDS = 5  # shown; the command `pytest-aqe flaky` shows all
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One test of this session that failed, and what that is taken for: flaky or broken.
+
+    ``attempts`` is how many it took, the last of which ``passed`` or not; ``interval`` is that
+    of the flake rate (95 %). ``streak`` counts the latest runs that failed in a row, since
+    ``since`` (a commit).
+    """
+
+    verdict: str
+    node_id: str
+    p_broken: float
+    attempts: int
+    passed: bool
+    failures: int
+    runs: int
+    interval: tuple[float, float]
+    signature: str | None
+    commit: str | None
+    streak: int = 0
+    since: str | None = None
+
+
+def card_lines(cards: Sequence[Card]) -> list[str]:
+    """Return two lines for every flaky test, one for every broken one; at most so many cards."""
+    lines: list[str] = []
+    for card in cards[:CARDS]:
+        lines += _flaky(card) if card.verdict == "flaky" else _broken(card)
+    if len(cards) > CARDS:
+        lines.append(f"... and {len(cards) - CARDS} more (pytest-aqe flaky)")
+    return lines
+
+
+def _flaky(card: Card) -> list[str]:
+    how = "failed, as it does by itself"
+    if card.passed:
+        how = f"failed then passed on the same code (attempt {card.attempts})"
+    low, high = card.interval
+    facts = [
+        f"failed in {card.failures} of {counted(card.runs, 'run')}",
+        f"flake rate {low:.1%} to {high:.1%}",
+        f"P(broken) {card.p_broken:.1%}",
+    ]
+    if card.signature:
+        facts.append(card.signature.partition("#")[0])
+    return [f"FLAKY  {card.node_id}  {how}", f"       {'; '.join(facts)}"]
+
+
+def _broken(card: Card) -> list[str]:
+    line = f"BROKEN, not flaky: {card.node_id}  P(broken) {card.p_broken:.1%}"
+    if card.streak > 1:
+        line += f", failed in the latest {counted(card.streak, 'run')}"
+        if card.since:
+            line += f" since {card.since[:SHORT_COMMIT]}"
+    return [line]

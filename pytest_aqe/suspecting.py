@@ -1,0 +1,77 @@
+"""Flaky tests, from the results in the history to a belief; asked by sessions and commands.
+
+The history knows the results and keeps the beliefs, `learning.flaky` moves them. A suite in
+which no test ever failed has no beliefs, and pays one query.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_aqe.history import queries
+from pytest_aqe.history.store import Connection
+
+if TYPE_CHECKING:
+    from pytest_aqe.report.flaky import Card
+
+LONG_STREAK = 3  # failures in a row from which a test is said to be broken, flaky or not
+PATIENCE = 2.0  # seconds a session spends on runs that the beliefs do not know yet
+
+
+def learn(connection: Connection, *, patience: float = float("inf")) -> bool:
+    """Bring the beliefs up to date; tell whether they are, or the rest waits for the next time."""
+    if not queries.ever_failed(connection):
+        return True
+    from pytest_aqe.history import flakes
+    from pytest_aqe.learning.flaky import LaneBayes
+
+    return flakes.catch_up(connection, LaneBayes, patience=patience)
+
+
+def cards(connection: Connection, run_id: str) -> list[Card]:
+    """Return a card for each test that failed in a run and flakes, or did and is broken now.
+
+    A plain failure of a test that never flaked needs no card: pytest shows it already.
+    """
+    from pytest_aqe.history import suspects
+    from pytest_aqe.learning.flaky import LIKELY, interval, p_flaky, verdict
+    from pytest_aqe.report.flaky import Card
+
+    latest = {
+        each.node_id: each for each in suspects.verdicts(connection, "run_id = $1", (run_id,))
+    }
+    if not latest:
+        return []
+    found: list[Card] = []
+    for each in suspects.suspects(
+        connection,
+        "test_no in (select test_no from flake_verdicts join runs using (run_no) "
+        "where run_id = $1)",
+        (run_id,),
+    ):
+        judged = latest.get(each.node_id)
+        if judged is None:
+            continue
+        name = verdict(judged.p_flaky, judged.p_broken)
+        streak = suspects.streak(connection, each.number)
+        if name == "unknown" or (
+            name == "broken" and p_flaky(each.belief) < LIKELY and streak.runs < LONG_STREAK
+        ):
+            continue
+        found.append(
+            Card(
+                verdict=name,
+                node_id=each.node_id,
+                p_broken=judged.p_broken,
+                attempts=judged.attempts,
+                passed=judged.passed,
+                failures=each.failures,
+                runs=each.runs,
+                interval=interval(each.belief),
+                signature=each.signature,
+                commit=each.flipped_commit,
+                streak=streak.runs,
+                since=streak.commit,
+            )
+        )
+    return found
