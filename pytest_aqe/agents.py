@@ -140,4 +140,4 @@ def setup(llm: LLM) -> Setup:
             "--aqe-llm-price=IN/OUT, dollars per million tokens"
         )
     dollars = None if unpriced else COST_CAP if llm.cost_cap is None else llm.cost_cap
-    return Setup(models, Caps(llm.token_cap, dollars), llm.timeout)
+    return Setup(models, Caps(llm.token_cap, dollars), llm.timeout, llm.time_cap)

@@ -160,6 +160,12 @@ TABLE: tuple[Option, ...] = (
         metavar="TIME",
     ),
     Option(
+        "--aqe-llm-time-cap",
+        "how long a session waits for models altogether",
+        default="5m",
+        metavar="TIME",
+    ),
+    Option(
         "--aqe-llm-samples",
         "answers asked for to the same question, of which the best are tried",
         default="1",
@@ -230,7 +236,7 @@ TABLE: tuple[Option, ...] = (
 
 
 class LLM(NamedTuple):
-    """Which language models are asked, and how much they may cost. ``timeout`` is seconds.
+    """Which language models are asked, and how much they may cost; times are seconds.
 
     ``cost_cap`` is None where none was given.
     """
@@ -242,6 +248,7 @@ class LLM(NamedTuple):
     cost_cap: float | None
     token_cap: int
     timeout: float
+    time_cap: float
     samples: int
 
 
@@ -425,6 +432,7 @@ def _llm(value: Mapping[str, str | bool | None]) -> LLM:
         cost_cap=_number(str(cap), "--aqe-llm-cost-cap") if cap else None,
         token_cap=int(_number(str(value["aqe_llm_token_cap"]), "--aqe-llm-token-cap")),
         timeout=_time(str(value["aqe_llm_timeout"]), "--aqe-llm-timeout"),
+        time_cap=_time(str(value["aqe_llm_time_cap"]), "--aqe-llm-time-cap"),
         samples=max(int(_number(str(value["aqe_llm_samples"]), "--aqe-llm-samples")), 1),
     )
 

@@ -43,11 +43,12 @@ async def _serve(agent: Any, told: TextIO) -> None:
         return
     setup = Setup.read(json.loads(first))
     ledger = Ledger(setup.caps)
-    agents = agent.Agents(
-        setup, Wire(ledger, os.environ, timeout=setup.timeout, backoff=setup.backoff)
-    )
+    wire = Wire(ledger, os.environ, timeout=setup.timeout, backoff=setup.backoff)
+    agents = agent.Agents(setup, wire)
     while line := await asyncio.to_thread(sys.stdin.readline):
-        questions = [Question(**question) for question in json.loads(line)["ask"]]
+        asked = json.loads(line)
+        questions = [Question(**question) for question in asked["ask"]]
+        wire.allow(asked["seconds"])
         await agents.answer(
             questions,
             lambda reply: _tell(told, {"reply": asdict(reply), "spent": asdict(_spent(ledger))}),

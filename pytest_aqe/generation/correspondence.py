@@ -25,7 +25,7 @@ from typing import Any
 from pytest_aqe.data import Announcement
 from pytest_aqe.errors import ModelError
 from pytest_aqe.generation.child import MISSING
-from pytest_aqe.generation.questions import Question, Reply, Setup, Spent
+from pytest_aqe.generation.questions import OUT_OF_TIME, Question, Reply, Setup, Spent
 
 START = 60.0  # seconds to import lionagi: 1.5 s on an idle machine (measured), 20x under load
 GRACE = 10.0  # seconds beyond all timeouts before a process that is silent is ended
@@ -104,6 +104,7 @@ class Correspondence:
         self._environ = os.environ if environ is None else environ
         self._process: _Process | None = None
         self._known: dict[str, Reply] = {}
+        self._patience = setup.patience
         self.over: str | None = None
         """Why nothing more is asked."""
         self.asked = 0
@@ -176,18 +177,23 @@ class Correspondence:
     def _ask(self, questions: Sequence[Question], files: Sequence[str]) -> Iterator[Reply]:
         """Yield a reply for every question as it comes, each kept before the next is awaited."""
         waiting = {question.id: question for question in questions}
+        start = time.monotonic()
+        if self.over is None and self._patience <= 0:
+            self.over = OUT_OF_TIME
         if self.over is None:
             try:
                 if self._process is None:
                     self._say_what_leaves(questions, files)
                     self._process = _Process(self._setup, self._environ)
-                for reply, spent in self._process.ask(questions, self._setup):
+                for reply, spent in self._process.ask(questions, self._setup, self._patience):
                     del waiting[reply.id]
                     self.spent = spent
                     yield reply
             except ModelError as error:
                 self.over = str(error)
                 self.close()
+            finally:
+                self._patience -= time.monotonic() - start
         for question in waiting.values():
             yield Reply(question.id, error=self.over or "no answer")
 
@@ -239,11 +245,14 @@ class _Process:
             self.end()
             raise
 
-    def ask(self, questions: Sequence[Question], setup: Setup) -> Iterator[tuple[Reply, Spent]]:
+    def ask(
+        self, questions: Sequence[Question], setup: Setup, seconds: float
+    ) -> Iterator[tuple[Reply, Spent]]:
         """Yield a reply and the ledger for each question as they come."""
-        self._write({"ask": [asdict(question) for question in questions]})
+        self._write({"ask": [asdict(question) for question in questions], "seconds": seconds})
         waves = -(-len(questions) // setup.concurrency)
-        deadline = time.monotonic() + 2 * waves * setup.timeout + GRACE  # each at most asked twice
+        longest = min(2 * waves * setup.timeout, seconds)  # each is asked twice at most
+        deadline = time.monotonic() + longest + GRACE
         while True:
             message = self._next(deadline)
             if "done" in message:

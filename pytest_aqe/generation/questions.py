@@ -15,6 +15,8 @@ from typing import Any, Literal
 from pytest_aqe.generation.ledger import Caps
 from pytest_aqe.generation.providers import Model, Price
 
+OUT_OF_TIME = "the session's time for models is over (--aqe-llm-time-cap)"
+
 Role = Literal["author", "repairer", "reviewer", "explainer"]
 
 
@@ -22,13 +24,15 @@ Role = Literal["author", "repairer", "reviewer", "explainer"]
 class Setup:
     """What the agents' process must know before the first question.
 
-    ``timeout`` is seconds for one question, all attempts included; ``backoff`` seconds before
-    the second attempt, doubled before the third.
+    ``timeout`` is seconds for one question, all attempts included, ``patience`` the seconds a
+    session waits for answers altogether, ``backoff`` those before the second attempt, doubled
+    before the third.
     """
 
     models: tuple[Model, ...]
     caps: Caps
     timeout: float
+    patience: float = 300.0
     concurrency: int = 4
     backoff: float = 1.0
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from pytest_aqe.errors import CapReached, ModelError
 from pytest_aqe.generation import providers
 from pytest_aqe.generation.ledger import Ledger
 from pytest_aqe.generation.providers import Model, Said
+from pytest_aqe.generation.questions import OUT_OF_TIME
 
 ATTEMPTS = 3  # a request and two more: what most clients do
 LIMIT = 300_000  # bytes; 3k tokens of code are some 12 kB
@@ -56,10 +58,15 @@ class Wire:
         self._environ = environ
         self._timeout = timeout
         self._backoff = backoff
+        self._until = math.inf
         self._failed: dict[Model, int] = {}
         self._hopeless: dict[Model, str] = {}
         self._adapted: dict[Model, list[str]] = {}
         self._settled: asyncio.Event | None = None
+
+    def allow(self, seconds: float) -> None:
+        """Let the questions that follow take this long altogether."""
+        self._until = time.monotonic() + seconds
 
     async def ask(self, model: Model, request: dict[str, Any], max_tokens: int) -> Received:
         """Return the reply; raise `CapReached` before the cap, `ModelError` when there is none."""
@@ -79,7 +86,9 @@ class Wire:
 
     async def _ask(self, model: Model, request: dict[str, Any], max_tokens: int) -> Received:
         start = time.monotonic()
-        deadline = start + self._timeout
+        if start >= self._until:
+            raise ModelError(OUT_OF_TIME)
+        deadline = min(start + self._timeout, self._until)
         key = providers.read_key(model.key, self._environ)
         for complaint in self._adapted.get(model, ()):
             request = providers.without_what_is_refused(request, complaint) or request
@@ -157,7 +166,9 @@ class Wire:
                 _post(client, providers.endpoint(model), content, left), max(left, 0.0)
             )
         except (asyncio.TimeoutError, httpx.TimeoutException):
-            return _Refusal(f"no answer within {self._timeout:g} s", may_cost=True)
+            what = f"no answer within {self._timeout:g} s"
+            late = time.monotonic() >= self._until
+            return _Refusal(OUT_OF_TIME if late else what, may_cost=True)
         except _TooLarge:
             return _Refusal(f"a reply of more than {LIMIT:,} bytes", may_cost=True)
         except (httpx.ConnectError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:

@@ -43,6 +43,7 @@ class Desk:
         tokens: int = 1_000_000,
         dollars: float | None = None,
         timeout: float = 20.0,
+        patience: float = 300.0,
         spec: str = "mine/small",
         key: str | None = None,
         environ: dict[str, str] | None = None,
@@ -54,7 +55,7 @@ class Desk:
             self.correspondence.close()
         chosen = model(spec, url=self.server.url, key=key, price=PRICE)
         self.correspondence = Correspondence(
-            Setup((chosen,), Caps(tokens, dollars), timeout, concurrency, backoff=0.05),
+            Setup((chosen,), Caps(tokens, dollars), timeout, patience, concurrency, 0.05),
             self.announced.append,
             find=find,
             record=self.asked.append,
@@ -332,6 +333,16 @@ def test_silence_ends_at_the_timeout_and_its_worst_case_counts(desk: Desk) -> No
     assert reply.error is not None
     assert "no answer within 1 s" in reply.error
     assert desk.correspondence.spent.assumed_tokens > 0
+
+
+def test_a_sessions_time_for_models_has_an_end(desk: Desk) -> None:
+    """However many questions there are, and however each of them ends in time."""
+    desk.open(timeout=20.0, patience=4.0, concurrency=1)
+    desk.server.script = lambda _: Answer("late", wait=1.5)
+    replies = [*desk.ask(*(f"p{n}" for n in range(9))), *desk.ask("q")]
+    assert len(desk.server.requests) < 4
+    assert any("--aqe-llm-time-cap" in (reply.error or "") for reply in replies)
+    assert replies[-1].text is None
 
 
 def test_a_model_that_keeps_failing_is_left_alone(desk: Desk) -> None:

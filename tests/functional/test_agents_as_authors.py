@@ -54,7 +54,7 @@ class Session:
     """One session's agents, and the run file that keeps what they tell."""
 
     def __init__(self, root: Path, server: Server, number: int, **more: Any) -> None:
-        llm = LLM(("mine/small",), server.url, None, "1/10", None, 200_000, 20.0, 1)
+        llm = LLM(("mine/small",), server.url, None, "1/10", None, 200_000, 20.0, 300.0, 1)
         self.root, self.server = root, server
         self.said: list[str] = []
         self.rows: list[tuple[str, Mapping[str, Any]]] = []

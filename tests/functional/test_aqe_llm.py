@@ -18,7 +18,7 @@ from pytest_aqe.options import LLM
 if TYPE_CHECKING:
     from .conftest import Project
 
-PLAIN = LLM(("openai/gpt-4o-mini",), None, None, None, None, 200_000, 60.0, 1)
+PLAIN = LLM(("openai/gpt-4o-mini",), None, None, None, None, 200_000, 60.0, 300.0, 1)
 
 
 @pytest.mark.parametrize(
