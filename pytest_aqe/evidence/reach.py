@@ -14,18 +14,16 @@ the module in a setting, or that reads by name what nobody else does.
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from pytest_aqe.evidence.bases import Bases, module_of
-from pytest_aqe.evidence.bindings import bound_by
-from pytest_aqe.evidence.mentions import mentions, named
-from pytest_aqe.evidence.pieces import MODULE, READ_ANNOTATIONS, pieces
-from pytest_aqe.evidence.plain import is_standard, modules_of, names_of, only_names
-from pytest_aqe.evidence.syntax import annotations_of, last_name, parse, text_of
+from pytest_aqe.evidence.mentions import mentions
+from pytest_aqe.evidence.pieces import MODULE
+from pytest_aqe.evidence.readings import reading
+from pytest_aqe.evidence.toplevel import TopLevel
 
 Source = Callable[[str], bytes | None]
 
@@ -67,7 +65,6 @@ _LOADERS = frozenset(
 )
 _SETTINGS = ("pytest.ini", ".pytest.ini", "pyproject.toml", "setup.cfg", "tox.ini", ".env")
 _WORD = re.compile(rb"\w+")
-_ANNOTATIONS_READ = re.compile(b"|".join(READ_ANNOTATIONS))
 
 
 @dataclass(slots=True)
@@ -83,28 +80,6 @@ class Reach:
     unused: set[str] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class _Statement:
-    """What one statement does at import: the words it uses, those in texts, what it binds."""
-
-    used: frozenset[str]
-    texts: frozenset[str]
-    bound: frozenset[str]
-    acts: bool
-    imports: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file's top level, its classes with the names of their bases, and all it imports."""
-
-    statements: tuple[_Statement, ...]
-    classes: dict[str, set[str]]
-    aliases: tuple[tuple[str, str], ...]  # a name that is imported or assigned, and the new one
-    imported: frozenset[str]
-    own: frozenset[str]  # imported here from the standard library, and said of nothing else
-
-
 class Project:
     """The Python files of a project as they are now."""
 
@@ -112,7 +87,7 @@ class Project:
         self._files = files
         self._source = source
         self._words: dict[str, frozenset[bytes]] = {}
-        self._read: dict[str, _File | None] = {}
+        self._read: dict[str, TopLevel | None] = {}
         self.bases = Bases(files, source)
 
     def reach(
@@ -262,84 +237,18 @@ class Project:
             known = self._words[file] = frozenset(_WORD.findall(self._source(file) or b""))
         return known
 
-    def _file(self, file: str) -> _File | None:
+    def _file(self, file: str) -> TopLevel | None:
+        """Return what a file's top level does, with what its classes inherit known."""
         if file not in self._read:
-            self._read[file] = self._look_at(file)
-        return self._read[file]
-
-    def _look_at(self, file: str) -> _File | None:
-        source = self._source(file) or b""
-        tree = parse(source)
-        if tree is None:
-            return None
-        annotated = _ANNOTATIONS_READ.search(source) is not None
-        classes: dict[str, set[str]] = {}
-        aliases: list[tuple[str, str]] = []
-        imported: set[str] = set()
-        own = {
-            name for key in pieces(source).checksums if modules_of(key) for name in names_of(key)
-        }
-        said: set[str] = set()
-        prose: set[ast.AST] = set()
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Expr) and ">>>" not in (text_of(node.value) or ">>>"):
-                prose.add(node.value)
-            elif isinstance(node, ast.Attribute):
-                if not (isinstance(node.value, ast.Name) and node.value.id in own):
-                    said.add(node.attr)
-            elif isinstance(node, ast.Constant) and node not in prose:
-                said.update(named(node))
-            elif isinstance(node, ast.ImportFrom) and not is_standard(node):
-                for each in node.names:
-                    said.update(own if each.name == "*" else {each.name, each.asname or ""})
-            if isinstance(node, ast.ClassDef):
-                classes.setdefault(node.name, set()).update(map(last_name, node.bases))
-            elif isinstance(node, (ast.Import, ast.ImportFrom)):
-                imported.update(word for each in (node, *node.names) for word in named(each))
-                aliases += (
-                    (each.name.rpartition(".")[2], each.asname)
-                    for each in node.names
-                    if each.asname
-                )
-            elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.Name, ast.Attribute)):
-                old = last_name(node.value)
-                aliases += ((old, new) for new in bound_by(node))
-        return _File(
-            tuple(
-                read
-                for each in tree.body
-                for read in (
-                    map(_import, each.names)
-                    if isinstance(each, (ast.Import, ast.ImportFrom))
-                    else [self._statement(file, each, annotated)]
-                )
-            ),
-            classes,
-            tuple(aliases),
-            frozenset(imported),
-            frozenset(own - said),
-        )
-
-    def _statement(self, file: str, statement: ast.stmt, annotated: bool) -> _Statement:
-        """Read one statement; ``annotated`` tells that its module reads annotations."""
-        bound = set(bound_by(statement))
-        acts = True
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            acts = not all(map(_is_of_pytest, statement.decorator_list))
-        elif isinstance(statement, ast.ClassDef):
-            bases = self.bases.classes(file).get(statement.name)
-            acts = bases is None or not self.bases.make_plain(file, bases)
-        nodes = list(_at_import(statement, annotated or acts))
-        bound |= {each.target.id for each in nodes if isinstance(each, ast.NamedExpr)}
-        if isinstance(statement, (ast.Assign, ast.AnnAssign)):
-            acts = any(isinstance(each, ast.Call) for each in nodes) or not (
-                isinstance(statement.target, ast.Name)
-                if isinstance(statement, ast.AnnAssign)
-                else only_names(statement)
+            found = reading(self._source(file) or b"").top
+            self._read[file] = found and found.with_acting(
+                {
+                    name
+                    for name, bases in found.plain_classes.items()
+                    if not self.bases.make_plain(file, bases)
+                }
             )
-        acts = acts or any(name.startswith(("__", "pytest")) for name in bound)
-        used, texts = _uses(nodes)
-        return _Statement(used, texts, frozenset(bound), acts, imports=False)
+        return self._read[file]
 
     def _finds(self, file: str) -> bool:
         found = self._file(file)
@@ -366,7 +275,7 @@ class Project:
             found = self._file(file)
             if found is None or (whole | inherited).isdisjoint(found.classes):
                 continue
-            for piece in pieces(self._source(file) or b"").checksums:
+            for piece in reading(self._source(file) or b"").pieces.checksums:
                 *path, last = piece.split(".")
                 if not piece.startswith(MODULE) and (
                     not whole.isdisjoint(path)
@@ -391,58 +300,7 @@ class Project:
         return above
 
 
-def _import(name: ast.alias) -> _Statement:
-    """Read one name of an import; others of the same statement have nothing to do with it."""
-    bound = name.asname or name.name.partition(".")[0]
-    return _Statement(
-        frozenset(name.name.split(".")), frozenset(), frozenset({bound}), acts=False, imports=True
-    )
-
-
 def _is_collected(file: str) -> bool:
     """Tell what pytest imports by its name."""
     name = file.rpartition("/")[2]
     return name == "conftest.py" or name.startswith("test_") or name.endswith("_test.py")
-
-
-def _is_of_pytest(decorator: ast.expr) -> bool:
-    """Tell ``@pytest.mark.parametrize("x", CASES)``: the test itself names what it uses."""
-    node: ast.AST = decorator.func if isinstance(decorator, ast.Call) else decorator
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return isinstance(node, ast.Name) and node.id == "pytest"
-
-
-def _at_import(statement: ast.stmt, annotated: bool) -> Iterator[ast.AST]:
-    """Yield what runs of a statement when its module is imported, bodies of functions not.
-
-    Annotations of functions are there for who decorates, or otherwise reads them.
-    """
-    left: list[ast.AST] = [statement]
-    while left:
-        node = left.pop()
-        if isinstance(node, ast.Expr) and text_of(node.value) is not None:
-            continue
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            left += node.decorator_list
-            left += node.args.defaults
-            left += [each for each in node.args.kw_defaults if each is not None]
-            if annotated or node.decorator_list:
-                left += [annotation for _, annotation in annotations_of(node)]
-            continue
-        yield node
-        left += ast.iter_child_nodes(node)
-
-
-def _uses(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the words that nodes use, as identifiers and in texts, not those they bind."""
-    used: set[str] = set()
-    texts: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.ClassDef) or not isinstance(getattr(node, "ctx", _LOAD), ast.Load):
-            continue
-        (texts if text_of(node) is not None else used).update(named(node))
-    return frozenset(used), frozenset(texts)
-
-
-_LOAD = ast.Load()
