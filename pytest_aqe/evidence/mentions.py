@@ -8,7 +8,7 @@ that an earlier test left behind (`memos`). All three search the text before the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 
 from pytest_aqe.evidence.pieces import MODULE
 from pytest_aqe.evidence.readings import reading
@@ -20,6 +20,9 @@ _LOOKS_UP = re.compile(
 )
 
 
+_FEW = 8
+
+
 def mentions(source: bytes, names: Collection[str]) -> dict[str, frozenset[str]]:
     """Return which of the simple ``names`` each piece mentions; pieces without any are absent.
 
@@ -28,12 +31,14 @@ def mentions(source: bytes, names: Collection[str]) -> dict[str, frozenset[str]]
     Decorators, defaults and annotations count for the function, and for ``<module>`` too unless
     the function is inert.
     """
-    wanted = _said(source, names)
-    words = reading(source).words if wanted else None
+    if not _says_any(source, names):
+        return {}
+    words = reading(source).words
     if words is None:
-        return {MODULE: frozenset(wanted)} if wanted else {}
+        said = frozenset(name for name in names if _says_any(source, [name]))
+        return {MODULE: said} if said else {}
     found: dict[str, set[str]] = {}
-    for name in wanted:
+    for name in names & words.named.keys() if isinstance(names, Set) else names:
         for piece in words.named.get(name, ()):
             found.setdefault(piece, set()).add(name)
     return {piece: frozenset(here) for piece, here in found.items()}
@@ -41,8 +46,9 @@ def mentions(source: bytes, names: Collection[str]) -> dict[str, frozenset[str]]
 
 def hands_on(source: bytes, names: Collection[str]) -> frozenset[str]:
     """Return the pieces that do more with one of ``names`` than call it: who gets it may look."""
-    wanted = _said(source, names)
-    return _among(source, wanted, lambda words: words.given) if wanted else frozenset()
+    if not _says_any(source, names):
+        return frozenset()
+    return _among(source, names, lambda words: words.given)
 
 
 def reflects(source: bytes, *, asking: bool = True) -> frozenset[str]:
@@ -66,9 +72,9 @@ def gives(source: bytes, modules: Collection[str]) -> frozenset[str]:
     return _among(source, modules, lambda words: words.values)
 
 
-def _said(source: bytes, names: Collection[str]) -> list[str]:
-    """Return the names that the text may have: quicker than reading what it says."""
-    return [name for name in names if not name.isascii() or name.encode() in source]
+def _says_any(source: bytes, names: Collection[str]) -> bool:
+    """Tell whether the text may have one of a few names: quicker than reading what it says."""
+    return len(names) > _FEW or any(not name.isascii() or name.encode() in source for name in names)
 
 
 def _among(

@@ -25,6 +25,7 @@ def f(x):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
+    forget()
     keep_in(tmp_path)
     yield tmp_path / "readings"
     keep_in(None)
