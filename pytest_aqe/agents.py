@@ -58,14 +58,10 @@ class Agents:
             for number in range(len(self._setup.models))
         )
 
-    def doubt(self, trials: Sequence[Trial], target: Target) -> Sequence[Trial]:
-        """Return refused trials, as bugs where the last model, the best one, believes in them.
-
-        Only candidates of models: the offline author knows itself what it believes in.
-        """
-        written = [trial for trial in trials if trial.candidate.model]
-        doubted = iter(self.authors[-1].doubt(written, target) if written else ())
-        return [next(doubted) if trial.candidate.model else trial for trial in trials]
+    @property
+    def unanswered(self) -> frozenset[str]:
+        """The gaps, by id, for which some model gave no answer: it has not tried in vain."""
+        return frozenset(gap for author in self.authors for gap in author.unanswered)
 
     def learn(self, trials: Sequence[Trial], target: Target) -> None:
         """Remember how the candidates of each author fared."""

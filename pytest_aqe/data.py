@@ -328,6 +328,8 @@ class Candidate:
     ``model`` tells that a language model wrote it, or a part of it. ``attempt`` counts the
     repairs before it, ``origin`` says where its values come from. ``prompt`` is the hash of
     what was asked; tokens and ``cost`` (US dollars) are None where nothing was metered.
+    ``bug`` says what its author believes to be wrong with the code: such a candidate is meant
+    to fail.
     """
 
     gap: Gap
@@ -336,6 +338,7 @@ class Candidate:
     model: bool = False
     attempt: int = 0
     origin: str = ""
+    bug: str = ""
     prompt: str | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from lionagi import Branch, Builder, Session, iModel
 from lionagi.ln.fuzzy import extract_json
 from lionagi.service.connections import Endpoint, EndpointConfig
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pytest_aqe.errors import CapReached, ModelError
 from pytest_aqe.generation import providers
@@ -38,7 +38,7 @@ class Review(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     verdict: Literal["wrong_test", "bug_in_code", "unsure"]
-    reason: str = Field(max_length=1000)
+    reason: str
 
 
 class Explanation(BaseModel):
@@ -46,7 +46,7 @@ class Explanation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    summary: str = Field(max_length=1000)
+    summary: str
 
 
 SCHEMAS: dict[Role, type[BaseModel]] = {"reviewer": Review, "explainer": Explanation}

@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import sys
+import threading
 from dataclasses import asdict
 from typing import Any, TextIO
 
@@ -38,15 +39,15 @@ def main() -> None:
 async def _serve(agent: Any, told: TextIO) -> None:
     from pytest_aqe.generation.wire import Wire
 
-    first = await asyncio.to_thread(sys.stdin.readline)
-    if not first:
-        return
-    setup = Setup.read(json.loads(first))
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    threading.Thread(target=_read, args=(loop, lines), daemon=True).start()
+    setup = Setup.read(json.loads(await lines.get()))
     ledger = Ledger(setup.caps)
     wire = Wire(ledger, os.environ, timeout=setup.timeout, backoff=setup.backoff)
     agents = agent.Agents(setup, wire)
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        asked = json.loads(line)
+    while True:
+        asked = json.loads(await lines.get())
         questions = [Question(**question) for question in asked["ask"]]
         wire.allow(asked["seconds"])
         await agents.answer(
@@ -54,6 +55,13 @@ async def _serve(agent: Any, told: TextIO) -> None:
             lambda reply: _tell(told, {"reply": asdict(reply), "spent": asdict(_spent(ledger))}),
         )
         _tell(told, {"done": True, "spent": asdict(_spent(ledger))})
+
+
+def _read(loop: asyncio.AbstractEventLoop, lines: asyncio.Queue[str]) -> None:
+    """Pass lines on. When the session is gone, so is this process: nobody hears the answers."""
+    for line in sys.stdin:
+        loop.call_soon_threadsafe(lines.put_nowait, line)
+    os._exit(0)
 
 
 def _spent(ledger: Ledger) -> Spent:

@@ -12,10 +12,11 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pytest_aqe.data import Gap, NodeId, Target
-from pytest_aqe.generation.similar import nearest
+from pytest_aqe.generation.similar import Index
 
 EXAMPLES = 3  # sibling tests that are shown
 CALLERS = 3  # places that call the code
@@ -117,6 +118,20 @@ class Tree:
         """The text of the other Python files."""
         self._read()
         return self._others
+
+    @cached_property
+    def functions(self) -> Mapping[NodeId, str]:
+        """The text of each test function, by node id from the root, without parameters."""
+        return {
+            f"{file}::{name}": body
+            for file, text in self.tests.items()
+            for name, body in _test_functions(text)
+        }
+
+    @cached_property
+    def index(self) -> Index[NodeId]:
+        """The test functions, to be searched."""
+        return Index(self.functions)
 
     def _read(self) -> None:
         if self._tests is not None:
@@ -269,9 +284,7 @@ def _examples(
     gap: Gap, target: Target, tree: Tree, preferred: Sequence[NodeId]
 ) -> tuple[Example, ...]:
     """Return the nearest tests: those that reach the function count as a ranking of their own."""
-    texts: dict[NodeId, str] = {}
-    for file, text in tree.tests.items():
-        texts |= {f"{file}::{name}": body for name, body in _test_functions(text)}
+    texts = tree.functions
     try:
         prefix = target.rootdir.relative_to(target.root).as_posix()
     except ValueError:
@@ -282,7 +295,7 @@ def _examples(
         target.source.splitlines()[gap.line - 1 : gap.end]
     )
     helped = [test for test in preferred if test in texts]
-    found = nearest(query, texts, [covering, helped])[:EXAMPLES]
+    found = tree.index.nearest(query, [covering, helped])[:EXAMPLES]
     return tuple(Example(test, redact(texts[test]), test in covering) for test in found)
 
 

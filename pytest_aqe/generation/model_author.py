@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from pytest_aqe.data import Candidate, Gap, NodeId, Target, Trial, Verdict
+from pytest_aqe.data import Candidate, Gap, NodeId, Target, Trial
 from pytest_aqe.generation import context, prompts, reply
 from pytest_aqe.generation.context import Context, Tree
 from pytest_aqe.generation.correspondence import Correspondence
@@ -23,6 +23,7 @@ from pytest_aqe.generation.questions import Question, Reply, Role
 
 PARTITION = "refused"
 REMEMBERED = 5  # refusals a gap: the next prompt lists them all
+EXPLAINED = 500  # characters of what an explainer says
 REMEMBER_FOR = timedelta(days=30)
 
 _FAILED_ON_ITS_VALUE = ("AssertionError", "assert ", "DID NOT RAISE")
@@ -62,6 +63,8 @@ class ModelAuthor:
         self._samples = samples
         self._written: dict[str, list[Candidate]] = {}
         self._numbers = 0
+        self.unanswered: set[str] = set()
+        """Gaps, by id, for which the model gave no answer: nothing was tried in vain."""
         self.name = str(correspondence.setup.models[model])
 
     def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
@@ -71,42 +74,47 @@ class ModelAuthor:
         return self._written.get(gap.id, ())
 
     def repair(self, trials: Sequence[Trial], target: Target) -> Sequence[Candidate]:
-        """Return the model's other tries, from what the trial said; asked for all at once."""
-        asked = [
-            (trial, self._about(trial, target, "repairer", prompts.repairer)) for trial in trials
+        """Return other tries, from what the trial said; asked for all at once.
+
+        What failed on a value is shown to the reviewer first: where it believes in the test, the
+        same text is tried again as the proof of a bug, and is not rewritten until it passes.
+        """
+        trials = [trial for trial in trials if not trial.candidate.bug]
+        bugs = self._bugs([trial for trial in trials if _failed_on_a_value(trial)], target)
+        wrong = [trial for trial in trials if trial.candidate.text not in bugs]
+        asked = [self._about(trial, target, "repairer", prompts.repairer) for trial in wrong]
+        replies = self._correspondence.ask(asked, self._files(wrong, target))
+        found = [
+            replace(trial.candidate, bug=bug, attempt=trial.candidate.attempt + 1)
+            for trial in trials
+            if (bug := bugs.get(trial.candidate.text))
         ]
-        replies = self._correspondence.ask([q for _, q in asked], self._files(trials, target))
-        found: list[Candidate] = []
-        for trial, question in asked:
+        for trial, question in zip(wrong, asked, strict=True):
             old = trial.candidate
             repaired = self._candidate(old.gap, question, replies[question.id])
             if repaired is not None and repaired.text != old.text:
                 found.append(replace(repaired, attempt=old.attempt + 1))
         return found
 
-    def doubt(self, trials: Sequence[Trial], target: Target) -> list[Trial]:
-        """Return refused trials, as bugs where the reviewer believes in the test, in their order.
+    def _bugs(self, trials: Sequence[Trial], target: Target) -> dict[str, str]:
+        """Return what is wrong with the code, by the text of the test that shows it.
 
-        Only what failed on a value is asked about. The explainer then says it to people.
+        The reviewer decides what is believed, the explainer says it to people.
         """
-        doubtful = [trial for trial in trials if _failed_on_a_value(trial)]
-        asked = [self._about(trial, target, "reviewer", prompts.reviewer) for trial in doubtful]
-        replies = self._correspondence.ask(asked, self._files(doubtful, target))
-        bugs: dict[int, tuple[Question, str]] = {}
-        for trial, question in zip(doubtful, asked, strict=True):
+        asked = [self._about(trial, target, "reviewer", prompts.reviewer) for trial in trials]
+        replies = self._correspondence.ask(asked, self._files(trials, target))
+        believed: list[tuple[str, Question, str]] = []
+        for trial, question in zip(trials, asked, strict=True):
             data = replies[question.id].data
             if data is not None and data["verdict"] == "bug_in_code":
                 explained = self._about(trial, target, "explainer", prompts.reviewer)
-                bugs[id(trial)] = explained, data["reason"]
-        replies = self._correspondence.ask([question for question, _ in bugs.values()])
-        found: list[Trial] = []
-        for trial in trials:
-            if id(trial) in bugs:
-                question, reason = bugs[id(trial)]
-                told = replies[question.id].data
-                why = " ".join(str(reason if told is None else told["summary"]).split())
-                trial = replace(trial, verdict=Verdict("bug", trial.verdict.stage, why))
-            found.append(trial)
+                believed.append((trial.candidate.text, explained, str(data["reason"])))
+        replies = self._correspondence.ask([question for _, question, _ in believed])
+        found: dict[str, str] = {}
+        for text, question, reason in believed:
+            told = replies[question.id].data
+            why = reason if told is None else str(told["summary"])
+            found[text] = " ".join(why.split())[:EXPLAINED] or "the reviewer gave no reason"
         return found
 
     def learn(self, trials: Sequence[Trial], target: Target) -> None:
@@ -150,6 +158,8 @@ class ModelAuthor:
         replies = self._correspondence.ask([question for _, question in questions], files)
         for gap, question in questions:
             written = self._written.setdefault(gap.id, [])
+            if replies[question.id].error is not None:
+                self.unanswered.add(gap.id)
             candidate = self._candidate(gap, question, replies[question.id])
             if candidate is not None and all(one.text != candidate.text for one in written):
                 written.append(candidate)

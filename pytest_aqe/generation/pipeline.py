@@ -1,4 +1,4 @@
-"""From a gap to tests that proved themselves: author, trial, doubt, repair, review.
+"""From a gap to tests that proved themselves: author, trial, repair, review.
 
 An author never judges and a trial never writes. Both come in as functions, so that what
 asks other plugins, keeps rows or shows progress stays with the caller.
@@ -16,25 +16,15 @@ REPAIRS = 2  # after the first try: 60, 27 and 12 % of successes need 1, 2, 3 (C
 Write = Callable[[Gap, Target, Author], Sequence[Candidate]]
 Judge = Callable[[Sequence[Candidate], Target], Sequence[Trial]]
 Review = Callable[[Trial], Sequence[str]]
-Doubt = Callable[[Sequence[Trial], Target], Sequence[Trial]]
-
-
-def _no_doubt(trials: Sequence[Trial], _: Target) -> Sequence[Trial]:
-    return trials
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The steps: ``write`` asks an author, ``judge`` tries, ``review`` returns vetoes.
-
-    ``doubt`` gets refused trials before they are repaired, and returns those with another
-    verdict where the code, not the test, may be wrong: a bug must not be rewritten to pass.
-    """
+    """The steps: ``write`` asks an author, ``judge`` tries, ``review`` returns vetoes."""
 
     write: Write
     judge: Judge
     review: Review
-    doubt: Doubt = _no_doubt
 
     def run(self, gaps: Sequence[Gap], target: Target, author: Author) -> list[Trial]:
         """Let one author write for gaps of one target; return every trial, repairs included.
@@ -47,9 +37,7 @@ class Pipeline:
         for attempt in range(REPAIRS + 1):
             if not candidates:
                 break
-            tried = self._doubted(
-                [self._reviewed(t) for t in self.judge(candidates, target)], target
-            )
+            tried = [self._reviewed(each) for each in self.judge(candidates, target)]
             trials += tried
             closed = {trial.candidate.gap.id for trial in trials if trial.accepted}
             if attempt < REPAIRS:
@@ -60,12 +48,6 @@ class Pipeline:
                 ]
                 candidates = list(author.repair(refused, target)) if refused else []
         return trials
-
-    def _doubted(self, trials: Sequence[Trial], target: Target) -> list[Trial]:
-        """Return trials in their order, refused ones as ``doubt`` sees them."""
-        refused = [trial for trial in trials if trial.verdict.outcome == "rejected"]
-        again = iter(self.doubt(refused, target) if refused else ())
-        return [next(again) if t.verdict.outcome == "rejected" else t for t in trials]
 
     def _reviewed(self, trial: Trial) -> Trial:
         if not trial.accepted:

@@ -18,8 +18,8 @@ from pytest_aqe.generation.questions import Role
 
 PROMPT_BYTES = 36_000  # some 12k tokens: the hard cap of a gap in the research
 OUTPUT_BYTES = 6_000  # of a failure's output: its end, where pytest says what happened
-AUTHOR_TOKENS = 3_000  # two of what good replies have (1.6k, CoverUp's logs)
-REVIEW_TOKENS = 1_000
+AUTHOR_TOKENS = 6_000  # good replies have 1.6k (CoverUp's logs); some models think before
+REVIEW_TOKENS = 2_000
 
 _DATA = (
     "Whatever stands between a line <<<data HASH and its line data HASH>>> was found in the "

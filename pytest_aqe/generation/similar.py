@@ -12,11 +12,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TypeVar
+from functools import cached_property
+from typing import Generic, TypeVar
 
 K1 = 1.2  # how soon a repeated word counts no more
 B = 0.75  # how much a long text is discounted
 RANK = 60  # damps the first places: the constant of the paper
+WORDS = 32  # of a query, the rarest: the others are in every test
 
 _WORD = re.compile(r"[A-Za-z]+|\d+")
 _HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -32,47 +34,81 @@ def words(text: str) -> list[str]:
     return found
 
 
-def nearest(query: str, texts: Mapping[T, str], rankings: Sequence[Sequence[T]] = ()) -> list[T]:
-    """Return the keys of ``texts``, nearest first; ``rankings`` are further opinions, best first.
+class Index(Generic[T]):
+    """Texts, taken apart once, to be asked many times.
 
-    What shares no word with the query and is in no ranking is left out. Equal ones are in the
-    order given.
+    A query costs the occurrences of its words, not the texts.
     """
-    counts = {key: Counter(words(text)) for key, text in texts.items()}
-    asked = Counter(words(query))
-    keyword = _ranked(bm25(asked, counts))
-    vector = _ranked(cosine(asked, counts))
-    scores = fused([keyword, vector, *rankings])
-    return [key for key in sorted(texts, key=lambda key: -scores.get(key, 0.0)) if key in scores]
 
+    def __init__(self, texts: Mapping[T, str]) -> None:
+        self._keys = list(texts)
+        self._places: dict[str, list[tuple[int, int]]] = {}  # word -> (text, how often)
+        self._lengths: list[int] = []
+        for number, text in enumerate(texts.values()):
+            counts = Counter(words(text))
+            self._lengths.append(sum(counts.values()))
+            for word, count in counts.items():
+                self._places.setdefault(word, []).append((number, count))
+        total = len(self._keys)
+        self._mean = sum(self._lengths) / total if total else 1.0
+        self._weight = {
+            word: math.log(1 + (total - len(found) + 0.5) / (len(found) + 0.5))
+            for word, found in self._places.items()
+        }
+        squares = [0.0] * total
+        for word, found in self._places.items():
+            for number, count in found:
+                squares[number] += (count * self._weight[word]) ** 2
+        self._norms = [math.sqrt(square) for square in squares]
 
-def bm25(asked: Counter[str], texts: Mapping[T, Counter[str]]) -> dict[T, float]:
-    """Return how much of the query each text says, rare words first."""
-    lengths = {key: sum(counts.values()) for key, counts in texts.items()}
-    mean = sum(lengths.values()) / len(lengths) if lengths else 1.0
-    weight = _idf(texts)
-    found: dict[T, float] = {}
-    for key, counts in texts.items():
-        norm = K1 * (1 - B + B * lengths[key] / mean) if mean else K1
-        found[key] = sum(
-            weight[word] * counts[word] * (K1 + 1) / (counts[word] + norm)
-            for word in asked
-            if word in counts
-        )
-    return found
+    def nearest(self, query: str, rankings: Sequence[Sequence[T]] = ()) -> list[T]:
+        """Return the keys of texts, nearest first; ``rankings`` are further opinions.
 
+        What shares no word with the query and is in no ranking is left out. Equal ones are in
+        the order given.
+        """
+        asked = self.asked(query)
+        scores = fused([_ranked(self.bm25(asked)), _ranked(self.cosine(asked)), *rankings])
+        return [key for key in sorted(scores, key=lambda key: -scores[key]) if key in self]
 
-def cosine(asked: Counter[str], texts: Mapping[T, Counter[str]]) -> dict[T, float]:
-    """Return the cosine between the query and each text, words weighted by how rare they are."""
-    weight = _idf(texts)
-    query = {word: count * weight[word] for word, count in asked.items() if word in weight}
-    length = math.sqrt(sum(value * value for value in query.values()))
-    found: dict[T, float] = {}
-    for key, counts in texts.items():
-        other = math.sqrt(sum((count * weight[word]) ** 2 for word, count in counts.items()))
-        dot = sum(value * counts[word] * weight[word] for word, value in query.items())
-        found[key] = dot / (length * other) if length and other else 0.0
-    return found
+    def __contains__(self, key: object) -> bool:
+        return key in self._known
+
+    @cached_property
+    def _known(self) -> frozenset[T]:
+        return frozenset(self._keys)
+
+    def asked(self, query: str) -> Counter[str]:
+        """Return the rarest words of a query that occur at all, with how often it says them."""
+        counts = Counter(word for word in words(query) if word in self._places)
+        rarest = sorted(counts, key=lambda word: -self._weight[word])[:WORDS]
+        return Counter({word: counts[word] for word in rarest})
+
+    def bm25(self, asked: Counter[str]) -> dict[T, float]:
+        """Return how much of the query each text says, rare words first."""
+        found: dict[T, float] = {}
+        for word in asked:
+            weight = self._weight[word] * (K1 + 1)
+            for number, count in self._places[word]:
+                norm = K1 * (1 - B + B * self._lengths[number] / self._mean)
+                key = self._keys[number]
+                found[key] = found.get(key, 0.0) + weight * count / (count + norm)
+        return found
+
+    def cosine(self, asked: Counter[str]) -> dict[T, float]:
+        """Return the cosine between the query and each text, words weighted by rarity."""
+        query = {word: count * self._weight[word] for word, count in asked.items()}
+        length = math.sqrt(sum(value * value for value in query.values()))
+        dots: dict[int, float] = {}
+        for word, value in query.items():
+            weight = value * self._weight[word]
+            for number, count in self._places[word]:
+                dots[number] = dots.get(number, 0.0) + weight * count
+        return {
+            self._keys[number]: dot / (length * self._norms[number])
+            for number, dot in dots.items()
+            if length and self._norms[number]
+        }
 
 
 def fused(rankings: Sequence[Sequence[T]]) -> dict[T, float]:
@@ -86,12 +122,3 @@ def fused(rankings: Sequence[Sequence[T]]) -> dict[T, float]:
 
 def _ranked(scores: Mapping[T, float]) -> list[T]:
     return [key for key in sorted(scores, key=lambda key: -scores[key]) if scores[key] > 0]
-
-
-def _idf(texts: Mapping[T, Counter[str]]) -> dict[str, float]:
-    """Return ln(1 + (N - n + .5) / (n + .5)) of every word: never negative."""
-    occurs: Counter[str] = Counter()
-    for counts in texts.values():
-        occurs.update(counts.keys())
-    total = len(texts)
-    return {word: math.log(1 + (total - n + 0.5) / (n + 0.5)) for word, n in occurs.items()}

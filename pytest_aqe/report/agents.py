@@ -63,7 +63,7 @@ def session_lines(
     if not asked and over is None:
         return []
     sent, received, assumed = tokens
-    line = counted(asked, "question")
+    line = f"asked language models {counted(asked, 'question')}"
     if cached:
         line += f" ({cached} answered from earlier replies)"
     line += f", {sent:,} tokens sent, {received:,} received"

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -426,6 +428,47 @@ def test_a_process_that_dies_is_said_and_ends_the_asking(desk: Desk) -> None:
     assert "ended by itself" in reply.error
     assert desk.correspondence.over == reply.error
     assert [again.error for again in desk.ask("three")] == [reply.error]
+
+
+def test_a_killed_session_takes_the_process_with_it(desk: Desk) -> None:
+    """It sends nothing that nobody would hear the answer to."""
+    program = f"""if True:
+        from pytest_aqe.generation.correspondence import Correspondence
+        from pytest_aqe.generation.ledger import Caps
+        from pytest_aqe.generation.providers import model
+        from pytest_aqe.generation.questions import Question, Setup
+        setup = Setup((model("m/x", url="{desk.server.url}"),), Caps(10**6, None), 600.0, 600.0, 1)
+        Correspondence(setup, print).ask(
+            [Question(str(n), 0, "author", "s", f"p{{n}}", 9) for n in range(9)]
+        )
+    """
+    desk.server.script = lambda _: Answer(wait=600)
+    session = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL)
+    while not desk.server.requests:
+        assert session.poll() is None
+        time.sleep(0.05)
+    (agents,) = _children(session.pid)
+    session.kill()
+    session.wait()
+    while _runs(agents):
+        time.sleep(0.05)
+    assert len(desk.server.requests) == 1
+
+
+def _runs(pid: str) -> bool:
+    """Tell whether a process is more than an entry that nobody has read."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
+def _children(pid: int) -> list[str]:
+    """Return the processes that a process started."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    if not path.exists():
+        pytest.skip("reads /proc")
+    return path.read_text().split()
 
 
 def test_nothing_is_left_in_the_working_directory(

@@ -65,26 +65,3 @@ def test_a_bug_is_never_rewritten_to_pass() -> None:
 def test_any_reason_of_a_reviewer_is_a_veto() -> None:
     trials = outcomes("good", veto="it says nothing")
     assert trials == [("good", "rejected", 0)]
-
-
-def test_what_is_doubted_is_a_bug_and_is_not_repaired() -> None:
-    """Whoever doubts gives another verdict; the rest is repaired as ever."""
-    gaps = [GAP, replace(GAP, name="g")]
-
-    def doubt(trials: Sequence[Trial], target: Target) -> list[Trial]:
-        return [
-            replace(trial, verdict=Verdict("bug", "run", "it says so"))
-            if trial.text == "right"
-            else trial
-            for trial in trials
-        ]
-
-    pipeline = Pipeline(
-        lambda gap, target, author: author.author(gap, target), judge, lambda _: (), doubt
-    )
-    trials = pipeline.run(gaps, TARGET, Scripted("right", "wrong", "good"))
-    assert [(each.text, each.verdict.outcome) for each in trials] == [
-        ("right", "bug"),
-        ("wrong", "rejected"),
-        ("good", "accepted"),
-    ]
