@@ -18,7 +18,6 @@ from pytest_aqe.evidence.packages import Packages
 from pytest_aqe.evidence.pieces import MODULE, Difference, compare, pieces
 from pytest_aqe.evidence.plain import BINDING, bases_of, is_class, is_doc, modules_of, names_of
 from pytest_aqe.evidence.reach import Project, Reach
-from pytest_aqe.evidence.readings import reading
 from pytest_aqe.evidence.tree import INSTALLED
 from pytest_aqe.evidence.versions import FIXTURE, UNSTABLE
 
@@ -396,7 +395,7 @@ class Differences:
     def _now(self, file: str) -> Pieces:
         known = self._pieces.get(file)
         if known is None:
-            known = self._pieces[file] = reading(self._source(file) or b"").pieces
+            known = self._pieces[file] = pieces(self._source(file) or b"")
         return known
 
     def _source(self, file: str) -> bytes | None:
