@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from pytest_aqe.evidence.ground import Ground
     from pytest_aqe.history.unchanged import Unchanged
+    from pytest_aqe.learning.order import LearnedOrder
     from pytest_aqe.selecting import Selected
 
 _STEPWISE = ("stepwise", "stepwise_skip", "stepwise_reset")  # the later two imply the first
@@ -89,6 +90,7 @@ class Controller:
         self.run: Run | None = None
         self.notes: list[str] = []
         self._unchanged = known
+        self._learned: LearnedOrder | None = None
 
     @property
     def change(self) -> changes.Change | None:
@@ -271,6 +273,8 @@ class Controller:
                     self.parsed = dependencies.parsed(connection)
                     with self._faults.guard("selecting"):
                         self._select(connection, tests)
+                with self._faults.guard("reading the policy in force"):
+                    self._learned = self._order(connection, tests)
                 self.read_tables |= connection.read_tables
         except NotFound:
             self._runs = 0
@@ -284,8 +288,22 @@ class Controller:
             self._plan(mode, tests)
         return None
 
+    def _order(self, connection: Connection, tests: Sequence[Rollup]) -> LearnedOrder | None:
+        """Return the policy in force; a suite without a failure has none."""
+        if all(test.q is None for test in tests):
+            return None
+        from pytest_aqe import training
+
+        decision = self.selected.decision if self.selected else None
+        chosen = decision.runs.items() if decision else ()
+        affected = {identity for identity, because in chosen if because.kind == "affected"}
+        changed = self.run.changed_files if self.run else None
+        return training.order(connection, self._options.suite, changed, affected)
+
     def _plan(self, mode: Mode, tests: list[Rollup]) -> None:
-        policy = self._config.pluginmanager.hook.pytest_aqe_make_policy(config=self._config)
+        policy = self._config.pluginmanager.hook.pytest_aqe_make_policy(
+            config=self._config, learned=self._learned
+        )
         ranks = policy.rank(tests)
         decision = self.selected.decision if self.selected and self.judged == "select" else None
         self.plan = replace(

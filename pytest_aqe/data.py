@@ -158,7 +158,9 @@ class Rollup:
     ``weight`` and ``failing`` are counts of executions and of failures that decay by
     `DECAY` with every later execution of the test; ``seconds`` is the duration with the
     same decay, or None while unmeasured. ``flaked`` counts executions that failed first and
-    passed on a later attempt. A skipped test was not executed.
+    passed on a later attempt. A skipped test was not executed. ``q`` is what the policy in force
+    gives the test (see `learning.order`), None where none was learnt; ``number`` its number in the
+    history.
     """
 
     identity: Identity
@@ -169,6 +171,8 @@ class Rollup:
     failed_last: bool
     seconds: float | None
     flaked: int = 0
+    q: Sequence[float] | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

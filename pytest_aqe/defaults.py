@@ -12,6 +12,6 @@ class Defaults:
     """The implementations that answer when nobody else does."""
 
     @pytest.hookimpl(trylast=True)
-    def pytest_aqe_make_policy(self) -> Policy:
-        """Rank by decayed failure rate per second."""
-        return DecayedFailureRate()
+    def pytest_aqe_make_policy(self, learned: Policy | None) -> Policy:
+        """Rank by what was learnt, before that by decayed failure rate per second."""
+        return learned or DecayedFailureRate()

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 
 @pytest.hookspec(firstresult=True)
-def pytest_aqe_make_policy(config: pytest.Config) -> Policy | None:
+def pytest_aqe_make_policy(config: pytest.Config, learned: Policy | None) -> Policy | None:
     """Return what ranks the tests of this session.
 
-    Called once, in the controller, at session start, and only in order mode. ``None`` leaves
-    the choice to the next implementation; ours (decayed failure rate per second) comes last.
-    The command ``pytest-aqe why`` has no session to ask, so it ranks by ours.
+    Called once, in the controller, at session start, and not in observe mode. ``learned`` is
+    what the guard has in force for this suite, None while no failure was seen. ``None`` leaves
+    the choice to the next implementation; ours comes last: ``learned``, or else the decayed
+    failure rate per second. The command ``pytest-aqe why`` has no session to ask, so it
+    ranks by ours.
     """
 
 

@@ -82,8 +82,9 @@ class Measuring:
         if self._meter is None:
             found = coverage.running()
             return ([found], []) if found is not None else ([], ["coverage run has ended"])
-        self._meter.stop()
-        parts, notes = [self._meter.data], []
+        meter, self._meter = self._meter, None
+        meter.stop()
+        parts, notes = [meter.data], []
         for path in left:
             try:
                 parts.append(coverage.read(path))

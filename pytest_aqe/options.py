@@ -110,6 +110,34 @@ TABLE: tuple[Option, ...] = (
         ini="bool",
     ),
     Option(
+        "--aqe-generate",
+        "write tests for what no test runs, and keep those that prove themselves. propose: into "
+        ".aqe/proposals. apply: into the test tree. Both run in this session",
+        default="off",
+        choices=("off", "propose", "apply"),
+        metavar="HOW",
+        ini=None,
+    ),
+    Option(
+        "--aqe-generate-time",
+        "how long a session may go on writing tests after the last one has run",
+        default="60s",
+        metavar="TIME",
+    ),
+    Option(
+        "--aqe-sandbox-cmd",
+        "command that generated tests are run by, as another wall around the sandbox: "
+        "bwrap and its options, docker run and an image",
+        default="",
+        metavar="COMMAND",
+    ),
+    Option(
+        "--aqe-unsafe",
+        "run tests that a language model wrote also where the system has no sandbox",
+        default=False,
+        ini=None,
+    ),
+    Option(
         "--aqe-fail-on",
         "turn exit code 0 into 1, and say why: gap (a line that the change touched is not "
         "covered). A list, separated by commas",
@@ -263,6 +291,10 @@ class Options(NamedTuple):
     budget: Budget | None
     probe: float
     gaps: bool
+    generate: str
+    generate_time: float
+    sandbox_cmd: str
+    unsafe: bool
     fail_on: frozenset[str]
     llm: LLM | None
     seed: str | None
@@ -357,7 +389,11 @@ def resolve(
         dependencies=(value["aqe_dependencies"] or ("off" if mode == "observe" else "on")) == "on",
         budget=budget(str(value["aqe_budget"])) if value["aqe_budget"] else None,
         probe=share(str(value["aqe_probe"]), "--aqe-probe"),
-        gaps=bool(value["aqe_gaps"]) or "gap" in fail_on,
+        gaps=bool(value["aqe_gaps"]) or "gap" in fail_on or value["aqe_generate"] != "off",
+        generate=str(value["aqe_generate"]),
+        generate_time=_time(str(value["aqe_generate_time"]), "--aqe-generate-time"),
+        sandbox_cmd=str(value["aqe_sandbox_cmd"]),
+        unsafe=bool(value["aqe_unsafe"]),
         fail_on=fail_on,
         llm=_llm(value) if value["aqe_llm"] else None,
         seed=str(value["aqe_seed"]) if value["aqe_seed"] else None,

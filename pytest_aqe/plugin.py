@@ -27,6 +27,7 @@ _ROLES = (
     "aqe-explainer",
     "aqe-recorder",
     "aqe-uncovered",
+    "aqe-generating",
 )
 _RUNNING_NOTHING = ("collectonly", "setuponly", "setupplan")  # what they report is no result
 _MARKERS = (
@@ -183,7 +184,11 @@ def _be_controller(
         if measuring := config.pluginmanager.get_plugin("aqe-measuring"):
             from pytest_aqe.uncovered import Uncovered
 
-            register(
-                Uncovered(config, settings, faults, controller, recorder, measuring),
-                "aqe-uncovered",
-            )
+            uncovered = Uncovered(config, settings, faults, controller, recorder, measuring)
+            register(uncovered, "aqe-uncovered")
+            if settings.generate != "off":
+                from pytest_aqe.generating import Generating
+
+                register(
+                    Generating(config, settings, faults, uncovered, recorder), "aqe-generating"
+                )

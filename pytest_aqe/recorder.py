@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from pytest_aqe.report.flaky import Card
 
 
+GENERATED = "aqe_generated"  # on reports of tests that were written in this session
+
+
 class Recorder:
     """Keep every result, on disk at once and in the history at the end."""
 
@@ -76,6 +79,8 @@ class Recorder:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Fold the report; write the result it completes."""
         with self._recording:
+            if getattr(report, GENERATED, False):
+                return  # no test of the suite: its row is in ``generations``
             told = report.__dict__.get("aqe")
             if told and ("sets" in told or "files" in told):
                 self._keep_dependencies(told.pop("sets", {}), told.pop("files", {}))
@@ -154,6 +159,7 @@ class Recorder:
                 return
             summary = self._summary
             summary.recorded = self._writer.recorded if self._writer else 0
+            summary.tests = self._tests_ended
             summary.ordered = self._controller.plan.mode == "order"
             summary.flaked = len(self._flaky)
             summary.downgrade = self._controller.downgrade
@@ -288,13 +294,37 @@ class Recorder:
             vanished=self._controller.vanished,
             read_tables=self._controller.read_tables,
             patience=PATIENCE,
-            learn=self._learn if self._options.flaky != "off" else None,
+            learn=self._learn,
         )
         self._summary.ingested = not self._own_file_waits()
         self._summary.renamed = len(done.renames)
         self._controller.notes += done.notes
 
     def _learn(self, connection: Connection) -> None:
+        """Let every learner take in what the history took up."""
+        if self._options.flaky != "off":
+            self._learn_flaky(connection)
+        with self._faults.guard("learning which tests fail"):
+            self._learn_order(connection)
+
+    def _learn_order(self, connection: Connection) -> None:
+        """Learn from this run, and find where other orders would have met its first failure."""
+        from pytest_aqe import training
+
+        learnt = training.learn(connection, self._options.suite, patience=training.PATIENCE)
+        if learnt is None:
+            return
+        notes = self._controller.notes
+        notes += [f"tests are ordered by {learnt.policy} now: {step}" for step in learnt.steps]
+        if learnt.waiting:
+            notes.append(
+                f"runs still to be learnt from: {learnt.waiting}; `pytest-aqe tune` does it at once"
+            )
+        run = self._controller.run
+        if run is not None and self._summary.first_failure is not None:
+            self._summary.other_orders = training.other_orders(connection, run.run_id)
+
+    def _learn_flaky(self, connection: Connection) -> None:
         """Bring what is believed of flaky tests up to date, and judge this run's failures."""
         with self._faults.guard("telling flaky tests from broken ones"):
             from pytest_aqe import suspecting

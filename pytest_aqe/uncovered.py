@@ -27,7 +27,7 @@ from pytest_aqe.faults import Faults
 from pytest_aqe.history import gaps as rows
 from pytest_aqe.history import queries
 from pytest_aqe.history.store import open_history
-from pytest_aqe.learning.gaps import ranked
+from pytest_aqe.learning.risk import ranked
 from pytest_aqe.measuring import Measuring
 from pytest_aqe.options import Options
 from pytest_aqe.recorder import Recorder
@@ -59,12 +59,22 @@ class Uncovered:
         self._recorder = recorder
         self._measuring = measuring
         self._left: list[Path] = []
-        self._whole = True
+        self.whole = True
         self._deselected = 0
         self.measured: Measured | None = None
         self.gaps: list[Gap] = []
         self._covered: list[rows.Covered] = []
         self._notes: list[str] = []
+
+    @property
+    def root(self) -> Path:
+        """Where paths of gaps begin."""
+        return self._controller.root
+
+    @property
+    def run_id(self) -> str:
+        """The run's name, empty while nothing was recorded."""
+        return self._controller.run.run_id if self._controller.run else ""
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -74,7 +84,7 @@ class Uncovered:
             self._left.append(Path(path))
         elif self._measuring.origin == "coverage.py":
             self._notes.append(f"worker {node.gateway.id} left no coverage: it is unmeasured")
-            self._whole = False
+            self.whole = False
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Count what is deselected in this process, by whomever."""
@@ -96,6 +106,7 @@ class Uncovered:
                 if any(gap.changed for gap in self.gaps):
                     session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Show the gaps."""
         with self._faults.guard("showing gaps"):
@@ -105,7 +116,7 @@ class Uncovered:
                 self._covered,
                 self.gaps,
                 self._notes,
-                whole=self._whole,
+                whole=self.whole,
                 fails="gap" in self._options.fail_on,
             )
             if lines:
@@ -116,7 +127,7 @@ class Uncovered:
     def _look(self, session: pytest.Session) -> None:
         parts, notes = self._measuring.data(self._left)
         self._notes += notes
-        self._whole = self._whole and not notes and self._is_whole(session)
+        self.whole = self.whole and not notes and self._is_whole(session)
         root = self._controller.root
         if parts:
             wanted = code_files(root, coverage.measured_files(parts))
@@ -140,7 +151,7 @@ class Uncovered:
             tests=self._tests(),
             prefix=self._controller.prefix,
         )
-        if self._whole:
+        if self.whole:
             self._recorder.tell(
                 "covered",
                 ({name: getattr(each, name) for name in _FIELDS} for each in self._covered),

@@ -1,4 +1,4 @@
-"""What the selection learner is worth: backtest."""
+"""The selection learner: what it is worth, and what it has learnt: backtest, tune, policy."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_aqe import training
 from pytest_aqe.cli.answer import Answer, reading, writing
+from pytest_aqe.cli.arguments import count
 from pytest_aqe.cli.backtest import walk
 from pytest_aqe.cli.exchange import evidence_of
-from pytest_aqe.errors import AqeError
-from pytest_aqe.history import interchange
+from pytest_aqe.errors import AqeError, NotFound
+from pytest_aqe.history import interchange, policies
 from pytest_aqe.history.merging import is_history
 from pytest_aqe.history.store import Connection, open_history
 from pytest_aqe.report.terminal import counted, table
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_aqe.learning.metrics import Interval
 
 DEFAULT_POLICIES = "random,failed-first,rate-per-second,beta-mean,linear-q,linear-q@0.5,guarded"
+_WEIGHTS = 10  # shown of those that changed
 _SHOWN = ("apfd", "napfd_50", "apfdc", "ttff", "recall_10", "recall_25", "recall_33", "recall_50")
 _HEADINGS = (
     "APFD", "NAPFD@50%", "APFDc", "first failure", "@10%", "@25%", "@33%", "@50%",
@@ -93,6 +95,36 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "--seed", default="0", metavar="N", help="seed of every random choice (default: 0)"
     )
     backtest.set_defaults(run=_backtest)
+    tune = commands.add_parser(
+        "tune",
+        parents=[common],
+        help="learn again from the whole history, and say what changed",
+        description="fit the selection policy again from the whole history, in the order in "
+        "which it happened. Doing it twice changes nothing",
+    )
+    tune.add_argument("--suite", default="", metavar="NAME", help="the suite to learn")
+    tune.set_defaults(run=_tune)
+    policy = commands.add_parser(
+        "policy",
+        parents=[common],
+        help="the policy that orders a suite: its versions, its weights, going back",
+    )
+    policy.add_argument(
+        "action",
+        nargs="?",
+        choices=("list", "show", "rollback"),
+        default="list",
+        help="list the versions, show one, or put one in force again (default: list)",
+    )
+    policy.add_argument(
+        "version",
+        nargs="?",
+        type=count,
+        metavar="VERSION",
+        help="of show (default: the latest) and rollback (default: the one before the latest)",
+    )
+    policy.add_argument("--suite", default="", metavar="NAME", help="the suite it orders")
+    policy.set_defaults(run=_policy)
 
 
 def _backtest(asked: argparse.Namespace) -> Answer:
@@ -271,3 +303,85 @@ def _table(rows: list[_Row], part: float | None) -> list[str]:
         ]
         cells.append(line)
     return table(headings, cells)
+
+
+def _tune(asked: argparse.Namespace) -> Answer:
+    with writing(asked.history) as connection:
+        done = training.tune(connection, asked.suite)
+    before = done.before.policy if done.before else None
+    lines = [
+        f"learnt from {counted(done.runs, 'run')}, {done.scored:,} of them scored; "
+        f"in force: {done.policy or 'nothing, no test was executed yet'}"
+    ]
+    if done.version is None:
+        lines.append("nothing changed")
+    else:
+        lines.append(f"version {done.version}" + (f", before it {before}" if before else ""))
+        lines += table(
+            ("weight of", "before", "now"),
+            [(name, *pair) for name, pair in list(done.moved.items())[:_WEIGHTS]],
+        )[: len(done.moved) + 1]
+    return Answer(
+        {
+            "suite": asked.suite,
+            "runs": done.runs,
+            "scored_runs": done.scored,
+            "policy": done.policy,
+            "policy_before": before,
+            "version": done.version,
+            "changed": done.version is not None,
+            "weights": {name: {"before": a, "now": b} for name, (a, b) in done.moved.items()},
+        },
+        lines,
+    )
+
+
+def _policy(asked: argparse.Namespace) -> Answer:
+    if asked.action == "rollback":
+        with writing(asked.history) as connection:
+            done = training.roll_back(connection, asked.suite, asked.version)
+        line = f"version {done.version} is in force: {done.policy}"
+        if done.version is None:
+            line = f"that is what is in force already: {done.policy}"
+        return Answer({"version": done.version, "policy": done.policy}, [line])
+    with reading(asked.history) as connection:
+        kept = policies.versions(connection, asked.suite)
+    if not kept:
+        raise NotFound(
+            f"no policy was learnt for suite {asked.suite!r} yet: no run with a failure is known"
+        )
+    if asked.action == "list":
+        return Answer(
+            {"suite": asked.suite, "versions": [_version(each) for each in kept]},
+            table(
+                ("version", "created (UTC)", "policy", "learnt up to", "reason"),
+                [
+                    (each.version, each.created_at, each.policy, each.run_id, each.reason)
+                    for each in kept
+                ],
+            ),
+        )
+    found = next((each for each in kept if asked.version in (None, each.version)), None)
+    if found is None:
+        raise NotFound(f"no policy version {asked.version} of suite {asked.suite!r} is kept")
+    parameters = json.loads(found.snapshot)["parameters"]
+    weights = sorted(parameters["weights"].items(), key=lambda item: -abs(item[1]))
+    return Answer(
+        {**_version(found), "parameters": parameters},
+        [
+            f"version {found.version}: {found.policy} ({found.reason}), {found.digest}",
+            "",
+            *table(("weight", "feature"), [(weight, name) for name, weight in weights]),
+        ],
+    )
+
+
+def _version(version: policies.Version) -> dict[str, Any]:
+    return {
+        "version": version.version,
+        "created_at": version.created_at,
+        "policy": version.policy,
+        "run_id": version.run_id,
+        "reason": version.reason,
+        "digest": version.digest,
+    }

@@ -7,21 +7,26 @@ import glob
 import platform
 from collections import Counter
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytest_aqe import __version__
+from pytest_aqe import __version__, training
 from pytest_aqe.cli.answer import Answer, reading
 from pytest_aqe.cli.arguments import count
 from pytest_aqe.cli.choose import ground_of, select_now
-from pytest_aqe.data import Rollup
+from pytest_aqe.data import Policy, Rank
 from pytest_aqe.errors import NotFound
-from pytest_aqe.history import browse, dependencies, runfile
+from pytest_aqe.history import browse, dependencies, policies, queries, runfile
 from pytest_aqe.history.store import SCHEMA_VERSION, Connection
 from pytest_aqe.learning.impact import upper_bound
 from pytest_aqe.learning.selection import NEW_TEST, DecayedFailureRate
 from pytest_aqe.report.terminal import SHORT_COMMIT, Verdicts, counted, table, verdict_line
 from pytest_aqe.selecting import Selected
 
+if TYPE_CHECKING:
+    from pytest_aqe.learning.publish import Part
+
+PARTS = 4  # of the learning curve
+MOVERS = 5  # features shown that moved a test
 RECENT = 10  # rows shown unless --limit says otherwise
 
 
@@ -65,6 +70,7 @@ def _status(asked: argparse.Namespace) -> Answer:
         runs = browse.recent_runs(connection, RECENT)
         failing = browse.failing_tests(connection, RECENT)
         suites = {suite: _verdicts(connection, suite) for suite in browse.suites(connection)}
+        curves = {suite: policies.curve(connection, suite, PARTS) for suite in suites}
     lines = [
         f"{asked.history}: {counted(totals.runs, 'run')}, {counted(totals.tests, 'test')}, "
         f"{counted(totals.results, 'result')}",
@@ -80,6 +86,9 @@ def _status(asked: argparse.Namespace) -> Answer:
     ]
     if judged:
         lines += ["", *judged]
+    for suite, curve in curves.items():
+        if curve:
+            lines += ["", *_curve_table(suite, curve)]
     return Answer(
         {
             "history": str(asked.history),
@@ -87,9 +96,32 @@ def _status(asked: argparse.Namespace) -> Answer:
             "latest_runs": [asdict(run) for run in runs],
             "failing": [asdict(test) for test in failing],
             "selection": {suite: asdict(verdicts) for suite, verdicts in suites.items()},
+            "learning": {
+                suite: [asdict(each) for each in curve] for suite, curve in curves.items()
+            },
         },
         lines,
     )
+
+
+def _curve_table(suite: str, curve: list[policies.Curve]) -> list[str]:
+    """Return how soon each policy met failures, from the first scored runs to the last."""
+    timed = all(each.apfdc is not None for each in curve)
+    names = ("in force", "linear-q", "beta-mean", "failed-first", "random")
+    values = {(each.part, each.policy): each.apfdc if timed else each.apfd for each in curve}
+    runs = {each.part: each.runs for each in curve}
+    title = f"how soon failures were met{f' in suite {suite}' if suite else ''}"
+    metric = "APFDc" if timed else "APFD"
+    return [
+        f"{title} ({metric} of full runs with failures, 1 is at once):",
+        *table(
+            ("runs", *names),
+            [
+                (count, *(values.get((part, name)) for name in names))
+                for part, count in runs.items()
+            ],
+        ),
+    ]
 
 
 def _verdicts(connection: Connection, suite: str) -> Verdicts:
@@ -122,7 +154,6 @@ def _history(asked: argparse.Namespace) -> Answer:
 
 
 def _why(asked: argparse.Namespace) -> Answer:
-    policy = DecayedFailureRate()
     data: list[dict[str, Any]] = []
     lines: list[str] = []
     with reading(asked.history) as connection:
@@ -132,8 +163,9 @@ def _why(asked: argparse.Namespace) -> Answer:
             for suite in {test.suite for test in tests}
         }
         for test, heading in zip(tests, _headings(tests), strict=True):
-            selection = _selection(selections[test.suite], test.identity)
-            (rank,) = policy.rank([_rollup(test)]) if test.runs else [NEW_TEST]
+            selected = selections[test.suite]
+            selection = _selection(selected, test.identity)
+            policy, rank, parts = _rank(connection, test, selected)
             last = browse.results_of(connection, test, 1)
             changed = (
                 browse.changed_files_of(connection, test.last_failed_run)
@@ -148,6 +180,7 @@ def _why(asked: argparse.Namespace) -> Answer:
                     "tier": place,
                     "score": rank.score,
                     "reason": rank.reason,
+                    "features": [asdict(part) for part in parts],
                     "selection": selection,
                     "last_attempt": asdict(last[0]) if last else None,
                     "changed_when_it_last_failed": changed,
@@ -158,9 +191,14 @@ def _why(asked: argparse.Namespace) -> Answer:
                 f"  why here:  {rank.reason}",
                 f"  select:    {selection['chain']}",
                 f"  tier:      {place}; modules run in the order of their most urgent test",
-                f"  score:     {rank.score:.3g} expected failures per second ({policy.name})",
+                f"  score:     {rank.score:.3g} ({policy.name})",
                 f"  record:    {counted(test.runs, 'run')}, {test.failures} failed, "
                 f"{test.flips} flips, {test.flaked} failed first and then passed",
+            ]
+            lines += [
+                f"  {'moved by:' if part is parts[0] else '':<9}  {part.moved:+.2f} {part.feature} "
+                f"(is {part.value:.3g}, weighs {part.weight:.3g})"
+                for part in parts[:MOVERS]
             ]
             if test.last_failed_run:
                 lines.append(f"  last fail: run {test.last_failed_run}")
@@ -171,6 +209,21 @@ def _why(asked: argparse.Namespace) -> Answer:
             if last and last[0].signature:
                 lines.append(f"  signature: {last[0].signature}")
     return Answer({"tests": data}, lines)
+
+
+def _rank(
+    connection: Connection, test: browse.TestRow, selected: Selected
+) -> tuple[Policy, Rank, list[Part]]:
+    """Return what ranks a test in a session without plugins, its rank, and what moved it."""
+    changed = [file for file in selected.files if not file.startswith("<")]
+    rollup = queries.rollup(connection, test.suite, test.identity)
+    learned = training.order(connection, test.suite, changed) if rollup and rollup.q else None
+    policy: Policy = learned or DecayedFailureRate()
+    if rollup is None:
+        return policy, NEW_TEST, []
+    (rank,) = policy.rank([rollup])
+    parts = training.parts(connection, test.suite, rollup.number, changed) if learned else []
+    return policy, rank, parts
 
 
 def _selection(selected: Selected, identity: str) -> dict[str, Any]:
@@ -262,18 +315,6 @@ def _headings(tests: list[browse.TestRow]) -> list[str]:
         else test.identity
         for test in tests
     ]
-
-
-def _rollup(test: browse.TestRow) -> Rollup:
-    return Rollup(
-        identity=test.identity,
-        runs=test.runs,
-        failures=test.failures,
-        weight=test.weight,
-        failing=test.failing,
-        failed_last=test.streak < 0,
-        seconds=test.seconds,
-    )
 
 
 def _run_table(runs: list[browse.RunRow]) -> list[str]:

@@ -90,6 +90,7 @@ class Covered:
 class Generation:
     """One trial as the gap learner sees it; ``outcome`` "nothing" is an author without an idea."""
 
+    run: int
     file: str
     name: str
     missing: int
@@ -317,8 +318,8 @@ def generations(connection: Connection) -> list[Generation]:
         for row in connection.execute(
             """
             select
-                gap_file, gap_name, missing, complexity, reached, author, model, outcome, lines,
-                branches, killed, seconds, tokens_in + tokens_out, cost
+                run_no, gap_file, gap_name, missing, complexity, reached, author, model, outcome,
+                lines, branches, killed, seconds, tokens_in + tokens_out, cost
             from generations
             order by run_no, rowid
             """

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from pytest_aqe.data import Rollup
+from pytest_aqe.data import Identity, Rollup
 from pytest_aqe.history.store import Connection
+
+_ROLLUPS = """
+    select
+        identity,
+        runs,
+        failures,
+        weight,
+        failing,
+        streak < 0,
+        case when seconds_weight > 0 then seconds_sum / seconds_weight end,
+        flaked,
+        q,
+        test_no
+    from rollups join tests using (test_no) left join test_scores using (test_no)
+    where suite = $1
+"""
 
 
 def rollups(connection: Connection, suite: str) -> list[Rollup]:
     """Return every test of a suite: all that the plan of a session is made from."""
-    connection.read("tests", "rollups")
-    return [
-        Rollup(*row)
-        for row in connection.execute(
-            """
-            select
-                identity,
-                runs,
-                failures,
-                weight,
-                failing,
-                streak < 0,
-                case when seconds_weight > 0 then seconds_sum / seconds_weight end,
-                flaked
-            from rollups join tests using (test_no)
-            where suite = $1
-            """,
-            (suite,),
-        )
-    ]
+    connection.read("tests", "rollups", "test_scores")
+    return [Rollup(*row) for row in connection.execute(_ROLLUPS, (suite,))]
+
+
+def rollup(connection: Connection, suite: str, identity: Identity) -> Rollup | None:
+    """Return one test of a suite, None when it was never executed."""
+    connection.read("tests", "rollups", "test_scores")
+    rows = connection.execute(f"{_ROLLUPS} and identity = $2", (suite, identity))
+    return Rollup(*rows[0]) if rows else None
 
 
 def run_count(connection: Connection, suite: str) -> int:

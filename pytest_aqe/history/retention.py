@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pytest_aqe.errors import RunFileError
-from pytest_aqe.history import flakes, runfile
+from pytest_aqe.history import flakes, policies, runfile
 from pytest_aqe.history.dependencies import forget_unused
 from pytest_aqe.history.store import Connection
 from pytest_aqe.history.writes import roll_up_again
@@ -136,6 +136,7 @@ def forget(connection: Connection, doomed: Doomed) -> int:
         ((after,),) = connection.execute("select count(*) from tests")
         roll_up_again(connection)
         flakes.forget_all(connection)
+        policies.forget_all(connection)
         forget_unused(connection)
         connection.wrote("results", "changed_files", "renames", "runs", "tests", "nodes")
     return int(before - after)

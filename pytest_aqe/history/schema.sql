@@ -261,7 +261,7 @@ create table gaps (
     sources integer[], -- lines from which a jump was never taken; null if unmeasured
     destinations integer[], -- where that jump leads; negative: out of the function
     statements integer, -- of the function
-    risk double, -- see learning/gaps.py
+    risk double, -- see learning/risk.py
     changed integer[], -- of lines, those that the change touched; null if it is unknown
     churn integer, -- recent commits to the file; null without git
     complexity integer, -- decisions in the function, plus 1 (McCabe)
@@ -297,6 +297,61 @@ create table generations (
     seconds double, -- CPU time of author and trial
     layer varchar, -- the sandbox that was active
     body varchar -- the candidate's text
+);
+
+-- The selection learner (docs: how the learner learns).
+
+-- The policies of a suite, version by version; the latest orders its tests.
+create table policies (
+    suite varchar, -- runs.suite
+    version integer, -- counts up from 1
+    created_at timestamp, -- UTC
+    run_no integer, -- the last run it had learnt from
+    policy varchar, -- linear-q or beta-mean, @ the exponent of seconds it divides by
+    reason varchar, -- why it is a new version: learnt, tuned, stepped back and why, rolled back
+    digest varchar, -- of the snapshot
+    snapshot varchar -- weights and what a session start needs beside test_scores, as JSON
+);
+
+-- Where the learner stands, so that a session learns from its own run alone.
+create table learner_states (
+    suite varchar, -- runs.suite
+    run_no integer, -- the last run it knows
+    state blob -- what is known of every test, as arrays
+);
+
+-- The runs that it learns from again.
+create table lessons (
+    suite varchar, -- runs.suite
+    place integer, -- in the memory; a new lesson replaces the oldest
+    lesson blob -- features of tests that failed and passed
+);
+
+-- What the policy in force gives each test, kept so that a session start needs no arithmetic.
+create table test_scores (
+    test_no integer, -- tests.test_no
+    q double[] -- log of value / seconds^b where the change is unrelated, near, of its stem, its own
+);
+
+-- How often tests failed in runs that changed a file.
+create table cofailures (
+    suite varchar, -- runs.suite
+    path varchar, -- of the changed file
+    changes integer, -- runs that changed it
+    tests integer[], -- tests.test_no
+    failures integer[] -- of these tests, in these runs
+);
+
+-- What each policy would have scored in a full run with failures, judged by its outcomes.
+create table policy_scores (
+    run_no integer, -- runs.run_no
+    policy varchar, -- 'in force' is the one that the guard had chosen before the run
+    tests integer, -- in the run
+    failures integer, -- of them
+    apfd double,
+    apfdc double, -- null where a duration is missing
+    ttff double, -- share of the time until the first failure; null for random
+    rank double -- tests until the first failure; the mean of all orders for random
 );
 
 -- Language models (--aqe-llm).

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from pytest_aqe.learning.features import FEATURES, Situation
+from pytest_aqe.learning.selection import MIN_SECONDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
-MIN_SECONDS = 1e-6
 _AT_9 = 2  # the decay .9 among `features.ALPHAS`
 
 

@@ -72,16 +72,21 @@ def _words(path: str) -> set[str]:
 
 
 class Cofailures:
-    """How often a test failed in runs that changed a file."""
+    """How often a test, by its number in the history, failed in runs that changed a file.
+
+    ``fresh`` are the files of which something was learnt since it was last emptied.
+    """
 
     def __init__(self) -> None:
         self.changes: dict[str, int] = defaultdict(int)
         self.failures: dict[str, dict[int, int]] = defaultdict(dict)
+        self.fresh: set[str] = set()
 
     def learn(self, changed: Iterable[str], failed: Sequence[int]) -> None:
         """Take in one run: the files it changed and the tests that failed."""
         for file in list(changed)[:MOST_FILES]:
             self.changes[file] += 1
+            self.fresh.add(file)
             if 0 < len(failed) <= MOST_FAILURES:
                 there = self.failures[file]
                 for test in failed:

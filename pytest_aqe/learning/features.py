@@ -12,7 +12,7 @@ log-likelihood rises from 2.045 to 2.089); see docs/explanation/learning.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ import numpy as np
 from pytest_aqe.data import Identity
 from pytest_aqe.learning.changes import TOUCHES, Cofailures, Touch, touched
 from pytest_aqe.learning.qlearning import Backoff
+from pytest_aqe.learning.selection import MIN_SECONDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,8 +87,8 @@ _AT = {name: column for column, name in enumerate(FEATURES)}
 RECENCIES = np.array([1.5, 2.5, 4.5, 8.5, 16.5, 40.5])  # runs since the last failure
 COUNTS = np.array([0.5, 1.5, 4.5])  # failures so far
 _TOKEN = re.compile(r"[a-z]+|[A-Z][a-z]*")
-_CHANGE = slice(_AT["own file changed"], _AT["co-failure"] + 1)
-_UNFAILED = slice(_AT["own x never failed"], _AT["tokens x never failed"] + 1)
+CHANGES = slice(_AT["own file changed"], _AT["co-failure"] + 1)
+UNFAILED = slice(_AT["own x never failed"], _AT["tokens x never failed"] + 1)
 
 
 class _Columns:
@@ -102,6 +103,10 @@ class _Columns:
 
     def __getitem__(self, name: str) -> Floats:
         return self._arrays[name]
+
+    def rows(self, size: int) -> dict[str, Floats]:
+        """Return the first rows of every array."""
+        return {name: array[:size] for name, array in self._arrays.items()}
 
     def grow(self, size: int) -> None:
         """Make room for rows up to ``size``, zeros."""
@@ -165,6 +170,10 @@ class Past:
             self._flat = None
         return found
 
+    def place(self, number: int) -> int | None:
+        """Return the index of the test with that number in the history, if it is known."""
+        return self._index.get(number)
+
     def _file(self, path: str) -> int:
         found = self._file_index.get(path)
         if found is None:
@@ -187,6 +196,49 @@ class Past:
         ]
         self.tokens.grow(len(self._token_index))
         return numbers
+
+    @property
+    def words(self) -> list[str]:
+        """The words of test names, in order of arrival."""
+        return list(self._token_index)
+
+    def groups(self) -> dict[str, dict[str, Floats]]:
+        """Return every array by what its rows are and its name."""
+        return {
+            "tests": self.tests.rows(len(self.identities)),
+            "files": self.files.rows(len(self.paths)),
+            "folders": self.folders.rows(len(self._folder_index)),
+            "tokens": self.tokens.rows(len(self._token_index)),
+        }
+
+    def resume(
+        self,
+        tests: Sequence[tuple[int, Identity, str]],
+        paths: Sequence[str],
+        words: Sequence[str],
+        groups: Mapping[str, Mapping[str, Floats]],
+    ) -> None:
+        """Go on where another `Past` was, whose ``groups`` these are.
+
+        Tests are numbers, identities and files of now: a renamed one keeps what is known of it.
+        """
+        for path in paths:
+            self._file(path)
+        for word in words:
+            self._token_index.setdefault(word, len(self._token_index))
+        self.tokens.grow(len(words))
+        for test in tests:
+            self.index(*test)
+        here = self.tests["file"][: len(tests)].copy()
+        for columns, kind in (
+            (self.tests, "tests"),
+            (self.files, "files"),
+            (self.folders, "folders"),
+            (self.tokens, "tokens"),
+        ):
+            for name, array in groups[kind].items():
+                columns[name][: len(array)] = array
+        self.tests["file"][: len(tests)] = here
 
     def token_rows(self) -> tuple[Ints, Ints]:
         """Return where each test's tokens start, and the tokens of all tests in a row."""
@@ -272,7 +324,8 @@ class Past:
 
     def _learn_touches(self, run: Situation, failed: Mask) -> None:
         if run.changed:
-            self.cofailures.learn(run.changed, run.tests[failed].tolist())
+            numbers = [self.numbers[test] for test in run.tests[failed].tolist()]
+            self.cofailures.learn(run.changed, numbers)
 
 
 class Situation:
@@ -331,8 +384,10 @@ class Situation:
         found = np.zeros(len(self.past))
         base = self.past.base_rate
         assert self.changed is not None
-        for test, rate in self.past.cofailures.rates(self.changed, base, SHRINK).items():
-            found[test] = max(0.0, float(np.log(rate / base)))
+        for number, rate in self.past.cofailures.rates(self.changed, base, SHRINK).items():
+            test = self.past.place(number)
+            if test is not None:
+                found[test] = max(0.0, float(np.log(rate / base)))
         return found[self.tests]
 
     @cached_property
@@ -400,13 +455,13 @@ class Situation:
         d = past.folders
         there = past.files["folder"][self.files].astype(np.int64)
         x[:, _AT["folder decay .9"]] = _log_rate(d["failing"], d["weight"], g)[there]
-        logs = np.log(np.maximum(self.seconds, 1e-6))
+        logs = np.log(np.maximum(self.seconds, MIN_SECONDS))
         spread = logs.std()
         if spread > 0:
             x[:, _AT["log duration"]] = (logs - logs.mean()) / spread
         x[:, _AT["heat x last"]] = last[:, 0] * np.log((past.heat + g) / g)
-        x[:, _CHANGE] = self.touches
-        x[:, _UNFAILED] = self.touches[:, :-1] * ~ever[:, None]
+        x[:, CHANGES] = self.touches
+        x[:, UNFAILED] = self.touches[:, :-1] * ~ever[:, None]
         past.table.initial = g
         table = np.log(past.table.values(self.table_keys)[:, [2, 4]] / g)
         x[:, _AT["table, context"] : _AT["table, context"] + 2] = table

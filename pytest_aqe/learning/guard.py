@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pytest_aqe.learning.baselines import MIN_SECONDS, beta_mean, lift_unknown
+from pytest_aqe.learning.baselines import beta_mean, lift_unknown
+from pytest_aqe.learning.features import FEATURES
 from pytest_aqe.learning.metrics import score
 from pytest_aqe.learning.qlearning import seeded
 from pytest_aqe.learning.ranking import ListwiseQ
+from pytest_aqe.learning.selection import MIN_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,12 +78,14 @@ EXPONENTS = (0.0, 0.25, 0.5, 1.0)
 LEARNER, BASELINE = "linear-q", "beta-mean"
 FIRST_EXPONENT = 0.5  # before anything is scored: best mean APFDc on the public histories
 MEMORY = 0.98  # decay of the mean scores that choose an exponent: about 50 runs
-SWITCH = 0.002  # of the score: an exponent is not changed for less
-TYPICAL_GAIN, GAIN_RUNS = 0.005, 10.0  # what the learner gained elsewhere, counted as runs
+SWITCH, SWITCH_EARLY = 0.002, 0.5  # of the score: an exponent changes for more than a + b / runs
 WINDOW = 60  # differences kept
-SLACK, ALARM = 0.25, 4.0  # of the CUSUM (Page 1954), in standard deviations
+TYPICAL_GAIN, GAIN_RUNS = 0.005, 10  # what the learner gained elsewhere, counted as runs
+SLACK, MOST, ALARM = 0.5, 2.0, 6.0  # of the CUSUM (Page 1954), in standard deviations
 LEAST_SPREAD = 0.01  # of the score: differences below are no alarm
-RETURN_RUNS = 10  # after stepping back, at least
+STEP_BACK, STEP_UP = -1.5, 0.5  # t statistics of the mean gain
+RETURN_RUNS = 20  # the latest, that decide whether the learner comes back
+LEAST_RUNS = 10  # before a t statistic is believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +99,12 @@ class Stepped:
 class Guard:
     """Keep in force what scored better on the runs so far: learner or baseline, which exponent.
 
-    The learner starts in force with a prior (`TYPICAL_GAIN` over `GAIN_RUNS`). It steps back
-    when its mean gain over the last `WINDOW` runs, prior included, is negative, or when a
-    CUSUM of its standardised losses raises an alarm, which a change for the worse of one
-    standard deviation does within about five scored runs. It comes back when it has been
-    better for `RETURN_RUNS` runs or more, by a t statistic above 1.
+    The learner starts in force. It steps back when a CUSUM of its standardised losses raises
+    an alarm, at the latest after 12 runs that are each worse by a standard deviation, or when
+    the t statistic of its mean gain over the last `WINDOW` runs falls below `STEP_BACK`. It
+    comes back when that of the last `RETURN_RUNS` exceeds `STEP_UP`. On the six public
+    histories this keeps .868 of mean score where the best in hindsight of each has .872 and
+    beta-mean@0.5 .860.
     """
 
     def __init__(self) -> None:
@@ -151,36 +156,36 @@ class Guard:
         for family in (LEARNER, BASELINE):
             best = max(EXPONENTS, key=lambda b: self.means.get(named(family, b), 0.0))
             now = self.means.get(named(family, self.exponents[family]), 0.0)
-            if self.means.get(named(family, best), 0.0) > now + SWITCH + 0.1 / self.weight:
+            margin = SWITCH + SWITCH_EARLY / self.weight
+            if self.means.get(named(family, best), 0.0) > now + margin:
                 self.exponents[family] = best
 
     def _step(self) -> str | None:
         gains = np.array(self.differences)
-        if self.learner_in_force:
-            spread = max(float(gains.std()), LEAST_SPREAD)
-            self.loss = max(0.0, self.loss - gains[-1] / spread - SLACK)
-            mean = (gains.sum() + GAIN_RUNS * TYPICAL_GAIN) / (gains.size + GAIN_RUNS)
-            if self.loss > ALARM or mean < 0:
-                self.learner_in_force = False
-                self.since, self.loss = 0, 0.0
-                recent = gains[-RETURN_RUNS:]
-                return (
-                    f"{LEARNER} was {-recent.mean():.3f} worse than {BASELINE} "
-                    f"over the last {recent.size} scored runs"
-                )
+        if not self.learner_in_force:
+            recent = gains[-min(self.since, RETURN_RUNS) :]
+            if recent.size < LEAST_RUNS or _t(recent, recent.mean()) <= STEP_UP:
+                return None
+            self.learner_in_force, self.since = True, 0
+            return _told("better", recent.mean(), recent.size)
+        spread = max(float(gains.std()), LEAST_SPREAD)
+        loss = float(np.clip(-gains[-1] / spread, -MOST, MOST))
+        self.loss = max(0.0, self.loss + loss - SLACK)
+        mean = (gains.sum() + GAIN_RUNS * TYPICAL_GAIN) / (gains.size + GAIN_RUNS)
+        if self.loss <= ALARM and (gains.size < LEAST_RUNS or _t(gains, mean) >= STEP_BACK):
             return None
-        recent = gains[-self.since :] if self.since else gains[:0]
-        if recent.size < RETURN_RUNS:
-            return None
-        error = max(float(recent.std(ddof=1)), 1e-9) / np.sqrt(recent.size)
-        if recent.mean() / error > 1:
-            self.learner_in_force = True
-            self.since = 0
-            return (
-                f"{LEARNER} was {recent.mean():.3f} better than {BASELINE} "
-                f"over the last {recent.size} scored runs"
-            )
-        return None
+        recent = gains[-LEAST_RUNS:] if self.loss > ALARM else gains
+        self.learner_in_force, self.since, self.loss = False, 0, 0.0
+        return _told("worse", -recent.mean(), recent.size)
+
+
+def _t(gains: Floats, mean: float) -> float:
+    """Return the t statistic of a mean gain, by the spread of the gains."""
+    return float(mean / (max(float(gains.std()), 1e-9) / np.sqrt(gains.size)))
+
+
+def _told(how: str, by: float, runs: int) -> str:
+    return f"{LEARNER} was {by:.3f} {how} than {BASELINE} over the last {runs} scored runs"
 
 
 def named(family: str, exponent: float) -> str:
@@ -205,6 +210,16 @@ class Guarded:
         self._seed = seed
         self.steps: list[Stepped] = []
 
+    def restore(self, parameters: Mapping[str, Any]) -> None:
+        """Go back to the weights and the choice of an earlier snapshot; judge afresh from there."""
+        weights = parameters["weights"]
+        self.learner.learner.weights = np.array([weights.get(name, 0.0) for name in FEATURES])
+        family, _, exponent = parameters["in_force"].partition("@")
+        exponents = {**self.guard.exponents, family: float(exponent or 0)}
+        self.guard = Guard()
+        self.guard.learner_in_force = family == LEARNER
+        self.guard.exponents = exponents
+
     def logs(self, run: Situation, family: str) -> Floats:
         """Return log(exp(Q)), or the log of the baseline's mean, before seconds."""
         return self.learner.q(run) if family == LEARNER else np.log(beta_mean(run))
@@ -226,9 +241,11 @@ class Guarded:
         seconds = np.log(np.maximum(run.seconds, MIN_SECONDS))
         return lift_unknown(run, logs - exponent * seconds)
 
-    def learn(self, run: Situation, failed: Mask, seconds: Floats | None) -> None:
-        """Score every candidate on the run, decide what is in force next, then learn."""
-        if failed.any() and not failed.all():
+    def learn(
+        self, run: Situation, failed: Mask, seconds: Floats | None, *, full: bool = True
+    ) -> None:
+        """Score every candidate on a full run, decide what is in force next, then learn."""
+        if full and failed.any() and not failed.all():
             ties = seeded(self._seed, "guard", self.guard.scored).random(run.tests.size)
             scores = {}
             for name, values in self.candidates(run).items():

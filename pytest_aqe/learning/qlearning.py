@@ -402,6 +402,17 @@ class Replay(Generic[T]):
         places = generator.choice(size, size=count, p=shares)
         return [Sampled(int(each), self._items[each], float(corrections[each])) for each in places]
 
+    @property
+    def items(self) -> list[T]:
+        """What is remembered, by place."""
+        return list(self._items)
+
+    def resume(self, items: list[T], added: int) -> None:
+        """Go on with what another memory held, by place, after ``added`` items in all."""
+        self._items = items[: self.capacity]
+        self._priorities[: len(self._items)] = 1.0
+        self._next = added % self.capacity
+
     def reprioritize(self, place: int, error: float) -> None:
         """Note how wrong an item still was."""
         self._priorities[place] = _priority(error)
@@ -426,9 +437,9 @@ class Preset:
 
 
 PRESETS: Mapping[str, Preset] = {
-    "conservative": Preset(0.02, 0.1, Exponential(0.05, 0.0, 0.02), 2),
-    "balanced": Preset(0.05, 0.05, Exponential(0.1, 0.02, 0.01), 4),
-    "aggressive": Preset(0.1, 0.01, Exponential(0.2, 0.05, 0.005), 8),
+    "conservative": Preset(0.01, 0.1, Exponential(0.05, 0.0, 0.02), 1),
+    "balanced": Preset(0.03, 0.05, Exponential(0.1, 0.02, 0.01), 2),
+    "aggressive": Preset(0.1, 0.01, Exponential(0.2, 0.05, 0.005), 4),
 }
 
 

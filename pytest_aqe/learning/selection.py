@@ -3,7 +3,7 @@
 Two decisions, kept apart. A policy ranks known tests by their rollups, once per session, in
 the controller. `arrange` turns the ranks into an order of what was collected, alike in
 every worker, and moves as little as it can: whole modules, and inside a module only tests
-that failed lately, for a shuffled module sets its fixtures up again (3 modules of 10 tests:
+that are likely to fail, for a shuffled module sets its fixtures up again (3 modules of 10 tests:
 21 set-ups instead of 3, measured) and wakes order-dependent tests.
 """
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pytest_aqe.data import Identity, Rank, Rollup
 
 FAILED_LAST, NEW, KNOWN = 0, 1, 2
+LIKELY = 5.0  # times the typical score of its module, from which a test leaves its place in it
 MIN_SECONDS = 0.005  # cheaper tests are alike: below it the clock and set-up dominate
 
 
@@ -35,18 +36,22 @@ class DecayedFailureRate:
     def _rank(self, test: Rollup) -> Rank:
         rate = test.failing / test.weight if test.weight else 0.0
         seconds = MIN_SECONDS if test.seconds is None else max(test.seconds, MIN_SECONDS)
-        if test.failed_last:
-            reason = f"failed last run ({test.failures} of {test.runs} runs failed)"
-        elif test.failures:
-            reason = f"{test.failures} of {test.runs} runs failed, decayed rate {rate:.3f}"
-        else:
-            reason = f"no failure in {test.runs} runs"
-        if test.failures:
-            reason += (
-                f", {test.seconds:.3g} s" if test.seconds is not None else ", duration unknown"
-            )
         tier = FAILED_LAST if test.failed_last else KNOWN
-        return Rank(tier, rate / seconds, test.seconds, reason)
+        return Rank(tier, rate / seconds, test.seconds, record_of(test))
+
+
+def record_of(test: Rollup) -> str:
+    """Say what a test has done so far."""
+    rate = test.failing / test.weight if test.weight else 0.0
+    if test.failed_last:
+        reason = f"failed last run ({test.failures} of {test.runs} runs failed)"
+    elif test.failures:
+        reason = f"{test.failures} of {test.runs} runs failed, decayed rate {rate:.3f}"
+    else:
+        return f"no failure in {test.runs} runs"
+    return reason + (
+        f", {test.seconds:.3g} s" if test.seconds is not None else ", duration unknown"
+    )
 
 
 NEW_TEST = Rank(NEW, 0.0, None, "new: no run recorded")
@@ -142,7 +147,9 @@ def _urgency(
     from the module's start: a likely failure behind a slow test is worth less.
     """
     if not (module.shared or module.pinned):
-        module.indices.sort(key=lambda index: _lately(ranks.get(places[index].identity)))
+        found = [ranks.get(places[index].identity) for index in module.indices]
+        likely = LIKELY * sorted(rank.score if rank else 0.0 for rank in found)[len(found) // 2]
+        module.indices.sort(key=lambda index: _lately(ranks.get(places[index].identity), likely))
     best = (KNOWN, 0.0)
     waited = 0.0
     for index in module.indices:
@@ -154,8 +161,13 @@ def _urgency(
     return best
 
 
-def _lately(rank: Rank | None) -> tuple[int, float]:
-    """Sort key inside a module: failed last first, all others as collected."""
-    if rank is None or rank.tier != FAILED_LAST:
-        return (1, 0.0)
-    return (0, -rank.score)
+def _lately(rank: Rank | None, likely: float) -> tuple[int, float]:
+    """Sort key inside a module: failed last first, then far likelier than its typical test.
+
+    All others stay as collected.
+    """
+    if rank is None:
+        return (KNOWN, 0.0)
+    if rank.tier == FAILED_LAST:
+        return (FAILED_LAST, -rank.score)
+    return (NEW, -rank.score) if 0 < likely < rank.score else (KNOWN, 0.0)

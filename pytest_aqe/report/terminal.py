@@ -53,8 +53,10 @@ class Summary:
     run_id: str | None = None
     ingested: bool = False
     ordered: bool = False
+    tests: int = 0
     first_failure: int | None = None
     first_failure_collected: int | None = None
+    other_orders: dict[str, int] = field(default_factory=dict)
     flaked: int = 0
     unstable: int = 0
     renamed: int = 0
@@ -111,10 +113,7 @@ def summary_lines(summary: Summary) -> list[str]:
             line += "; kept in the run file, the history takes it up next time"
         lines.append(line)
     if summary.ordered and summary.first_failure is not None:
-        line = f"first failure after {counted(summary.first_failure, 'test')}"
-        if summary.first_failure_collected is not None:
-            line += f"; in collected order it would have been {summary.first_failure_collected}"
-        lines.append(line)
+        lines.append(first_failure_line(summary))
     if summary.renamed:
         lines.append(f"{counted(summary.renamed, 'renamed test')} kept their history")
     if summary.unstable:
@@ -127,6 +126,18 @@ def summary_lines(summary: Summary) -> list[str]:
         left_out = len(lines) - SUMMARY_LINES + 1
         lines = [*lines[: SUMMARY_LINES - 1], f"... and {left_out} more lines (pytest-aqe doctor)"]
     return lines
+
+
+def first_failure_line(summary: Summary) -> str:
+    """Say how soon the first failure was told, and how soon other orders would have told it.
+
+    Those are known for a complete run in one process alone.
+    """
+    line = f"first failure after {summary.first_failure:,} of {counted(summary.tests, 'test')}"
+    if summary.first_failure_collected is None:
+        return line
+    others = {"collected order": summary.first_failure_collected, **summary.other_orders}
+    return f"{line} ({', '.join(f'{name}: {rank:,}' for name, rank in others.items())})"
 
 
 def selection_lines(summary: Summary) -> list[str]:

@@ -11,15 +11,22 @@ from typing import Any
 
 import coverage  # noqa: F401
 import duckdb
+import numpy  # noqa: F401
 import pytest
 
 # A run in this process forgets the modules it was the first to import: keep ours and theirs.
 import pytest_aqe.controller
 import pytest_aqe.defaults
 import pytest_aqe.explainer
+import pytest_aqe.generating
+import pytest_aqe.learning.backtest
+import pytest_aqe.learning.keeping
+import pytest_aqe.learning.order
+import pytest_aqe.learning.publish
 import pytest_aqe.measuring
 import pytest_aqe.recorder
 import pytest_aqe.tracking
+import pytest_aqe.training
 import pytest_aqe.uncovered
 import pytest_aqe.worker  # noqa: F401
 from pytest_aqe import cli

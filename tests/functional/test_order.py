@@ -218,7 +218,7 @@ def test_first_failure_is_measured(project: Project) -> None:
     )
     project.run()
     project.run().stdout.fnmatch_lines(
-        ["first failure after 1 test; in collected order it would have been 3"]
+        ["first failure after 1 of 3 tests (collected order: 3, failed-first: 1, random: 2)"]
     )
 
 
@@ -228,7 +228,7 @@ def test_a_run_cut_short_is_not_compared(project: Project) -> None:
         test_a="def test_1(): pass\ndef test_2(): pass\n", test_b="def test_1(): assert 0\n"
     )
     project.run()
-    project.run("-x").stdout.fnmatch_lines(["first failure after 1 test"])
+    project.run("-x").stdout.fnmatch_lines(["first failure after 1 of 1 test"])
 
 
 def test_collected_place_is_recorded(project: Project) -> None:

@@ -46,10 +46,9 @@ def test_only_the_latest_run_says_what_is_missing(tmp_path: Path) -> None:
     with open_history(tmp_path / "h.duckdb", write=False) as connection:
         assert gaps.gaps(connection, "") == [BARE]
         assert len(gaps.covered(connection, "")) == 1
-        assert gaps.generations(connection) == 2 * [
-            gaps.Generation(
-                "a.py", "f", 4, 3, True, "offline", False, "accepted", 1, 0, 1, 0.5, None, None
-            )
+        expected = ("a.py", "f", 4, 3, True, "offline", False, "accepted", 1, 0, 1, 0.5, None, None)
+        assert gaps.generations(connection) == [
+            gaps.Generation(number, *expected) for number in (1, 2)
         ]
 
 

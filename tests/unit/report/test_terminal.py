@@ -58,13 +58,21 @@ def test_the_summary_is_never_longer_than_six_lines(notes: list[str], faults: li
 
 
 def test_the_first_failure_is_compared_with_the_collected_order() -> None:
-    """How soon the first failure came is measured against the order without us."""
+    """How soon the first failure came is measured against other orders."""
     lines = summary_lines(
         Summary(
-            recorded=9, ingested=True, ordered=True, first_failure=3, first_failure_collected=41
+            recorded=99,
+            tests=812,
+            ingested=True,
+            ordered=True,
+            first_failure=3,
+            first_failure_collected=120,
+            other_orders={"failed-first": 41, "random": 390},
         )
     )
-    assert "first failure after 3 tests; in collected order it would have been 41" in lines
+    assert (
+        "first failure after 3 of 812 tests (collected order: 120, failed-first: 41, random: 390)"
+    ) in lines
 
 
 def test_numbers_are_right_and_text_is_left() -> None:

@@ -1,0 +1,85 @@
+"""Tests that were generated and wait for a decision: proposals."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+from pytest_aqe.cli.answer import Answer
+from pytest_aqe.errors import NotFound
+from pytest_aqe.generation import proposals
+from pytest_aqe.report.terminal import table
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Declare this group's commands."""
+    group = commands.add_parser(
+        "proposals", help="generated tests that wait: list, show, apply, drop"
+    )
+    actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", parents=[common], help="all proposals")
+    listing.set_defaults(run=_list)
+    show = actions.add_parser("show", parents=[common], help="the text of one")
+    show.add_argument("name", metavar="NAME", help="a file, or the code that it is about")
+    show.set_defaults(run=_show)
+    apply = actions.add_parser(
+        "apply",
+        parents=[common],
+        help="move them into the test tree",
+        description="move proposals into the test tree; a file that is there already keeps its "
+        "name, and the new one gets a number",
+    )
+    drop = actions.add_parser("drop", parents=[common], help="remove them")
+    for parser, run in ((apply, _apply), (drop, _drop)):
+        parser.add_argument("names", nargs="*", metavar="NAME", help="as for show")
+        parser.add_argument("--all", action="store_true", help="every proposal")
+        parser.set_defaults(run=run)
+
+
+def _list(asked: argparse.Namespace) -> Answer:
+    found = proposals.proposals(asked.history.parent)
+    lines = ["no proposals; `pytest --aqe --aqe-generate=propose` writes them"]
+    if found:
+        headings = ("name", "code", "tests", "lines", "branches", "mutants", "by")
+        cells = [
+            (each.name, each.file, len(each.tests), each.lines, each.branches,
+             f"{each.killed}/{each.mutants}", ", ".join(each.authors))
+            for each in found
+        ]  # fmt: skip
+        lines = table(headings, cells)
+    return Answer({"proposals": [asdict(each) for each in found]}, lines)
+
+
+def _show(asked: argparse.Namespace) -> Answer:
+    folder = asked.history.parent
+    proposal = proposals.named(folder, asked.name)
+    text = proposals.text_of(folder, proposal)
+    return Answer({**asdict(proposal), "text": text}, text.splitlines())
+
+
+def _apply(asked: argparse.Namespace) -> Answer:
+    folder = asked.history.parent
+    done = [(each, proposals.apply(folder, folder.parent, each)) for each in _chosen(asked)]
+    return Answer(
+        {"applied": [{"name": each.name, "path": str(path)} for each, path in done]},
+        [f"{each.name} -> {path}" for each, path in done],
+    )
+
+
+def _drop(asked: argparse.Namespace) -> Answer:
+    chosen = _chosen(asked)
+    for each in chosen:
+        proposals.drop(asked.history.parent, each)
+    return Answer(
+        {"dropped": [each.name for each in chosen]}, [f"{each.name} dropped" for each in chosen]
+    )
+
+
+def _chosen(asked: argparse.Namespace) -> list[proposals.Proposal]:
+    folder = asked.history.parent
+    if asked.all:
+        return proposals.proposals(folder)
+    if not asked.names:
+        raise NotFound("name a proposal, or say --all; `pytest-aqe proposals list` shows them")
+    return [proposals.named(folder, name) for name in asked.names]

@@ -1,0 +1,433 @@
+"""Tests are written in the session that found the gaps, tried, and reported with the others.
+
+After the last test of the suite the gap learner orders the gaps, authors write, the trial
+decides, and what it accepted is written as a proposal or into the test tree, run once more in
+the sandbox, and reported as tests of this session that are counted apart. Whatever goes wrong
+here costs generated tests, never the session.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_aqe.data import Author, Candidate, Gap, Target, Trial
+from pytest_aqe.errors import HistoryError, ModelError, NotFound
+from pytest_aqe.evidence.coverage import FileCoverage
+from pytest_aqe.faults import Faults
+from pytest_aqe.generation import proposals
+from pytest_aqe.generation.offline import Offline
+from pytest_aqe.generation.pipeline import Pipeline
+from pytest_aqe.generation.proposals import Proposal
+from pytest_aqe.generation.sandbox import Settings
+from pytest_aqe.generation.trial import Trials
+from pytest_aqe.history import gaps as rows
+from pytest_aqe.history.store import open_history
+from pytest_aqe.learning.gaps import GapLearner, Tried, cost
+from pytest_aqe.options import Options
+from pytest_aqe.recorder import GENERATED, Recorder
+from pytest_aqe.report import generated as report
+from pytest_aqe.uncovered import Uncovered
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+    from pytest_aqe.agents import Agents
+
+PER_GAP = 2.0  # seconds of CPU that an author may spend on a gap; the bar of its research
+_CATEGORY = "generated passed"
+
+
+class Generating:
+    """Write tests for the gaps of this session."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        options: Options,
+        faults: Faults,
+        uncovered: Uncovered,
+        recorder: Recorder,
+    ) -> None:
+        self._config = config
+        self._options = options
+        self._faults = faults
+        self._uncovered = uncovered
+        self._recorder = recorder
+        self._settings = Settings.of(options.sandbox_cmd, options.unsafe)
+        self._agents: Agents | None = None
+        self._by_name: dict[str, Author] = {}
+        self._trials: list[Trial] = []
+        self._written: list[tuple[Proposal, Path]] = []
+        self._notes: list[str] = []
+        self._stop = 0.0
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Write tests when the gaps are known."""
+        result = yield
+        with self._faults.guard("generating tests"):
+            try:
+                self._generate(session)
+            finally:
+                if self._agents is not None:
+                    self._notes += self._agents.lines()
+                    self._agents.close()
+        return result
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_aqe_generate_test(
+        self, gap: Gap, target: Target, author: str
+    ) -> Sequence[Candidate] | None:
+        """Let one of our own authors write."""
+        known = self._by_name.get(author)
+        return known.author(gap, target) if known is not None else None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
+        """Count generated tests apart."""
+        if not getattr(report, GENERATED, False):
+            return None
+        if report.when != "call":
+            return "", "", ""
+        return _CATEGORY, "g", ("GENERATED", {"green": True})
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Say what was written, and what is believed to be a bug."""
+        with self._faults.guard("showing generated tests"):
+            if self._config.get_verbosity() <= -2:
+                return
+            lines = report.session_lines(
+                self._trials,
+                [(proposal, self._shown(path)) for proposal, path in self._written],
+                self._notes,
+                applied=self._options.generate == "apply",
+            )
+            if lines:
+                terminalreporter.write_sep("-", "generated tests")
+            for line in lines:
+                terminalreporter.write_line(line)
+
+    def _shown(self, path: Path) -> str:
+        root = self._config.rootpath
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+    # -------------------------------------------------------------- the session
+
+    def _generate(self, session: pytest.Session) -> None:
+        if session.shouldstop or session.shouldfail:
+            return
+        if not hasattr(os, "fork"):
+            self._notes.append("no tests were generated: the trial needs a system with fork")
+            return
+        if not self._uncovered.whole:
+            self._notes.append("no tests were generated: only a part of the suite ran")
+            return
+        measured = self._uncovered.measured
+        if measured is None or not self._uncovered.gaps:
+            return
+        self._stop = time.monotonic() + self._options.generate_time
+        authors = self._authors()
+        self._by_name = {each.name: each for each in authors}
+        learner, history = self._learned(authors)
+        import numpy as np
+
+        chance = np.random.default_rng(self._seed())
+        pending = {gap for each in proposals.proposals(self._options.folder) for gap in each.gaps
+                   if each.source == self._source_of(each.file)}  # fmt: skip
+        waiting = [
+            gap
+            for gap in self._uncovered.gaps
+            if gap.name and f"{gap.id}:{gap.line}" not in pending
+        ]
+        if pending:
+            self._notes.append(
+                f"{len(pending)} gaps have a proposal already (pytest-aqe proposals list)"
+            )
+        tried = _tried_in_vain(history)
+        for turn in range(len(authors)):
+            chosen: dict[str, list[Gap]] = defaultdict(list)
+            for gap in waiting:
+                before = max(tried.get((gap.id, gap.size), 0), turn)
+                if learner.choose(gap, before, range(len(authors)), chance) == turn:
+                    chosen[gap.file].append(gap)
+            for file, gaps in sorted(
+                chosen.items(),
+                key=lambda item: -max(_urgency(gap, learner, turn) for gap in item[1]),
+            ):
+                if time.monotonic() >= self._stop:
+                    self._notes.append("--aqe-generate-time is over; the next session goes on")
+                    return
+                closed = self._one_target(session, measured.files[file], gaps, authors[turn])
+                waiting = [gap for gap in waiting if gap.id not in closed]
+
+    def _authors(self) -> list[Author]:
+        authors: list[Author] = [Offline(self._settings)]
+        if self._options.llm is not None:
+            from pytest_aqe.agents import Agents
+
+            try:
+                self._agents = Agents(
+                    self._options.llm, self._options.history, self._recorder.tell, self._announce
+                )
+                authors += self._agents.authors[:2]
+            except ModelError as error:
+                self._notes.append(str(error))
+        return authors
+
+    def _learned(self, authors: Sequence[Author]) -> tuple[GapLearner, list[Tried]]:
+        """Return the learner, with all trials of the past replayed."""
+        learner = GapLearner()
+        history: list[Tried] = []
+        names = {each.name: number for number, each in enumerate(authors)}
+        with (
+            suppress(NotFound, HistoryError),
+            open_history(self._options.history, write=False) as connection,
+        ):
+            history = tried_before(rows.generations(connection), names)
+        learner.replay(history)
+        return learner, history
+
+    def _one_target(
+        self, session: pytest.Session, covered: FileCoverage, gaps: Sequence[Gap], author: Author
+    ) -> set[str]:
+        """Let an author write for the gaps of one file; return the ids of the closed ones."""
+        target = self._target(covered, gaps)
+        if target is None:
+            return set()
+        trials = Trials(self._settings, target, time.time())
+        hook = self._config.pluginmanager.hook
+
+        def write(gap: Gap, target: Target, author: Author) -> Sequence[Candidate]:
+            found: Sequence[Candidate] | None = hook.pytest_aqe_generate_test(
+                config=self._config, gap=gap, target=target, author=author.name
+            )
+            return found or ()
+
+        def review(trial: Trial) -> list[str]:
+            found: list[str] = hook.pytest_aqe_review_test(config=self._config, trial=trial)
+            return found
+
+        done = Pipeline(write, trials.judge, review).run(gaps, target, author)
+        if self._agents is not None:
+            self._agents.learn(done, target)
+        done = self._keep(session, target, done, trials)
+        self._trials += done
+        self._tell(gaps, done, author)
+        accepted = {trial.candidate.gap.id for trial in done if trial.accepted}
+        self._say(report.target_line(target, gaps, done, author.name))
+        return accepted
+
+    def _tell(self, gaps: Sequence[Gap], done: Sequence[Trial], author: Author) -> None:
+        """Keep a row for every trial, and for every gap for which an author had no idea.
+
+        A model that gave no answer has not tried: the next session asks again.
+        """
+        answered = {trial.candidate.gap.id for trial in done}
+        if self._agents is not None:
+            answered |= self._agents.unanswered
+        self._recorder.tell("generations", map(rows.generation_row, done))
+        self._recorder.tell(
+            "generations",
+            (rows.nothing_row(gap, author.name, None) for gap in gaps if gap.id not in answered),
+        )
+
+    def _keep(
+        self, session: pytest.Session, target: Target, done: Sequence[Trial], trials: Trials
+    ) -> list[Trial]:
+        """Write what was accepted, run it in this session, report it."""
+        accepted = [trial for trial in done if trial.accepted]
+        for group in proposals.bundled(accepted):
+            text, tests = proposals.merged(trial.text for trial in group)
+            ran = trials.again(text, tests, model=any(t.candidate.model for t in group))
+            bad = {name: reason for name, reason in ran.items() if reason}
+            if bad:  # together in one file they are not what they were
+                self._notes.append(
+                    f"{target.module}: {len(bad)} accepted tests did not pass in one file "
+                    f"({next(iter(bad.values()))}); they are left out"
+                )
+                text = proposals.without(text, frozenset(bad))
+                tests = [name for name in tests if name not in bad]
+            if tests:
+                self._report(session, self._write(target, group, text, tests), tests)
+        return list(done)
+
+    def _write(
+        self, target: Target, group: Sequence[Trial], text: str, tests: Sequence[str]
+    ) -> Path:
+        folder = self._options.folder
+        testpaths = [str(each) for each in self._config.getini("testpaths")]
+        place = proposals.place_of(target, testpaths)
+        gaps = [trial.candidate.gap for trial in group]
+        run = self._uncovered.run_id
+        proposal = Proposal(
+            name=proposals.free_name(folder / proposals.FOLDER, target.module),
+            file=gaps[0].file,
+            place=os.path.relpath(place, target.rootdir),
+            gaps=tuple(dict.fromkeys(f"{gap.id}:{gap.line}" for gap in gaps)),
+            authors=tuple(dict.fromkeys(trial.candidate.author for trial in group)),
+            tests=tuple(tests),
+            lines=len({line for trial in group for line in trial.lines or ()}),
+            branches=len({arc for trial in group for arc in trial.branches or ()}),
+            mutants=sum(trial.mutants or 0 for trial in group),
+            killed=sum(trial.killed or 0 for trial in group),
+            layer=group[0].layer or "",
+            run=run,
+            source=proposals.fingerprint(target.source),
+        )
+        path = proposals.write(folder, proposal, text)
+        if self._options.generate == "apply":
+            path = proposals.apply(folder, target.rootdir, proposal)
+            proposal = replace(proposal, name=path.name)
+        self._written.append((proposal, path))
+        return path
+
+    def _report(self, session: pytest.Session, path: Path, tests: Sequence[str]) -> None:
+        """Report tests that just ran in the sandbox, as pytest reports any other."""
+        hook = self._config.pluginmanager.hook
+        session.testscollected += len(tests)
+        for name in tests:
+            node_id = f"{self._shown(path)}::{name.replace('.', '::')}"
+            location = (self._shown(path), 0, name)
+            hook.pytest_runtest_logstart(nodeid=node_id, location=location)
+            for when in ("setup", "call", "teardown"):
+                made = pytest.TestReport(
+                    node_id,
+                    location,
+                    {},
+                    "passed",
+                    None,
+                    when,
+                    duration=0.0,
+                )
+                setattr(made, GENERATED, True)
+                hook.pytest_runtest_logreport(report=made)
+            hook.pytest_runtest_logfinish(nodeid=node_id, location=location)
+
+    # -------------------------------------------------------------- the target
+
+    def _target(self, covered: FileCoverage, gaps: Sequence[Gap]) -> Target | None:
+        root = self._uncovered.root
+        file = root / covered.file
+        try:
+            source = file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+        module = module_name(file)
+        if module is None:
+            return None
+        name, place = module
+        most = sorted((covered.tests or {}).items(), key=lambda item: (-len(item[1]), item[0]))
+        left = max(self._stop - time.monotonic(), 1.0)
+        return Target(
+            root=root,
+            rootdir=self._config.rootpath,
+            file=file,
+            module=name,
+            source=source,
+            gaps=tuple(gaps),
+            covered=covered.ran,
+            taken=covered.taken_arcs or frozenset(),
+            paths=tuple(dict.fromkeys([place, *_own_paths()])),
+            tests=tuple(node_id for node_id, _ in most),
+            seed=self._seed(),
+            seconds=min(PER_GAP * len(gaps), left),
+        )
+
+    def _source_of(self, file: str) -> str:
+        try:
+            return proposals.fingerprint((self._uncovered.root / file).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def _seed(self) -> int:
+        """Return a number for the session's seed; without one, the same every time."""
+        text = self._options.seed or "0"
+        return int(text) if text.isdecimal() else int.from_bytes(text.encode()[:6], "big")
+
+    def _announce(self, line: str) -> None:
+        """Write what is about to leave the machine, however quiet the session is."""
+        self._write_line(f"aqe: {line}")
+
+    def _say(self, line: str) -> None:
+        """Write a line while the session goes on."""
+        if self._config.get_verbosity() >= 0:
+            self._write_line(line)
+
+    def _write_line(self, line: str) -> None:
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is None:
+            return
+        reporter.ensure_newline()
+        if reporter._tw.width_of_current_line:  # xdist's dots belong to no file
+            reporter.write_line("")
+        reporter.write_line(line)
+
+
+def _urgency(gap: Gap, learner: GapLearner, author: int) -> float:
+    """Order files: the change first, then what is worth most by what was learned."""
+    return (1e6 if gap.changed else 0.0) + learner.value(gap, author, [author])
+
+
+def tried_before(history: Sequence[rows.Generation], authors: dict[str, int]) -> list[Tried]:
+    """Return the history's trials as the learner takes them; unknown models count as small."""
+    return [
+        Tried(
+            run=each.run,
+            gap=f"{each.file}::{each.name}",
+            missing=each.missing,
+            complexity=each.complexity,
+            reached=each.reached,
+            author=authors.get(each.author, 1 if each.model else 0),
+            gain=float((each.lines or 0) + (each.branches or 0) + (each.killed or 0))
+            if each.outcome == "accepted"
+            else 0.0,
+            cost=cost(each.seconds, each.tokens, each.cost),
+        )
+        for each in history
+    ]
+
+
+def _tried_in_vain(history: Sequence[Tried]) -> dict[tuple[str, int], int]:
+    """Return how many authors a gap of the same size has seen fail: they would fail again."""
+    found: dict[tuple[str, int], int] = {}
+    for each in history:
+        key = (each.gap, each.missing)
+        if not each.gain:
+            found[key] = max(found.get(key, 0), each.author + 1)
+    return found
+
+
+def module_name(file: Path) -> tuple[str, str] | None:
+    """Return by which name tests import a file, and the folder that must be on ``sys.path``."""
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__file__", None) == str(file) and name != "__main__":
+            depth = name.count(".") + (file.name != "__init__.py")
+            return name, str(file.parents[max(depth - 1, 0)] if depth else file.parent)
+    folder = file.parent
+    parts = [] if file.name == "__init__.py" else [file.stem]
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    if not parts or not all(part.isidentifier() for part in parts):
+        return None
+    return ".".join(parts), str(folder)
+
+
+def _own_paths() -> Iterator[str]:
+    """Yield what is on ``sys.path`` beyond what the interpreter finds by itself, and ourselves."""
+    standard = (sys.prefix, sys.base_prefix)
+    for each in sys.path:
+        path = each or str(Path.cwd())
+        if Path(path).is_dir() and not path.startswith(standard):
+            yield path
+    yield str(Path(__file__).resolve().parent.parent)

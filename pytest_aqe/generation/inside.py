@@ -1,0 +1,256 @@
+"""The child process of a trial: confined, it runs candidates and reports what they did.
+
+One interpreter imports pytest and the code under test, then forks: each test runs alone in a
+process that has just that behind it, then all run together, then each mutant has its process.
+A fork costs 10 ms where a fresh interpreter costs half a second. What ends, blocks or spoils a
+process does so to its own only.
+
+Started as ``python -m pytest_aqe.generation.inside`` with a `Job` on standard input.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from pytest_aqe.generation import clock, confine
+from pytest_aqe.generation.guard import Guard, state, traces
+from pytest_aqe.generation.job import RESULT, Job, Ran, Report, decoded
+from pytest_aqe.generation.leaf import leaf
+from pytest_aqe.generation.mutants import Mutant, exchange, mutants
+from pytest_aqe.generation.tracing import Tracer
+
+ALONE = 4  # seconds of CPU for one test; also of waiting, times WAITING
+TOGETHER = 15  # seconds of CPU for all of them
+_ERROR = 2000  # characters of an error that are kept
+
+
+def main() -> None:
+    """Confine this process, run the job, leave the report in the scratch folder."""
+    job = Job.decode(sys.stdin.read())
+    report = Report(job.nonce)
+    confine.limit()
+    report.layers = confine.confine(job.readable, [job.scratch], job.root)
+    if job.enforced and not confine.is_enforced(report.layers):
+        report.refused = "the system has no sandbox that holds"
+    else:
+        guard = Guard(job.scratch)
+        guard.install()
+        if job.clock is not None:
+            clock.install(job.clock)
+        try:
+            importlib.import_module(job.module)
+        except BaseException as error:
+            report.refused = f"{job.module} cannot be imported here: {error!r}"[:300]
+        else:
+            _pytest(job, report, guard)
+    Path(job.scratch, RESULT).write_text(report.encode(), "utf-8")
+    sys.stdout.flush()
+    os._exit(0)  # threads and exit handlers of what was tried have no say
+
+
+def _pytest(job: Job, report: Report, guard: Guard) -> None:
+    arguments = [
+        "-p", "no:cacheprovider", "-p", "no:terminal", "--import-mode=importlib",
+        f"--rootdir={job.scratch}", f"-c{job.scratch}/pytest.ini", f"--basetemp={job.scratch}/tmp",
+        *job.files, *job.beside,
+    ]  # fmt: skip
+    pytest.main(arguments, plugins=[Inside(job, report, guard)])
+
+
+class Inside:
+    """Take the place of pytest's own loop over the tests."""
+
+    def __init__(self, job: Job, report: Report, guard: Guard) -> None:
+        self._job = job
+        self._report = report
+        self._guard = guard
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Load the project's conftests as plugins: their fixtures are visible everywhere."""
+        for number, path in enumerate(self._job.conftests):
+            spec = importlib.util.spec_from_file_location(f"aqe_conftest_{number}", path)
+            if spec is not None and spec.loader is not None:
+                module = importlib.util.module_from_spec(spec)
+                spec.loader.exec_module(module)
+                config.pluginmanager.register(module, f"aqe-conftest-{number}")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Any:
+        """Importing a candidate runs its code."""
+        with self._guard.armed():
+            result = yield
+        if result.failed and isinstance(collector, pytest.Module):
+            self._report.broken[str(collector.path)] = str(result.longrepr)[-_ERROR:]
+        return result
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the job's tests in forks of this process."""
+        self._report.broken |= {"": "; ".join(self._guard.denied)} if self._guard.denied else {}
+        own = [item for item in session.items if str(item.path) in self._job.files]
+        beside = [item for item in session.items if str(item.path) in self._job.beside]
+        if self._job.alone:
+            self._report.alone = self._each_alone(own)
+            if self._job.mutants:
+                self._try_mutants(own)
+            passed = {(ran.file, ran.name) for ran in self._report.alone
+                      if ran.outcome == "passed" and not ran.denied}  # fmt: skip
+            own = [item for item in own if (str(item.path), _name(item)) in passed]
+        if self._job.order is not None:
+            random.Random(self._job.order).shuffle(own)
+        self._report.together, self._report.beside = self._all_together(own, beside)
+        return True
+
+    def _each_alone(self, items: Sequence[pytest.Item]) -> list[Ran]:
+        """Run each function by itself, measured; parameters of one run together."""
+        return [self._alone(group) for group in _groups(items)]
+
+    def _alone(self, group: Sequence[pytest.Item]) -> Ran:
+        said = leaf(lambda: asdict(self._measured(group)), ALONE)
+        return _died(group[0], said) if isinstance(said, str) else decoded(said)
+
+    def _measured(self, group: Sequence[pytest.Item]) -> Ran:
+        """Run one function; note its lines, what it reached for and what it left."""
+        job = self._job
+        tracer = Tracer(job.target)
+        before = state(job.root, job.scratch)
+        tracer.start()
+        try:
+            ran = self._run(group)
+        finally:
+            tracer.stop()
+        ran.traces = traces(before, state(job.root, job.scratch))
+        lines, arcs = tracer.found()
+        ran.lines = sorted(lines & set(job.lines))
+        ran.arcs = sorted(arcs & set(job.arcs))
+        return ran
+
+    def _run(
+        self, group: Sequence[pytest.Item], following: Sequence[pytest.Item | None] | None = None
+    ) -> Ran:
+        """Run one function's items with the guard armed."""
+        ran = Ran(str(group[0].path), _name(group[0]), "passed")
+        seen = len(self._guard.denied)
+        after = following or [*group[1:], None]
+        for item, coming in zip(group, after, strict=True):
+            with self._guard.armed():
+                reports = runtestprotocol(item, nextitem=coming, log=False)
+            for report in reports:
+                if report.outcome != "passed" and ran.outcome == "passed":
+                    ran.outcome = "skipped" if report.skipped else "failed"
+                    ran.error = _error(report)
+                    ran.wrong = report.when == "call" and ran.error.startswith("AssertionError")
+        ran.denied = self._guard.denied[seen:]
+        return ran
+
+    def _all_together(
+        self, own: Sequence[pytest.Item], beside: Sequence[pytest.Item]
+    ) -> tuple[list[Ran], dict[str, str]]:
+        """Run all tests in one process, then the suite's own that were asked for."""
+
+        def run() -> dict[str, Any]:
+            items = [*own, *beside]
+            following = [*items[1:], None]
+            done = [
+                self._run([item], [coming]) for item, coming in zip(items, following, strict=True)
+            ]
+            return {
+                "own": [asdict(each) for each in done[: len(own)]],
+                "beside": {
+                    item.nodeid.partition("::")[2]: each.outcome
+                    for item, each in zip(beside, done[len(own) :], strict=True)
+                },
+            }
+
+        if not own and not beside:
+            return [], {}
+        said = leaf(run, TOGETHER)
+        if isinstance(said, str):
+            return [_died(item, said) for item in own], {}
+        return [decoded(each) for each in said["own"]], said["beside"]
+
+    def _try_mutants(self, items: Sequence[pytest.Item]) -> None:
+        """Let each test that passed and gained meet mutants of what it gained.
+
+        One fork tries a mutant on all tests that run its line; a test that noticed one is done.
+        """
+        job = self._job
+        groups = {(str(group[0].path), _name(group[0])): group for group in _groups(items)}
+        open_: dict[tuple[str, str], Ran] = {
+            (ran.file, ran.name): ran
+            for ran in self._report.alone
+            if ran.outcome == "passed" and (ran.lines or ran.arcs) and not ran.denied
+        }
+        runs = {key: {*ran.lines, *(line for line, _ in ran.arcs)} for key, ran in open_.items()}
+        lines = frozenset(line for found in runs.values() for line in found)
+        source = Path(job.target).read_text("utf-8")
+        for mutant in mutants(source, job.target, lines):
+            meeting = [key for key in open_ if mutant.line in runs[key]]
+            if not meeting:
+                continue
+            killed = leaf(partial(self._meet, mutant, [groups[key] for key in meeting]), ALONE)
+            if killed is None:
+                continue  # it stands where no function could be exchanged
+            for number, key in enumerate(meeting):
+                ran = open_[key]
+                ran.mutants += 1
+                # a mutant that ends or blocks its process is noticed by whoever ran it first
+                weak = f"{Path(ran.file).name}::{ran.name}" in job.weak
+                how = "died" if isinstance(killed, str) else killed[number]
+                if (how == "wrong" and mutant.what != "return") or (how and not weak):
+                    ran.killed += 1
+                if ran.killed or ran.mutants >= job.mutants:
+                    del open_[key]
+            if not open_:
+                break
+
+    def _meet(self, mutant: Mutant, groups: Sequence[Sequence[pytest.Item]]) -> list[str] | None:
+        """Return how each test noticed a mutant: by what it asserts, by another fault, not."""
+        if not exchange(mutant.code, self._job.target, mutant.line):
+            return None
+        done = [self._run(group) for group in groups]
+        return ["" if ran.outcome == "passed" else "wrong" if ran.wrong else "died" for ran in done]
+
+
+def _groups(items: Iterable[pytest.Item]) -> list[list[pytest.Item]]:
+    found: dict[tuple[str, str], list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        found[str(item.path), _name(item)].append(item)
+    return list(found.values())
+
+
+def _name(item: pytest.Item) -> str:
+    """Return ``TestClass.test_name``, without parameters."""
+    return ".".join(item.nodeid.partition("[")[0].split("::")[1:])
+
+
+def _died(item: pytest.Item, how: str) -> Ran:
+    return Ran(str(item.path), _name(item), "slow" if how == "slow" else "died", how)
+
+
+def _error(report: pytest.TestReport) -> str:
+    """Return the error for a repairer: its last line first, then where."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = str(report.longrepr)
+    if crash is None:
+        return text[-_ERROR:]
+    message = str(crash.message)
+    if message.startswith("assert "):
+        message = f"AssertionError: {message}"
+    return f"{message[:_ERROR]}\n{text[-_ERROR:]}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""What the trial asks of a child process, and what it hears back: the wire, as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pytest_aqe.data import Arc
+
+RESULT = "result.json"  # in the scratch folder
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a child runs. Paths are absolute.
+
+    ``files`` are test modules in ``scratch``, the one folder that can be written. ``target``
+    is the file of the code under test and ``module`` its name, ``lines`` and ``arcs`` are what
+    the suite misses of it. With ``alone`` each test runs in a process of its own, its gain and
+    its traces are measured and up to ``mutants`` mutants are tried; then all run together.
+    Those in ``weak`` (``file::name``) must notice more than a result that is gone.
+    ``order`` shuffles, ``clock`` is the time it seems to be (seconds since 1970). With
+    ``enforced`` nothing runs unless the system confines it. ``beside`` are files of the suite
+    to be run afterwards, with ``conftests`` loaded.
+    """
+
+    nonce: str
+    scratch: str
+    root: str
+    target: str
+    module: str
+    files: tuple[str, ...] = ()
+    readable: tuple[str, ...] = ()
+    conftests: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
+    arcs: tuple[Arc, ...] = ()
+    alone: bool = False
+    mutants: int = 0
+    weak: tuple[str, ...] = ()
+    order: int | None = None
+    clock: float | None = None
+    enforced: bool = False
+    beside: tuple[str, ...] = ()
+
+    def encode(self) -> str:
+        """Return the job as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def decode(cls, text: str) -> Job:
+        """Read a job; lists of the wire become tuples."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in json.loads(text).items()
+        }
+        values["arcs"] = tuple((source, target) for source, target in values["arcs"])
+        return cls(**values)
+
+
+@dataclass(slots=True)
+class Ran:
+    """One test function, parameters together.
+
+    ``outcome`` "died" ended its process, "slow" had to be ended; ``wrong`` tells a failed
+    comparison from any other fault.
+    """
+
+    file: str
+    name: str
+    outcome: str
+    error: str = ""
+    wrong: bool = False
+    denied: list[str] = field(default_factory=list)
+    traces: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    arcs: list[Arc] = field(default_factory=list)
+    mutants: int = 0
+    killed: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """What a child says of a job. ``refused`` is why it ran nothing."""
+
+    nonce: str
+    layers: list[str] = field(default_factory=list)
+    refused: str = ""
+    broken: dict[str, str] = field(default_factory=dict)  # modules that cannot be imported
+    alone: list[Ran] = field(default_factory=list)
+    together: list[Ran] = field(default_factory=list)
+    beside: dict[str, str] = field(default_factory=dict)  # outcomes of the suite's own tests
+
+    def encode(self) -> str:
+        """Return the report as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def decode(cls, text: str) -> Report:
+        """Read a report."""
+        values: dict[str, Any] = json.loads(text)
+        for name in ("alone", "together"):
+            values[name] = [decoded(each) for each in values[name]]
+        return cls(**values)
+
+
+def decoded(values: dict[str, Any]) -> Ran:
+    """Read one test's part of a report."""
+    ran = Ran(**values)
+    ran.arcs = [(source, target) for source, target in ran.arcs]
+    return ran

@@ -1,0 +1,72 @@
+"""A fork of a process for one thing that may end, block or spoil its process."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from pytest_aqe.generation import confine
+
+_OUTPUT = 1 << 20  # bytes that a leaf may say
+WAITING = 3.0  # the machine may be busy with the user's own work
+
+
+def leaf(run: Callable[[], Any], seconds: int) -> Any:
+    """Run something in a fork of this process; return what it returns, through JSON.
+
+    Return "slow" where it had to be ended, and another string where it ended by itself.
+    """
+    reading, writing = os.pipe()
+    process = os.fork()
+    if process == 0:
+        os.close(reading)
+        _be_leaf(run, writing, seconds)
+    os.close(writing)
+    said = bytearray()
+    deadline = time.monotonic() + seconds * WAITING
+    slow = False
+    while len(said) < _OUTPUT:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([reading], [], [], left)[0]:
+            slow = True
+            break
+        part = os.read(reading, 1 << 16)
+        if not part:
+            break
+        said += part
+    os.close(reading)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+    _, status = os.waitpid(process, 0)
+    if slow or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
+        return "slow"
+    try:
+        return json.loads(said)["returned"]
+    except (ValueError, KeyError, TypeError):
+        how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "an exit"
+        return f"its process ended by {how}"
+
+
+def _be_leaf(run: Callable[[], Any], writing: int, seconds: int) -> None:
+    """Never return. What is tried can do nothing to its parent but say something."""
+    code = 1
+    try:
+        with suppress(OSError):
+            os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+        confine.confine_leaf()
+        said = json.dumps({"returned": run()}).encode()
+        while said:
+            said = said[os.write(writing, said) :]
+        code = 0
+    finally:
+        os._exit(code)

@@ -1,0 +1,162 @@
+"""Small faults, put into the code under test: a test that proves something notices one.
+
+Operators after Offutt's sufficient set (1996) as far as one line can show them: comparisons,
+arithmetic, and/or, constants, negated conditions, and the returned value replaced.
+"""
+
+from __future__ import annotations
+
+import ast
+import gc
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import CodeType, FunctionType
+
+_COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE,
+    ast.LtE: ast.Gt, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+}  # fmt: skip
+_ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult, ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd, ast.LShift: ast.RShift, ast.RShift: ast.LShift,
+}  # fmt: skip
+_MARKER = "mutant"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A fault at a line; ``code`` is the whole module with it, compiled."""
+
+    line: int
+    what: str
+    code: CodeType
+
+
+def mutants(source: str, file: str, lines: frozenset[int]) -> Iterator[Mutant]:
+    """Yield mutants of a module at given lines, one a line before the second of any.
+
+    What a fault does to the result is likeliest noticed, so returned values come first.
+    """
+    tree = ast.parse(source)
+    by_line: dict[int, list[tuple[str, ast.AST]]] = {}
+    texts = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Expr)}
+    for node in ast.walk(tree):
+        line = getattr(node, "lineno", None)
+        if line in lines and id(node) not in texts and (whats := list(_faults(node))):
+            by_line.setdefault(line, []).extend((what, node) for what in whats)
+    for faults in by_line.values():
+        faults.sort(key=lambda fault: _RANK.get(fault[0], 9))
+    depth = max(map(len, by_line.values()), default=0)
+    for place in range(depth):
+        for line in sorted(by_line):
+            if place < len(by_line[line]):
+                what, node = by_line[line][place]
+                code = _compiled(tree, node, what, file)
+                if code is not None:
+                    yield Mutant(line, what, code)
+
+
+_RANK = {"return": 0, "negate": 1, "compare": 2, "arithmetic": 3, "raise": 4, "assign": 5}
+
+
+def _faults(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Return) and node.value is not None:
+        yield "return"
+    elif isinstance(node, (ast.If, ast.While, ast.IfExp)):
+        yield "negate"
+    elif isinstance(node, ast.Compare) and type(node.ops[0]) in _COMPARISONS:
+        yield "compare"
+    elif isinstance(node, (ast.BinOp, ast.AugAssign)) and type(node.op) in _ARITHMETIC:
+        yield "arithmetic"
+    elif isinstance(node, ast.BoolOp):
+        yield "and/or"
+    elif isinstance(node, ast.Raise) and node.exc is not None:
+        yield "raise"
+    elif isinstance(node, (ast.Assign, ast.Expr)) and not (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    ):
+        yield "assign"
+    elif isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float, str)):
+        yield "constant"
+
+
+def _compiled(tree: ast.Module, node: ast.AST, what: str, file: str) -> CodeType | None:
+    """Return the module with one fault. The tree is shared, so the fault is taken out again."""
+    fields = vars(node)
+    before = dict(fields)
+    try:
+        _spoil(node, what)
+        ast.fix_missing_locations(node)
+        code: CodeType = compile(tree, file, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, TypeError, RecursionError):
+        return None
+    finally:
+        fields.clear()
+        fields.update(before)
+    return code
+
+
+def _spoil(node: ast.AST, what: str) -> None:
+    if isinstance(node, ast.Return):
+        nothing = isinstance(node.value, ast.Constant) and node.value.value is None
+        node.value = ast.Constant(_MARKER if nothing else None)
+    elif what == "negate" and isinstance(node, (ast.If, ast.While, ast.IfExp)):
+        node.test = ast.UnaryOp(ast.Not(), node.test)
+    elif isinstance(node, ast.Compare):
+        node.ops = [_COMPARISONS[type(node.ops[0])](), *node.ops[1:]]
+    elif isinstance(node, (ast.BinOp, ast.AugAssign)):
+        node.op = _ARITHMETIC[type(node.op)]()
+    elif isinstance(node, ast.BoolOp):
+        node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+    elif isinstance(node, ast.Raise):
+        node.exc = ast.Call(ast.Name("ArithmeticError", ast.Load()), [ast.Constant(_MARKER)], [])
+    elif isinstance(node, (ast.Assign, ast.Expr)):
+        node.value = ast.Constant(None)
+    elif isinstance(node, ast.Constant):
+        node.value = _other(node.value)
+
+
+def _other(value: object) -> bool | int | float | str:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return value + 1
+    return f"{value}{_MARKER}"
+
+
+def exchange(module: CodeType, file: str, line: int) -> bool:
+    """Give the functions around a line their code from a mutated module; True if any took it."""
+    fresh = {(code.co_name, code.co_firstlineno): code for code in _outermost(module, line)}
+    done = False
+    for each in gc.get_objects():
+        if type(each) is not FunctionType:
+            continue
+        code = each.__code__
+        if code.co_filename != file and os.path.realpath(code.co_filename) != file:
+            continue
+        mutated = fresh.get((code.co_name, code.co_firstlineno))
+        if mutated is not None and mutated.co_freevars == code.co_freevars:
+            each.__code__ = mutated
+            done = True
+    return done
+
+
+def _outermost(module: CodeType, line: int) -> list[CodeType]:
+    """Return the functions that are not inside another function and span a line."""
+    found: list[CodeType] = []
+    waiting = [each for each in module.co_consts if isinstance(each, CodeType)]
+    while waiting:
+        code = waiting.pop()
+        if code.co_flags & 0x2:  # CO_NEWLOCALS: a function; a class body is not
+            if code.co_firstlineno <= line <= _last(code):
+                found.append(code)
+        else:
+            waiting += [each for each in code.co_consts if isinstance(each, CodeType)]
+    return found
+
+
+def _last(code: CodeType) -> int:
+    own = max((number for *_, number in code.co_lines() if number), default=0)
+    return max([own, *(_last(each) for each in code.co_consts if isinstance(each, CodeType))])

@@ -1,0 +1,191 @@
+"""The author without a model: calls that were searched for, written as tests.
+
+One search a file, in the sandbox, serves all of its gaps. Cases of one shape become one
+parametrized test; where that is refused as a whole, the repair gives every case a test of its
+own, and the trial takes the good ones.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pytest_aqe.data import Candidate, Gap, Target, Trial
+from pytest_aqe.generation.sandbox import Sandbox, Settings, readable
+from pytest_aqe.generation.search import RESULT, Case, SearchJob, Wanted
+
+TEST_FILES = 3  # of the suite that are run again to see how they call the code
+LEAST = 2  # cases that share one test
+_WIDTH = 100
+
+
+class Offline:
+    """Write tests from what the project shows of itself. No model, no network, no tokens."""
+
+    name = "offline"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._found: dict[Gap, list[Case]] = {}  # of the targets searched
+        self._searched: set[str] = set()
+        self.seconds = 0.0
+
+    def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
+        """Return one candidate with all that was found for a gap."""
+        if str(target.file) not in self._searched:
+            self._searched.add(str(target.file))
+            self._search(target)
+        cases = self._found.get(gap)
+        if not cases:
+            return []
+        return [Candidate(gap, written(cases, gap), self.name, origin="search")]
+
+    def repair(self, trials: Sequence[Trial], target: Target) -> Sequence[Candidate]:
+        """Give each case of a refused parametrized test a test of its own, once."""
+        found: list[Candidate] = []
+        for trial in trials:
+            old = trial.candidate
+            cases = self._found.get(old.gap, [])
+            text = written(cases, old.gap, merge=False) if len(cases) >= LEAST else old.text
+            if not old.attempt and text != old.text:
+                found.append(replace(old, text=text, attempt=1))
+        return found
+
+    def _search(self, target: Target) -> None:
+        sandbox = Sandbox(self._settings, target)
+        files = list(dict.fromkeys(each.partition("::")[0] for each in target.tests))[:TEST_FILES]
+        with sandbox.scratch({}) as scratch:
+            job = SearchJob(
+                scratch=str(scratch),
+                root=str(target.root),
+                target=str(target.file.resolve()),
+                module=target.module,
+                readable=tuple(readable(target)),
+                gaps=tuple(
+                    Wanted(gap.name, gap.line, gap.lines, gap.branches or ()) for gap in target.gaps
+                ),
+                tests=tuple(str(target.rootdir / file) for file in files),
+                seconds=target.seconds,
+                seed=target.seed,
+            )
+            sandbox.start(job.encode(), scratch, "pytest_aqe.generation.search",
+                          wall=target.seconds * 4 + 60)  # fmt: skip
+            self.seconds += sandbox.spent.seconds
+            try:
+                found: list[dict[str, Any]] = json.loads((scratch / RESULT).read_text("utf-8"))
+            except (OSError, ValueError):
+                return
+        for each in found:
+            case = Case(**each)
+            self._found.setdefault(target.gaps[case.gap], []).append(case)
+
+
+def written(cases: Sequence[Case], gap: Gap, *, merge: bool = True) -> str:
+    """Return a test module for the cases of a gap; the same cases give the same bytes."""
+    groups: dict[str, list[Case]] = defaultdict(list)
+    for number, case in enumerate(cases):
+        alone = not merge or case.expected is None or not case.names
+        groups[f"{number}" if alone else case.shape].append(case)
+    imports: set[str] = set()
+    used: set[str] = set()
+    bodies: list[str] = []
+    for group in groups.values():
+        for case in group:
+            imports.update(case.imports)
+        name = _unused(_name(group), used)
+        if len(group) >= LEAST:
+            imports.add("import pytest")
+            bodies.append(_parametrized(name, group))
+        else:
+            bodies.append(_single(name, group[0]))
+    return "\n".join([*_sorted_imports(imports), "", "", "\n\n\n".join(bodies), ""])
+
+
+def _single(name: str, case: Case) -> str:
+    lines = [f"def {name}({', '.join(case.fixtures)}):"]
+    for line in case.lines:
+        lines += [f"    {part}" for part in _folded(line)]
+    return "\n".join(lines)
+
+
+def _folded(line: str) -> list[str]:
+    """Break a long comparison after its sign."""
+    if len(line) + 4 <= _WIDTH or not line.startswith("assert ") or " == " not in line:
+        return [line]
+    left, _, right = line.removeprefix("assert ").rpartition(" == ")
+    if left.count("(") != left.count(")") or left.count("[") != left.count("]"):
+        return [line]
+    return [f"expected = {right}", f"assert {left} == expected"] if '"' not in left else [line]
+
+
+def _parametrized(name: str, group: Sequence[Case]) -> str:
+    first = group[0]
+    names = list(first.names)
+    expected = "expected"
+    while expected in names:
+        expected += "_"
+    rows = [f"        ({', '.join([*case.arguments, str(case.expected)])})," for case in group]
+    compared = {
+        "is": f"{first.call} is {expected}",
+        "repr": f"repr({first.call}) == {expected}",
+    }.get(first.form)
+    if compared is None:
+        wrapper = first.form.removesuffix("==")
+        call = f"{wrapper}({first.call})" if wrapper else first.call
+        compared = f"{call} == {expected}"
+    signature = ", ".join([*names, expected])
+    return "\n".join(
+        [
+            "@pytest.mark.parametrize(",
+            f'    "{signature}",',
+            "    [",
+            *rows,
+            "    ],",
+            ")",
+            f"def {name}({signature}):",
+            f"    assert {compared}",
+        ]
+    )
+
+
+def _name(group: Sequence[Case]) -> str:
+    case = group[0]
+    base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", case.function.replace(".", "_")).lower()
+    base = re.sub(r"_+", "_", base).strip("_")
+    if case.error:
+        kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", case.error).lower()
+        return f"test_{base}_raises_{kind}"
+    return f"test_{base}"
+
+
+def _unused(name: str, used: set[str]) -> str:
+    found = name
+    number = 2
+    while found in used:
+        found = f"{name}_{number}"
+        number += 1
+    used.add(found)
+    return found
+
+
+def _sorted_imports(imports: Iterable[str]) -> list[str]:
+    """Merge ``from a import b``; standard library, pytest, project, each sorted."""
+    plain = sorted(each for each in imports if each.startswith("import ") and "pytest" not in each)
+    named: dict[str, set[str]] = defaultdict(set)
+    for each in imports:
+        if each.startswith("from "):
+            module, _, name = each.removeprefix("from ").partition(" import ")
+            named[module].add(name)
+    lines = [*plain]
+    if "import pytest" in imports:
+        lines += ["", "import pytest"] if plain else ["import pytest"]
+    if named and lines:
+        lines.append("")
+    return [
+        *lines,
+        *(f"from {module} import {', '.join(sorted(named[module]))}" for module in sorted(named)),
+    ]

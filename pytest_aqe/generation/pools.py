@@ -1,0 +1,273 @@
+"""What arguments are tried: boundaries of types, constants of the code, and mutations.
+
+A parameter's types come from its annotation and its default, else from its name. The lists
+are those with which a prototype closed 80 % of the gaps of three packages (measured); nothing
+in them belongs to a project.
+"""
+
+from __future__ import annotations
+
+import ast
+import enum
+import inspect
+import random
+import re
+from collections.abc import Iterator, Sequence
+from types import CodeType
+from typing import Any
+
+from pytest_aqe.generation.values import Source
+
+_D = frozenset({"import datetime"})
+
+
+def _sources(texts: Sequence[str], imports: frozenset[str] = frozenset()) -> list[Source]:
+    return [Source(text, imports) for text in texts]
+
+
+BOUNDARIES: dict[str, list[Source]] = {
+    "int": _sources("0 1 -1 2 7 10 100 1000 1000000 1000000000000 -1000000".split()),  # noqa: SIM905
+    "float": _sources(
+        ["0.0", "1.5", "-2.5", "1e9", "1e-9", 'float("nan")', 'float("inf")', 'float("-inf")']
+    ),
+    "str": _sources(
+        ["''", "'a'", "'hello world'", "'Hello, World'", "'123'", "'-12.5'", "' padded '",
+         "'caf\\xe9'", "'a-b_c.d/e'", "'a,b;c'", "'line one\\nline two'", "'x=1&y=2'"]
+    ),
+    "bytes": _sources(["b''", "b'abc'", "b'\\x00\\xff'"]),
+    "bool": _sources(["True", "False"]),
+    "None": _sources(["None"]),
+    "list": _sources(["[]", "[1]", "[1, 2, 3]", "['a', 'b']", "[3, 1, 2, 1]", "[[1, 2], [3]]",
+                      "[(1, 'a'), (2, 'b')]", "[None]"]),
+    "tuple": _sources(["()", "(1,)", "(1, 2)", "('a', 'b')", "(1, 2, 3)"]),
+    "set": _sources(["set()", "{1, 2, 3}", "{'a'}"]),
+    "dict": _sources(["{}", "{'a': 1}", "{'a': 1, 'b': 2}", "{'a': {'b': 1}}", "{1: 'x'}"]),
+    "callable": _sources(["str", "len", "int", "bool", "list", "repr", "lambda *a, **k: None",
+                          "lambda x: x", "lambda *a, **k: True", "abs", "sorted"]),
+    "datetime": _sources(["datetime.datetime(2024, 1, 31, 12, 30)",
+                          "datetime.datetime(2024, 2, 29)", "datetime.datetime(1999, 12, 31, 23)",
+                          "datetime.datetime(2024, 5, 6, tzinfo=datetime.timezone.utc)"], _D),
+    "date": _sources(["datetime.date(2024, 1, 31)", "datetime.date(2024, 2, 29)",
+                      "datetime.date(1999, 12, 31)"], _D),
+    "time": _sources(["datetime.time(0, 0)", "datetime.time(23, 59, 59)"], _D),
+    "timedelta": _sources(["datetime.timedelta(0)", "datetime.timedelta(days=1)",
+                           "datetime.timedelta(days=400, seconds=3)",
+                           "datetime.timedelta(seconds=-65)",
+                           "datetime.timedelta(microseconds=5)",
+                           "datetime.timedelta(hours=5)"], _D),
+    "path": _sources(["pathlib.Path('a/b.txt')", "pathlib.Path('.')"],
+                     frozenset({"import pathlib"})),
+    "stream": _sources(["io.StringIO('one\\ntwo\\n')", "io.StringIO('')"],
+                       frozenset({"import io"})),
+    "bstream": _sources(["io.BytesIO(b'one\\ntwo\\n')"], frozenset({"import io"})),
+    "decimal": _sources(["decimal.Decimal('1.5')", "decimal.Decimal('-0')"],
+                        frozenset({"import decimal"})),
+    "object": _sources(["object()"]),
+}  # fmt: skip
+
+_WORDS: dict[str, tuple[str, ...]] = {
+    "int": ("int",), "SupportsIndex": ("int",), "float": ("float", "int"), "Real": ("float",),
+    "SupportsFloat": ("float",), "Number": ("int", "float"), "complex": ("float",),
+    "str": ("str",), "AnyStr": ("str", "bytes"), "LiteralString": ("str",), "Text": ("str",),
+    "bytes": ("bytes",), "bytearray": ("bytes",), "bool": ("bool",), "None": ("None",),
+    "Optional": ("None",), "list": ("list",), "List": ("list",), "Sequence": ("list", "tuple"),
+    "MutableSequence": ("list",), "Iterable": ("list", "str", "tuple"), "Iterator": ("list",),
+    "Collection": ("list", "set"), "Sized": ("list",), "tuple": ("tuple",), "Tuple": ("tuple",),
+    "set": ("set",), "Set": ("set",), "frozenset": ("set",), "AbstractSet": ("set",),
+    "dict": ("dict",), "Dict": ("dict",), "Mapping": ("dict",), "MutableMapping": ("dict",),
+    "Callable": ("callable",), "datetime": ("datetime",), "date": ("date",), "time": ("time",),
+    "timedelta": ("timedelta",), "Path": ("path",), "PathLike": ("path", "str"),
+    "StrPath": ("path", "str"), "Any": ("int", "str", "list", "None"), "object": ("int", "str"),
+    "IO": ("stream",), "TextIO": ("stream",), "BinaryIO": ("bstream",), "Decimal": ("decimal",),
+    "Hashable": ("int", "str"), "T": ("int", "str"), "type": ("callable",), "Type": ("callable",),
+}  # fmt: skip
+
+_NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"is_|has_|strict|verbose|inplace|reverse|ignore|allow|force|keep|use_|flag", ("bool",)),
+    (r"func|fn|callback|key$|predicate|factory|method|handler|hook|cmp", ("callable", "None")),
+    (r"count|size|index|idx|num|width|height|length|limit|start|stop|step|depth|level|max|min|"
+     r"^n$|^i$|^k$|port|day|month|year|hour|minute|second|digits|precision|offset", ("int",)),
+    (r"delta|timeout|interval|duration|elapsed", ("timedelta", "float", "int")),
+    (r"^dt$|datetime|when|moment", ("datetime",)),
+    (r"date", ("date", "datetime")),
+    (r"ratio|rate|factor|weight|percent|prob|alpha|scale", ("float",)),
+    (r"bytes|data|raw|buf|payload", ("bytes", "str", "list")),
+    (r"file|stream|fp$|handle", ("stream", "bstream", "str")),
+    (r"text|name|sep|path|string|str|msg|message|word|line|url|uri|fmt|format|pattern|prefix|suffix"
+     r"|title|label|char|encoding|lang|locale|version|tag|host|query|html|chars", ("str",)),
+    (r"dict|map|kwargs|options|config|params|mapping|attrs", ("dict",)),
+    (r"items|iter|list|values|seq|args|elements|rows|nums|array|src|iterable|others|keys|pairs",
+     ("list", "tuple", "str")),
+    (r"value|val$|num|number|^x$|^y$|^a$|^b$", ("int", "float", "str")),
+)  # fmt: skip
+_UNKNOWN = ("int", "str", "list", "None", "dict", "callable")
+_MOST_CONSTANTS = 25
+
+
+def types_of(parameter: inspect.Parameter) -> tuple[str, ...]:
+    """Return the names of types a parameter may take, likeliest first."""
+    found: list[str] = []
+    annotation = parameter.annotation
+    if annotation is not inspect.Parameter.empty:
+        text = annotation if isinstance(annotation, str) else (
+            getattr(annotation, "__name__", "") + " " + str(annotation)
+        )  # fmt: skip
+        for word in re.findall(r"\w+", text.replace("NoneType", "None")):
+            found += _WORDS.get(word, ())
+    default = parameter.default
+    if default is not inspect.Parameter.empty and default is not None:
+        found += _WORDS.get(type(default).__name__, ())
+    if not found:
+        for pattern, kinds in _NAMES:
+            if re.search(pattern, parameter.name.lower()):
+                found += kinds
+                break
+    if default is None and found:
+        found.append("None")
+    return tuple(dict.fromkeys(found)) or _UNKNOWN
+
+
+def members(annotation: Any, write: Any) -> list[Source]:
+    """Return the values that an annotation names itself: an enumeration's, a literal's."""
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return [source for each in annotation if (source := write(each)) is not None]
+    values = getattr(annotation, "__args__", ()) if "Literal" in str(annotation) else ()
+    return [source for each in values if (source := write(each)) is not None]
+
+
+def constants(code: CodeType) -> dict[str, list[Source]]:
+    """Return what stands in a function, by type, and what lies beside it."""
+    numbers: list[float] = []
+    texts: list[str] = []
+    waiting = [code]
+    while waiting:
+        for each in waiting.pop().co_consts:
+            if isinstance(each, CodeType):
+                waiting.append(each)
+            elif isinstance(each, (tuple, frozenset)):
+                numbers += [n for n in each if type(n) in (int, float)]
+                texts += [t for t in each if isinstance(t, str)]
+            elif type(each) in (int, float):
+                numbers.append(each)
+            elif isinstance(each, str):
+                texts.append(each)
+    whole = [n for number in numbers if float(number).is_integer()
+             for n in (int(number), int(number) + 1, int(number) - 1)]  # fmt: skip
+    parts = [n + 0.5 for n in numbers if abs(n) < 1e15]
+    doc = code.co_consts[0] if code.co_consts and isinstance(code.co_consts[0], str) else None
+    words = [t for t in texts if t != doc and len(t) <= 60 and not t.startswith("<")]
+    return {
+        "int": _sources([repr(n) for n in dict.fromkeys(whole)][:_MOST_CONSTANTS]),
+        "float": _sources([repr(n) for n in dict.fromkeys(parts)][:_MOST_CONSTANTS]),
+        "str": _sources([repr(t) for t in dict.fromkeys(words)][:_MOST_CONSTANTS]),
+    }
+
+
+def mutated(source: Source, tokens: Sequence[str], chance: random.Random) -> Source | None:
+    """Return a literal changed a little, or None for what is no literal."""
+    try:
+        value = ast.literal_eval(source.text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return None
+    changed = _changed(value, tokens, chance)
+    try:
+        text = repr(changed)
+        ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return None
+    return Source(text) if len(text) < 400 else None
+
+
+_TOKENS = (" ", "-", "0", ".", ",", ":", "/", "%", "\n", "A", "\xe9", "_", "=", "1", "[", "]", "(",
+           ")", "<", ">", '"', "'", "#", "@", "+", "*", "\\", "{", "}", "&", "|")  # fmt: skip
+
+
+def _changed(value: Any, tokens: Sequence[str], chance: random.Random) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return chance.choice([value + 1, value - 1, -value, value * 10, value // 2, value * 1000])
+    if isinstance(value, float):
+        return chance.choice(
+            [-value, value * 10, value / 3, value + 1, value * 1e6, value * 1e-6, value + 0.5]
+        )
+    if isinstance(value, str):
+        return _changed_text(value, [*tokens, *_TOKENS], chance)
+    if isinstance(value, bytes):
+        return chance.choice([value[::-1] + b"x", value * 2, value[: len(value) // 2]])
+    if isinstance(value, (list, tuple)):
+        return type(value)(_changed_items(list(value), tokens, chance))
+    if isinstance(value, dict):
+        result = dict(value)
+        if result and chance.random() < 0.5:
+            key = chance.choice(list(result))
+            if chance.random() < 0.5:
+                del result[key]
+            else:
+                result[key] = _changed(result[key], tokens, chance)
+        else:
+            word = chance.choice(list(tokens) or ["a"])
+            result[word] = chance.choice([1, None, "x", [1], {}])
+        return result
+    if isinstance(value, (set, frozenset)):
+        return value | {chance.choice([0, 1, 2, "x"])}
+    return chance.choice([0, "", [], {}]) if value is None else None
+
+
+def _changed_text(value: str, tokens: Sequence[str], chance: random.Random) -> str:
+    cut = chance.randint(0, len(value))
+    token = chance.choice(tokens)
+    kinds = [
+        value[:cut] + token + value[cut:],
+        value[:cut],
+        value[cut:],
+        value.swapcase(),
+        token + value,
+        value + token,
+        value[:cut] + token + value[cut + 1 :],
+    ]
+    if len(value) < 40:
+        kinds.append(value * 2)
+    return chance.choice(kinds)
+
+
+def _changed_items(items: list[Any], tokens: Sequence[str], chance: random.Random) -> list[Any]:
+    place = chance.randrange(len(items)) if items else 0
+    kind = chance.randrange(6)
+    if not items or kind == 0:
+        return [*items, chance.choice([None, 0, "x", [], (1, 2), *tokens])]
+    if kind == 1:
+        return items * 2 if len(items) < 12 else items[:place]
+    if kind == 2:
+        return [*items[:place], *items[place + 1 :]]
+    if kind == 3:
+        return items[::-1]
+    if kind == 4:
+        return [*items, items[place]]
+    items[place] = _changed(items[place], tokens, chance)
+    return items
+
+
+def tokens_of(code: CodeType) -> list[str]:
+    """Return the short texts of a function: what its own comparisons look for."""
+    return [ast.literal_eval(each.text) for each in constants(code)["str"]][:20]
+
+
+def walk_pool(
+    parameter: inspect.Parameter,
+    own: dict[str, list[Source]],
+    by_name: Sequence[Source],
+    by_type: dict[str, list[Source]],
+    extra: Sequence[Source],
+) -> Iterator[Source]:
+    """Yield values for a parameter, likeliest first.
+
+    Named by its type (``extra``), recorded under its name, constants of the function,
+    boundaries, recorded of its type.
+    """
+    yield from extra
+    yield from by_name
+    for kind in types_of(parameter):
+        yield from own.get(kind, ())
+        yield from BOUNDARIES.get(kind, ())
+        yield from by_type.get(kind, ())[:20]

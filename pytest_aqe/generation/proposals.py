@@ -1,0 +1,288 @@
+"""Accepted tests as files: one a target, beside the history until somebody applies them.
+
+A file of the user's is never changed: what is there already keeps its name, and the new file
+gets a number. Beside each proposal lies what is known of it, as JSON.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pytest_aqe.data import Target, Trial
+from pytest_aqe.errors import AqeError, NotFound
+from pytest_aqe.generation.rules import without
+
+__all__ = ["Proposal", "without"]
+
+FOLDER = "proposals"  # in .aqe
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A test module that proved itself.
+
+    ``file`` is the code it is about, from the git root; ``place`` the folder where it belongs
+    once it is applied, from what pytest calls rootdir. ``source`` names the version of the code.
+    """
+
+    name: str
+    file: str
+    place: str
+    gaps: tuple[str, ...]
+    authors: tuple[str, ...]
+    tests: tuple[str, ...]
+    lines: int
+    branches: int
+    mutants: int
+    killed: int
+    layer: str
+    run: str
+    source: str
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return (
+            f"{len(self.tests)} tests of {self.file} by {', '.join(self.authors)}: "
+            f"{self.lines} lines and {self.branches} branches more"
+        )
+
+
+def fingerprint(source: str) -> str:
+    """Return what names a version of the code that a proposal is about."""
+    return hashlib.blake2b(source.encode(), digest_size=8).hexdigest()
+
+
+def bundled(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """Return accepted trials in groups that fit into one file each.
+
+    Two candidates do not fit together when they define different helpers of one name.
+    """
+    groups: list[tuple[dict[str, str], list[Trial]]] = []
+    for trial in trials:
+        helpers = _helpers(trial.text)
+        for known, group in groups:
+            if all(known.get(name, text) == text for name, text in helpers.items()):
+                known.update(helpers)
+                group.append(trial)
+                break
+        else:
+            groups.append((helpers, [trial]))
+    return [group for _, group in groups]
+
+
+def _helpers(text: str) -> dict[str, str]:
+    found = {}
+    for node in ast.parse(text).body:
+        for name in _names(node):
+            if not name.startswith("test"):
+                found[name] = ast.unparse(node)
+    return found
+
+
+def _names(node: ast.stmt) -> list[str]:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [node.name]
+    if isinstance(node, (ast.Assign, ast.AnnAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return [each.id for each in targets if isinstance(each, ast.Name)]
+    return []
+
+
+def merged(texts: Iterable[str]) -> tuple[str, list[str]]:
+    """Return one module with the tests of several, and the names of its test functions."""
+    imports: list[ast.Import | ast.ImportFrom] = []
+    bodies: list[str] = []
+    tests: list[str] = []
+    used: set[str] = set()
+    for text in texts:
+        lines = text.splitlines()
+        for node in ast.parse(text).body:
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                imports.append(node)
+                continue
+            if isinstance(node, ast.Expr):
+                continue  # a docstring: the file has one of its own
+            marks = getattr(node, "decorator_list", [])
+            first = min([node.lineno, *(mark.lineno for mark in marks)])
+            part = "\n".join(lines[first - 1 : node.end_lineno])
+            for name in _names(node):
+                if name in used and not name.lower().startswith("test"):
+                    part = ""  # the same helper, once is enough
+                elif name in used:
+                    fresh = _unused(name, used)
+                    part = re.sub(rf"^((?:async )?def |class ){name}\b", rf"\g<1>{fresh}", part,
+                                  flags=re.M)  # fmt: skip
+                    name = fresh
+                used.add(name)
+                tests += _tests(node, name)
+            if part:
+                bodies.append(part)
+    return "\n".join([*_import_lines(imports), "", "", "\n\n\n".join(bodies), ""]), tests
+
+
+def _unused(name: str, used: set[str]) -> str:
+    number = 2
+    while f"{name}_{number}" in used:
+        number += 1
+    return f"{name}_{number}"
+
+
+def _tests(node: ast.stmt, name: str) -> list[str]:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return [name] if name.startswith("test") else []
+    if isinstance(node, ast.ClassDef) and name.startswith("Test"):
+        return [
+            f"{name}.{each.name}"
+            for each in node.body
+            if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))
+            and each.name.startswith("test")
+        ]
+    return []
+
+
+def _import_lines(imports: Iterable[ast.Import | ast.ImportFrom]) -> list[str]:
+    """Return imports once each: the future, plain ones, pytest, then names by module."""
+    plain: set[str] = set()
+    named: dict[str, set[str]] = {}
+    for node in imports:
+        for each in node.names:
+            alias = f"{each.name} as {each.asname}" if each.asname else each.name
+            if isinstance(node, ast.Import):
+                plain.add(f"import {alias}")
+            else:
+                named.setdefault(node.module or "", set()).add(alias)
+    future = named.pop("__future__", set())
+    lines = [f"from __future__ import {', '.join(sorted(future))}", ""] if future else []
+    first = sorted(plain - {"import pytest"})
+    lines += first
+    if "import pytest" in plain:
+        lines += [*([""] if first else []), "import pytest"]
+    if named and lines:
+        lines.append("")
+    return lines + [
+        line for module in sorted(named) for line in _from(module, sorted(named[module]))
+    ]
+
+
+def _from(module: str, names: Sequence[str]) -> list[str]:
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= 88:
+        return [line]
+    return [f"from {module} import (", *(f"    {name}," for name in names), ")"]
+
+
+def header(proposal: Proposal) -> str:
+    """Return what stands at the top of a generated file: where it comes from, what it claims."""
+    return (
+        f'"""Generated tests of {proposal.file}: they say what the code does, not what it should.\n'
+        "\n"
+        "Each passes alone, in any order and at other dates, runs what no other test ran, and\n"
+        "notices a fault put there. Written by pytest-aqe; yours to keep, change or delete.\n"
+        '"""\n'
+        "\n"
+        f"# aqe: by {', '.join(proposal.authors)}, run {proposal.run or 'unknown'}\n"
+        f"# aqe: {proposal.lines} lines and {proposal.branches} branches that nothing else ran; "
+        f"{proposal.killed} of {proposal.mutants} mutants noticed\n"
+        "\n"
+    )
+
+
+def file_name(module: str, number: int = 1) -> str:
+    """Return the name of a target's test module: ``test_aqe_cli_look.py``."""
+    parts = module.split(".")
+    stem = "_".join(parts[1:] or parts)
+    return f"test_aqe_{stem}{f'_{number}' if number > 1 else ''}.py"
+
+
+def place_of(target: Target, testpaths: Sequence[str]) -> Path:
+    """Return the folder where a test of this target belongs."""
+    if target.tests:
+        return (target.rootdir / target.tests[0].partition("::")[0]).parent
+    for path in testpaths:
+        if (target.rootdir / path).is_dir():
+            return target.rootdir / path
+    for name in ("tests", "test"):
+        if (target.rootdir / name).is_dir():
+            return target.rootdir / name
+    return target.rootdir
+
+
+def write(folder: Path, proposal: Proposal, text: str) -> Path:
+    """Write a proposal and what is known of it; return its path."""
+    place = folder / FOLDER
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / proposal.name
+    path.write_text(header(proposal) + text, "utf-8")
+    path.with_suffix(".json").write_text(json.dumps(asdict(proposal), indent=1) + "\n", "utf-8")
+    return path
+
+
+def free_name(folder: Path, module: str) -> str:
+    """Return a name that no file in a folder has."""
+    number = 1
+    while (folder / file_name(module, number)).exists():
+        number += 1
+    return file_name(module, number)
+
+
+def proposals(folder: Path) -> list[Proposal]:
+    """Return what is proposed, by name. A proposal without its description is not ours."""
+    found = []
+    for path in sorted((folder / FOLDER).glob("test_aqe_*.json")):
+        try:
+            values = json.loads(path.read_text("utf-8"))
+            lists = {name: tuple(values[name]) for name in ("gaps", "authors", "tests")}
+            proposal = Proposal(**{**values, **lists})
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+        if (folder / FOLDER / proposal.name).is_file():
+            found.append(proposal)
+    return found
+
+
+def named(folder: Path, name: str) -> Proposal:
+    """Return a proposal by its name, or what it is about; raise `NotFound`."""
+    wanted = {name, f"{name}.py", f"test_aqe_{name}.py"}
+    found = [each for each in proposals(folder) if {each.name, each.file} & wanted]
+    if not found:
+        raise NotFound(f"there is no proposal {name!r}; `pytest-aqe proposals list` shows them")
+    return found[0]
+
+
+def text_of(folder: Path, proposal: Proposal) -> str:
+    """Return the whole file of a proposal."""
+    return (folder / FOLDER / proposal.name).read_text("utf-8")
+
+
+def apply(folder: Path, rootdir: Path, proposal: Proposal) -> Path:
+    """Move a proposal into the test tree; return where it lies. No file is overwritten."""
+    place = (rootdir / proposal.place).resolve()
+    if not place.is_relative_to(rootdir.resolve()):
+        raise AqeError(f"{proposal.name}: {proposal.place} is outside of {rootdir}")
+    place.mkdir(parents=True, exist_ok=True)
+    stem = proposal.name.removesuffix(".py")
+    path = place / proposal.name
+    number = 2
+    while path.exists():
+        path = place / f"{stem}_{number}.py"
+        number += 1
+    try:
+        path.write_text(text_of(folder, proposal), "utf-8")
+    except OSError as error:
+        raise AqeError(f"{path} cannot be written ({error.strerror}); nothing was moved") from error
+    drop(folder, proposal)
+    return path
+
+
+def drop(folder: Path, proposal: Proposal) -> None:
+    """Remove a proposal."""
+    path = folder / FOLDER / proposal.name
+    path.unlink(missing_ok=True)
+    path.with_suffix(".json").unlink(missing_ok=True)

@@ -1,0 +1,175 @@
+"""The functions an author can call: how each is reached, and what it takes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_aqe.generation.harvest import Argument, Place, spelled
+from pytest_aqe.generation.values import Source
+
+_OPERATORS = {
+    "__getitem__": "{0}[{1}]", "__contains__": "{1} in {0}", "__eq__": "{0} == {1}",
+    "__ne__": "{0} != {1}", "__lt__": "{0} < {1}", "__le__": "{0} <= {1}", "__gt__": "{0} > {1}",
+    "__ge__": "{0} >= {1}", "__add__": "{0} + {1}", "__sub__": "{0} - {1}",
+    "__mul__": "{0} * {1}", "__truediv__": "{0} / {1}", "__floordiv__": "{0} // {1}",
+    "__mod__": "{0} % {1}", "__pow__": "{0} ** {1}", "__and__": "{0} & {1}",
+    "__or__": "{0} | {1}", "__xor__": "{0} ^ {1}", "__radd__": "{1} + {0}",
+    "__rsub__": "{1} - {0}", "__ror__": "{1} | {0}", "__rand__": "{1} & {0}",
+    "__rxor__": "{1} ^ {0}", "__len__": "len({0})", "__repr__": "repr({0})",
+    "__str__": "str({0})", "__iter__": "list({0})", "__reversed__": "list(reversed({0}))",
+    "__bool__": "bool({0})", "__neg__": "-{0}", "__invert__": "~{0}", "__abs__": "abs({0})",
+    "__int__": "int({0})", "__float__": "float({0})", "__next__": "next({0})",
+}  # fmt: skip
+_UNTESTED = frozenset({"__del__", "__class_getitem__", "__hash__", "__init_subclass__", "__new__",
+                       "__getattribute__", "__reduce__", "__reduce_ex__"})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A function under test. ``kind`` is function, method, static, property or making."""
+
+    name: str
+    kind: str
+    owner: type | None
+    function: Any
+    parameters: tuple[inspect.Parameter, ...]
+    place: Place
+    imports: frozenset[str]
+    path: str
+    is_async: bool
+
+    @property
+    def required(self) -> tuple[inspect.Parameter, ...]:
+        """The parameters without which it cannot be called."""
+        return tuple(
+            each
+            for each in self.parameters
+            if each.default is inspect.Parameter.empty
+            and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+        )
+
+    def spelled(self, receiver: str, arguments: Sequence[Argument]) -> str:
+        """Write a call; ``receiver`` is an expression for ``self``."""
+        shown = self._shortened(arguments)
+        if self.kind == "property":
+            return f"{receiver}.{self.name}"
+        operator = _OPERATORS.get(self.name) if self.kind == "method" else None
+        if operator is not None and len(shown) == operator.count("{1}"):
+            text = operator.format(receiver, *(_bracketed(each.source.text) for each in shown))
+            return text if operator.endswith((")", "]")) else f"({text})"
+        if self.kind == "method":
+            function = receiver if self.name == "__call__" else f"{receiver}.{self.name}"
+        else:
+            function = self.path
+        text = f"{function}({spelled(shown)})"
+        return f"asyncio.run({text})" if self.is_async else text
+
+    def _shortened(self, arguments: Sequence[Argument]) -> list[Argument]:
+        """Leave out what equals the default; name what then stands at another place."""
+        defaults = {each.name: each.default for each in self.parameters}
+        named = {each.name for each in self.parameters if each.kind is each.KEYWORD_ONLY}
+        only = {each.name for each in self.parameters if each.kind is each.POSITIONAL_ONLY}
+        star = any(each.kind == "*" for each in arguments)
+        kept: list[Argument] = []
+        left_out = False
+        for each in arguments:
+            default = defaults.get(each.name, inspect.Parameter.empty)
+            if (
+                not star
+                and each.name not in only
+                and default is not inspect.Parameter.empty
+                and repr(default) == each.source.text
+            ):
+                left_out = True
+            elif each.kind == "/" and (left_out or each.name in named) and each.name not in only:
+                kept.append(Argument(each.name, "=", each.source))
+            else:
+                kept.append(each)
+        return kept
+
+
+def _bracketed(text: str) -> str:
+    return f"({text})" if text.startswith(("-", "lambda")) else text
+
+
+def find(module: Any, name: str, target: str) -> Subject | None:
+    """Return the function of a qualified name; of one inside another, the outer one."""
+    outer = name.split(".<locals>")[0]
+    *classes, last = outer.split(".")
+    owner: Any = None
+    holder: Any = module
+    for part in classes:
+        holder = vars(holder).get(part)
+        if not isinstance(holder, type):
+            return None
+        owner = holder
+    if owner is not None and last.startswith("__") and not last.endswith("__"):
+        last = f"_{owner.__name__.lstrip('_')}{last}"
+    raw = vars(holder).get(last)
+    if raw is None or last in _UNTESTED:
+        return None
+    kind, function = _unwrapped(raw, owner)
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_filename != target:
+        return None
+    try:
+        parameters = tuple(inspect.signature(function).parameters.values())
+    except (ValueError, TypeError):
+        return None
+    if owner is not None and kind != "static":
+        parameters = parameters[1:]
+    if kind == "class":
+        kind = "static"
+    if last == "__init__":
+        kind = "making"
+    path = ".".join([*classes, last]) if kind != "making" else ".".join(classes)
+    first = classes[0] if classes else last
+    if getattr(module, first, None) is None:
+        return None
+    is_async = inspect.iscoroutinefunction(function)
+    imports = {f"from {module.__name__} import {first}"} | (
+        {"import asyncio"} if is_async else set()
+    )
+    return Subject(last, kind, owner, function, parameters,
+                   (code.co_filename, code.co_firstlineno), frozenset(imports), path,
+                   is_async)  # fmt: skip
+
+
+def _unwrapped(raw: Any, owner: type | None) -> tuple[str, Any]:
+    kind = "function" if owner is None else "method"
+    if isinstance(raw, staticmethod):
+        kind, raw = "static", raw.__func__
+    elif isinstance(raw, classmethod):
+        kind, raw = "class", raw.__func__
+    elif isinstance(raw, property):
+        kind, raw = "property", raw.fget
+    elif isinstance(raw, functools.cached_property):
+        kind, raw = "property", raw.func
+    elif isinstance(getattr(raw, "func", None), types.FunctionType) and hasattr(raw, "__get__"):
+        kind, raw = "property", raw.func  # a cached property of the project's own
+    while not isinstance(raw, types.FunctionType) and hasattr(raw, "__wrapped__"):
+        raw = raw.__wrapped__
+    inner = inspect.unwrap(raw) if callable(raw) else raw
+    return kind, inner
+
+
+def making(owner: type) -> tuple[inspect.Parameter, ...] | None:
+    """Return what a class takes to be made, or None where that cannot be told."""
+    try:
+        return tuple(inspect.signature(owner).parameters.values())
+    except (ValueError, TypeError):
+        return None
+
+
+def class_source(owner: type) -> Source | None:
+    """Return how a test names a class."""
+    name = owner.__qualname__
+    if "<" in name:
+        return None
+    first = name.partition(".")[0]
+    return Source(name, frozenset({f"from {owner.__module__} import {first}"}))

@@ -1,0 +1,361 @@
+"""The trial: what a candidate has to prove before anybody sees it.
+
+Cheapest first. Read: it parses, is harmless as far as can be read (``rules.py``) and can fail
+for a reason (``oracle.py``). Run, in a sandbox: every test function passes alone, reaches for
+nothing and leaves nothing behind; it adds lines or branches in its gap; it passes in four more
+fresh interpreters under other hash seeds, orders, time zones and at other dates, the last time
+before tests of the suite that must not notice; and it notices a mutant of what it gained. A
+function that does not is taken out, and the rest is judged without it.
+
+A candidate that says that the code is wrong, and fails the same way every time, is a bug
+found. It is never rewritten to pass.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_aqe.data import Candidate, Stage, Target, Trial, Verdict
+from pytest_aqe.generation.job import Job, Ran, Report
+from pytest_aqe.generation.rules import Refusal, Static, check, without
+from pytest_aqe.generation.sandbox import Sandbox, Settings, changed
+
+MUTANTS = 6  # met by each test, until it notices one
+_LEAP_DAY = 1835395199.0  # 2028-02-28 23:59:59 UTC, a second before a leap day
+_LATER = 400 * 86_400.0  # seconds
+
+
+@dataclass(slots=True)
+class _Trying:
+    """A candidate on its way: what is left of it, and what is known of each function."""
+
+    candidate: Candidate
+    static: Static
+    file: str
+    text: str
+    tests: dict[str, Ran] = field(default_factory=dict)
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    refusal: Refusal | None = None
+    output: str = ""
+    bug: str = ""
+
+    def refuse(self, stage: Stage, reason: str) -> None:
+        """Refuse the whole candidate, unless it was before."""
+        if self.refusal is None:
+            self.refusal = Refusal(stage, reason)
+
+    def drop(self, name: str, stage: Stage, reason: str) -> None:
+        """Take one function out; the last one takes the candidate with it."""
+        self.refused[name] = Refusal(stage, reason)
+        if not self.left:
+            self.refuse(stage, reason)
+
+    @property
+    def left(self) -> list[str]:
+        """The functions that still stand."""
+        return [name for name in self.static.tests if name not in self.refused]
+
+
+class Trials:
+    """Try candidates for one target; `judge` is what a pipeline calls."""
+
+    def __init__(self, settings: Settings, target: Target, now: float) -> None:
+        self._target = target
+        self._now = now
+        self._sandbox = Sandbox(settings, target)
+        self._alone: dict[str, dict[str, str]] = {}  # what the suite's tests do by themselves
+
+    def judge(self, candidates: Sequence[Candidate], target: Target) -> list[Trial]:
+        """Try candidates together and return a verdict on each, in their order."""
+        before = self._sandbox.spent.seconds
+        trying = [self._read(number, each) for number, each in enumerate(candidates)]
+        for model in (False, True):
+            self._run([each for each in trying if each.candidate.model is model], model)
+        spent = self._sandbox.spent.seconds - before
+        ran = sum(each.static.refusal is None for each in trying)
+        return [self._verdict(each, spent / ran if ran else 0.0) for each in trying]
+
+    @property
+    def seconds(self) -> float:
+        """CPU time of all children so far."""
+        return self._sandbox.spent.seconds
+
+    def again(self, text: str, tests: Sequence[str], *, model: bool) -> dict[str, str]:
+        """Run a module of accepted tests once more; return why each failed, empty if it passed."""
+        with self._sandbox.scratch({"test_aqe.py": text}) as scratch:
+            job = self._sandbox.job(scratch, ["test_aqe.py"], model=model)
+            report = self._sandbox.run(job)
+        if isinstance(report, str) or report.refused:
+            said = report if isinstance(report, str) else report.refused
+            return dict.fromkeys(tests, said)
+        found = dict.fromkeys(tests, "pytest does not collect it")
+        for ran in report.together:
+            if ran.outcome == "passed" and not ran.denied:
+                if found.get(ran.name) == "pytest does not collect it":
+                    found[ran.name] = ""
+            else:
+                found[ran.name] = _last_line(ran.error)
+        return found
+
+    def _read(self, number: int, candidate: Candidate) -> _Trying:
+        target = self._target
+        packages = frozenset({target.module, target.module.partition(".")[0]})
+        static = check(candidate.text, packages, _defined(target.source))
+        trying = _Trying(candidate, static, f"test_aqe_{number}.py", candidate.text)
+        if static.refusal is not None:
+            trying.refusal = static.refusal
+            return trying
+        for name, refusal in static.refused.items():
+            trying.refused[name] = refusal
+        if not static.tests:
+            first = next(iter(static.refused.values()))
+            trying.refuse(first.stage, first.reason)
+        return trying
+
+    def _run(self, trying: Sequence[_Trying], model: bool) -> None:
+        """Run candidates in the same children; what ends one of them is found by halving."""
+        trying = [each for each in trying if each.refusal is None]
+        if not trying:
+            return
+        self._settle(trying)
+        report = self._first(trying, model)
+        if isinstance(report, str):
+            if len(trying) == 1:
+                trying[0].refuse("run", report)
+                return
+            half = len(trying) // 2
+            self._run(trying[:half], model)
+            self._run(trying[half:], model)
+            return
+        if report.refused:
+            for each in trying:
+                each.refuse("run", report.refused)
+            return
+        self._read_first(trying, report)
+        self._read_together(trying, report.together, "together with the others")
+        for order, (environ, clock, beside) in enumerate(self._circumstances(), 1):
+            if not self._again(trying, model, order, environ, clock, beside):
+                return
+
+    def _first(self, trying: Sequence[_Trying], model: bool) -> Report | str:
+        with self._sandbox.scratch({each.file: each.text for each in trying}) as scratch:
+            job = changed(
+                self._job(trying, scratch, model),
+                lines=tuple(sorted({line for gap in self._gaps(trying) for line in gap.lines})),
+                arcs=tuple(
+                    sorted({arc for gap in self._gaps(trying) for arc in gap.branches or ()})
+                ),
+                alone=True,
+                mutants=MUTANTS,
+                weak=tuple(f"{each.file}::{name}" for each in trying for name in each.static.weak),
+            )
+            return self._sandbox.run(job)
+
+    def _gaps(self, trying: Sequence[_Trying]) -> Iterable[Any]:
+        return (each.candidate.gap for each in trying)
+
+    def _job(self, trying: Sequence[_Trying], scratch: Path, model: bool) -> Job:
+        files = [each.file for each in trying if each.refusal is None]
+        return self._sandbox.job(scratch, files, model=model)
+
+    def _read_first(self, trying: Sequence[_Trying], report: Report) -> None:
+        """Judge each function by what it did alone: run, traces, gain, mutants."""
+        found: dict[str, dict[str, Ran]] = defaultdict(dict)
+        for ran in report.alone:
+            found[Path(ran.file).name][ran.name] = ran
+        broken = {Path(path).name: text for path, text in report.broken.items() if path}
+        for each in trying:
+            if each.file in broken:
+                each.output = broken[each.file]
+                each.refuse("run", f"it cannot be imported: {_last_line(each.output)}")
+                continue
+            gap = each.candidate.gap
+            lines, arcs = set(gap.lines), set(gap.branches or ())
+            for name in each.left:
+                if name not in found[each.file]:
+                    each.drop(name, "run", "pytest does not collect it")
+                    continue
+                ran = found[each.file][name]
+                ran.lines = [line for line in ran.lines if line in lines]
+                ran.arcs = [arc for arc in ran.arcs if arc in arcs]
+                each.tests[name] = ran
+                refusal = _refusal_of(ran, each)
+                if refusal is not None:
+                    each.output = each.output or ran.error
+                    if refusal.stage == "run" and ran.wrong and each.candidate.bug:
+                        each.bug = refusal.reason
+                    each.drop(name, refusal.stage, refusal.reason)
+            if any(each.tests[name].denied for name in each.tests):
+                # what reached for the system is not salvaged: nothing of it is trusted
+                reason = next(ran.denied[0] for ran in each.tests.values() if ran.denied)
+                each.refuse("traces", f"it reaches for {reason}")
+        self._settle(trying)
+
+    def _settle(self, trying: Sequence[_Trying]) -> None:
+        """Take refused functions out of the texts."""
+        for each in trying:
+            if each.refusal is None and each.refused:
+                each.text = without(each.candidate.text, frozenset(each.refused))
+
+    def _read_together(self, trying: Sequence[_Trying], ran: Sequence[Ran], when: str) -> None:
+        by_file = {each.file: each for each in trying}
+        for one in ran:
+            each = by_file.get(Path(one.file).name)
+            if each is None or each.refusal is not None or one.name in each.refused:
+                continue
+            if one.outcome != "passed" or one.denied:
+                each.output = each.output or one.error
+                each.drop(one.name, "stability", f"it fails {when}: {_last_line(one.error)}")
+        self._settle(trying)
+
+    def _circumstances(self) -> list[tuple[dict[str, str], float | None, str]]:
+        """Return what the four further interpreters have of their own: see the top."""
+        beside = next(iter(self._target.tests), "").partition("::")[0]
+        later = self._now + _LATER
+        return [
+            ({"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo"}, None, ""),
+            ({"PYTHONHASHSEED": "2", "TZ": "America/New_York"}, later, ""),
+            ({"PYTHONHASHSEED": "3", "TZ": "UTC"}, _LEAP_DAY, ""),
+            ({"PYTHONHASHSEED": "4", "TZ": "Europe/Berlin"}, None, beside),
+        ]
+
+    def _again(
+        self,
+        trying: Sequence[_Trying],
+        model: bool,
+        order: int,
+        environ: Mapping[str, str],
+        clock: float | None,
+        beside: str,
+    ) -> bool:
+        """Run what is left under other circumstances; False when nothing is left."""
+        left = [each for each in trying if each.refusal is None]
+        if not left:
+            return False
+        suite = self._beside(beside)
+        with self._sandbox.scratch({each.file: each.text for each in left}) as scratch:
+            job = changed(
+                self._job(left, scratch, model),
+                order=self._target.seed + order,
+                clock=clock,
+                beside=suite,
+            )
+            report = self._sandbox.run(job, environ=environ)
+        when = "at another date" if clock is not None else "in another order or interpreter"
+        if isinstance(report, str) or report.refused:
+            if len(left) == 1:
+                said = report if isinstance(report, str) else report.refused
+                left[0].refuse("stability", f"{when}: {said}")
+                return False
+            for part in (left[: len(left) // 2], left[len(left) // 2 :]):
+                self._again(part, model, order, environ, clock, beside)
+            return True
+        self._read_together(left, report.together, when)
+        spoilt = [
+            name
+            for name, outcome in report.beside.items()
+            if outcome != "passed" and self._alone[beside].get(name) == "passed"
+        ]
+        if spoilt:
+            self._find_spoilers(left, model, beside, spoilt[0])
+        return True
+
+    def _beside(self, file: str) -> tuple[str, ...]:
+        """Return a file of the suite that runs well in the sandbox, or nothing."""
+        if not file:
+            return ()
+        path = self._target.rootdir / file
+        if file not in self._alone:
+            self._alone[file] = {}
+            with self._sandbox.scratch({}) as scratch:
+                job = changed(self._sandbox.job(scratch, (), model=False), beside=(str(path),))
+                report = self._sandbox.run(job)
+            if isinstance(report, Report):
+                self._alone[file] = report.beside
+        return (str(path),) if "passed" in self._alone[file].values() else ()
+
+    def _find_spoilers(self, left: Sequence[_Trying], model: bool, beside: str, test: str) -> None:
+        """Refuse the candidates after which a test of the suite fails; halving finds them."""
+        if len(left) == 1:
+            left[0].refuse("stability", f"{beside}::{test} of the suite fails after it")
+            return
+        for part in (left[: len(left) // 2], left[len(left) // 2 :]):
+            with self._sandbox.scratch({each.file: each.text for each in part}) as scratch:
+                job = changed(self._job(part, scratch, model), beside=self._beside(beside))
+                report = self._sandbox.run(job, environ={"PYTHONHASHSEED": "4"})
+            if isinstance(report, str) or report.beside.get(test) != "passed":
+                self._find_spoilers(part, model, beside, test)
+
+    def _verdict(self, each: _Trying, seconds: float) -> Trial:
+        ran = [each.tests[name] for name in each.left if name in each.tests]
+        measured = bool(each.tests)
+        if each.bug and each.candidate.bug:
+            verdict = Verdict("bug", "run", each.bug)
+        elif each.refusal is not None:
+            verdict = Verdict("rejected", each.refusal.stage, each.refusal.reason)
+        else:
+            verdict = Verdict("accepted")
+        accepted = verdict.outcome == "accepted"
+        return Trial(
+            each.candidate,
+            verdict,
+            each.text,
+            tuple(each.left) if accepted else (),
+            {name: refusal.reason for name, refusal in each.refused.items()},
+            tuple(sorted({line for one in ran for line in one.lines})) if measured else None,
+            tuple(sorted({arc for one in ran for arc in one.arcs})) if measured else None,
+            sum(one.mutants for one in each.tests.values()) if measured else None,
+            sum(one.killed for one in each.tests.values()) if measured else None,
+            round(seconds, 3) if each.static.refusal is None else 0.0,
+            self._sandbox.layer if each.tests else None,
+            each.output,
+        )
+
+
+def _refusal_of(ran: Ran, each: _Trying) -> Refusal | None:
+    """Return why a function that ran alone is not taken, by the first thing that is wrong."""
+    if ran.denied:
+        return Refusal("traces", f"it reaches for {ran.denied[0]}")
+    if ran.outcome == "slow":
+        return Refusal("run", "it takes too long")
+    if ran.outcome == "died":
+        return Refusal("run", ran.error)
+    if ran.outcome != "passed":
+        return Refusal("run", f"it {ran.outcome}: {_last_line(ran.error)}")
+    if ran.traces:
+        return Refusal("traces", ran.traces[0])
+    if not ran.lines and not ran.arcs:
+        return Refusal("gain", "it adds no line and no branch in its gap")
+    if not ran.killed:
+        if ran.mutants:
+            return Refusal("mutants", f"none of {ran.mutants} mutants of what it gains fails it")
+        if ran.name in each.static.weak:
+            return Refusal("mutants", "it asserts weakly, and nothing there could be mutated")
+    return None
+
+
+def _last_line(error: str) -> str:
+    """Return the line of an error that says what is wrong."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    told = [line[1:].strip() for line in lines if line.startswith("E ")]
+    if lines and (not told or "Error" in lines[0] or "Exception" in lines[0]):
+        return lines[0][:200]
+    return (told[-1] if told else "no reason")[:200]
+
+
+def _defined(source: str) -> frozenset[str]:
+    """Return the names of the functions and classes that the target defines."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return frozenset()
+    return frozenset(
+        node.name
+        for node in tree.body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+    )

@@ -1,0 +1,263 @@
+"""Values as source text that makes them again, for tests that people read.
+
+What cannot be written down is refused, never approximated. Text that looks like a secret is
+refused too: it would end in a file.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import enum
+import fractions
+import io
+import math
+import pathlib
+import re
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from types import BuiltinFunctionType, FunctionType
+from typing import Any
+
+MOST_ITEMS = 25
+DEEPEST = 5
+LONGEST_TEXT = 400  # characters of a text's repr
+LONGEST = 600  # of a whole expression
+LARGEST = 10**40
+
+_SECRET = re.compile(
+    r"(?i)(passw|secret|token|api[_-]?key|credential|bearer |-----BEGIN|AKIA[0-9A-Z]{12}"
+    r"|gh[pousr]_\w{20}|sk-\w{16}|eyJ[\w-]{20})"
+)
+_ENTROPY = re.compile(r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/_=-]{32,}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An expression and the import statements it needs."""
+
+    text: str
+    imports: frozenset[str] = frozenset()
+
+    def value(self, namespace: dict[str, Any]) -> Any:
+        """Evaluate it; names come from its imports, kept in ``namespace``."""
+        for statement in self.imports:
+            if statement not in namespace:
+                exec(statement, namespace)
+                namespace[statement] = True
+        return eval(self.text, namespace)
+
+
+class Refused(Exception):
+    """A value that cannot be written down."""
+
+
+Recipe = Callable[[object], Source | None]
+
+
+class Writer:
+    """Write values. ``recipe`` tells how an object of the project was made, if that was seen."""
+
+    def __init__(
+        self, packages: frozenset[str], recipe: Recipe = lambda _: None, folder: str = "\0"
+    ) -> None:
+        """``folder`` is where the process works now: a text that names it holds here only."""
+        self._packages = packages
+        self._recipe = recipe
+        self._folder = folder
+        self._imports: set[str] = set()
+
+    def write(self, value: object) -> Source | None:
+        """Return the source of a value, or None where there is none."""
+        self._imports = set()
+        try:
+            text = self._write(value, 0)
+        except (Refused, RecursionError):
+            return None
+        except Exception:  # a __repr__ or a property of the project's may raise anything
+            return None
+        return Source(text, frozenset(self._imports)) if len(text) <= LONGEST else None
+
+    def _write(self, value: object, depth: int) -> str:
+        if depth > DEEPEST:
+            raise Refused
+        kind = type(value)
+        if value is None or value is Ellipsis or value is NotImplemented or kind is bool:
+            return repr(value)
+        writer = _WRITERS.get(kind)
+        if writer is not None:
+            return writer(self, value, depth)
+        if isinstance(value, enum.Enum):
+            return f"{self._named(kind)}.{value.name}"
+        recipe = self._recipe(value)
+        if recipe is not None:
+            self._imports |= recipe.imports
+            return recipe.text
+        if isinstance(value, type):
+            return self._named(value)
+        if isinstance(value, (FunctionType, BuiltinFunctionType)):
+            return self._named(value)
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return f"{self._named(kind)}({', '.join(self._write(v, depth + 1) for v in value)})"
+        if isinstance(value, pathlib.PurePath):
+            self._imports.add("import pathlib")
+            return f"pathlib.{kind.__name__}({str(value)!r})"
+        if is_dataclass(value):
+            given = (f"{f.name}={self._write(getattr(value, f.name), depth + 1)}"
+                     for f in fields(value) if f.init)  # fmt: skip
+            return f"{self._named(kind)}({', '.join(given)})"
+        if isinstance(value, BaseException) and kind.__module__ == "builtins":
+            return f"{kind.__name__}({', '.join(self._write(a, depth + 1) for a in value.args)})"
+        raise Refused
+
+    def _named(self, value: Any) -> str:
+        """Return a name under which a class or function can be imported."""
+        module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "")
+        if not module or "<" in name or module == "__main__":
+            raise Refused
+        if module == "builtins":
+            return str(name)
+        root = module.partition(".")[0]
+        if root not in self._packages and root not in sys.stdlib_module_names:
+            raise Refused
+        found: Any = sys.modules.get(module)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is not value:
+            raise Refused
+        first = name.partition(".")[0]
+        if root in self._packages:
+            self._imports.add(f"from {module} import {first}")
+            return str(name)
+        self._imports.add(f"import {module}")
+        return f"{module}.{name}"
+
+    def _text(self, value: Any, depth: int) -> str:
+        text = repr(value)
+        plain = value if isinstance(value, str) else value.decode("latin-1")
+        if self._folder in plain:
+            raise Refused
+        if len(text) > LONGEST_TEXT or _SECRET.search(plain) or _ENTROPY.match(plain):
+            raise Refused
+        return text
+
+    def _integer(self, value: Any, depth: int) -> str:
+        if abs(value) > LARGEST:
+            raise Refused
+        return repr(value)
+
+    def _float(self, value: Any, depth: int) -> str:
+        return repr(value) if math.isfinite(value) else f'float("{value}")'
+
+    def _complex(self, value: Any, depth: int) -> str:
+        return repr(value)
+
+    def _items(self, value: Any, depth: int) -> str:
+        if len(value) > MOST_ITEMS:
+            raise Refused
+        return ", ".join(self._write(each, depth + 1) for each in value)
+
+    def _list(self, value: Any, depth: int) -> str:
+        return f"[{self._items(value, depth)}]"
+
+    def _tuple(self, value: Any, depth: int) -> str:
+        return f"({self._items(value, depth)}{',' if len(value) == 1 else ''})"
+
+    def _set(self, value: Any, depth: int) -> str:
+        items = self._items(sorted(value, key=repr), depth)
+        if type(value) is frozenset:
+            return f"frozenset({{{items}}})" if value else "frozenset()"
+        return f"{{{items}}}" if value else "set()"
+
+    def _dict(self, value: Any, depth: int) -> str:
+        if len(value) > MOST_ITEMS:
+            raise Refused
+        items = (f"{self._write(k, depth + 1)}: {self._write(v, depth + 1)}"
+                 for k, v in value.items())  # fmt: skip
+        return f"{{{', '.join(items)}}}"
+
+    def _by_module(self, value: Any, depth: int) -> str:
+        module = type(value).__module__.partition(".")[0]
+        self._imports.add(f"import {module}")
+        text = repr(value)
+        return text if text.startswith(f"{module}.") else f"{module}.{text}"
+
+    def _pattern(self, value: Any, depth: int) -> str:
+        self._imports.add("import re")
+        flags = value.flags & ~re.UNICODE.value
+        return f"re.compile({value.pattern!r}{f', {flags}' if flags else ''})"
+
+    def _plain(self, value: Any, depth: int) -> str:
+        return repr(value)
+
+    def _slice(self, value: Any, depth: int) -> str:
+        parts = (self._write(each, depth + 1) for each in (value.start, value.stop, value.step))
+        return f"slice({', '.join(parts)})"
+
+    def _collection(self, value: Any, depth: int) -> str:
+        self._imports.add("import collections")
+        name = type(value).__name__
+        if isinstance(value, collections.defaultdict):
+            factory = self._write(value.default_factory, depth + 1)
+            return f"collections.defaultdict({factory}, {self._dict(dict(value), depth)})"
+        if isinstance(value, collections.deque):
+            return f"collections.deque([{self._items(value, depth)}])"
+        if isinstance(value, collections.OrderedDict):
+            pairs = (self._write(pair, depth + 1) for pair in value.items())
+            return f"collections.OrderedDict([{', '.join(pairs)}])"
+        return f"collections.{name}({self._dict(dict(value), depth)})"
+
+    def _stream(self, value: Any, depth: int) -> str:
+        self._imports.add("import io")
+        return f"io.{type(value).__name__}({self._text(value.getvalue(), depth)})"
+
+
+_WRITERS: dict[type, Callable[[Writer, Any, int], str]] = {
+    str: Writer._text,
+    bytes: Writer._text,
+    bytearray: Writer._plain,
+    int: Writer._integer,
+    float: Writer._float,
+    complex: Writer._complex,
+    list: Writer._list,
+    tuple: Writer._tuple,
+    set: Writer._set,
+    frozenset: Writer._set,
+    dict: Writer._dict,
+    range: Writer._plain,
+    slice: Writer._slice,
+    datetime.datetime: Writer._by_module,
+    datetime.date: Writer._by_module,
+    datetime.time: Writer._by_module,
+    datetime.timedelta: Writer._by_module,
+    datetime.timezone: Writer._by_module,
+    decimal.Decimal: Writer._by_module,
+    fractions.Fraction: Writer._by_module,
+    uuid.UUID: Writer._by_module,
+    re.Pattern: Writer._pattern,
+    collections.OrderedDict: Writer._collection,
+    collections.defaultdict: Writer._collection,
+    collections.Counter: Writer._collection,
+    collections.deque: Writer._collection,
+    io.StringIO: Writer._stream,
+    io.BytesIO: Writer._stream,
+}
+
+
+def same(first: object, second: object) -> bool:
+    """Tell whether two values are equal, of one type, nan included."""
+    if type(first) is not type(second):
+        return False
+    if isinstance(first, float) and isinstance(second, float):
+        return first == second or (math.isnan(first) and math.isnan(second))
+    if isinstance(first, (list, tuple)) and isinstance(second, (list, tuple)):
+        return len(first) == len(second) and all(map(same, first, second))
+    if isinstance(first, (re.Pattern, io.StringIO, io.BytesIO)):
+        return True  # they compare by identity, and are written from their content
+    try:
+        return bool(first == second)
+    except Exception:
+        return False

@@ -1,0 +1,211 @@
+"""``--aqe-generate``: tests are written, tried and run in the session that found the gaps."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Project
+
+Workers = tuple[str, ...]
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a trial needs os.fork")
+
+NAME = "test_aqe_money.py"
+
+
+@pytest.fixture(autouse=True)
+def package(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package with a function that no test runs, and one that a test runs in part."""
+    project.write(
+        pack__money="""
+            RATES = {"eur": 1.5}
+
+            def convert(amount, currency="eur"):
+                if currency not in RATES:
+                    raise ValueError(f"unknown currency: {currency}")
+                return amount * RATES[currency]
+
+            def label(amount: int) -> str:
+                if amount == 0:
+                    return "free"
+                return f"{amount:.2f}"
+        """,
+        tests__test_money="""
+            from pack.money import convert
+
+            def test_convert():
+                assert convert(10) == 15
+        """,
+    )
+    (project.path / "pack" / "__init__.py").touch()
+    project.write_ini("pythonpath = .")
+    for name in [each for each in sys.modules if each.partition(".")[0] == "pack"]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def generations(project: Project) -> list[tuple[str, str, str | None]]:
+    return [
+        (gap, outcome, author)
+        for gap, outcome, author in project.sql(
+            "select gap_name, outcome, author from generations order by gap_name"
+        )
+    ]
+
+
+def test_accepted_tests_run_in_the_session_and_are_counted_apart(
+    project: Project, workers: Workers
+) -> None:
+    """They are proposals; the test tree, the results and the exit code are as without them."""
+    done = project.run("--aqe-generate=propose", *workers)
+    done.stdout.fnmatch_lines(
+        [
+            "aqe: pack.money: tests for 2 of 2 gaps by offline, *",
+            "*- generated tests -*",
+            "2 tests accepted: *",
+            f".aqe/proposals/{NAME}: 2 tests of pack/money.py",
+            "*= 1 passed, 2 generated passed in *",
+        ]
+    )
+    assert done.ret == 0
+    text = (project.folder / "proposals" / NAME).read_text("utf-8")
+    assert "label(amount) == expected" in text
+    assert 'pytest.raises(ValueError, match="unknown currency' in text
+    assert generations(project) == [
+        ("convert", "accepted", "offline"),
+        ("label", "accepted", "offline"),
+    ]
+    assert project.outcomes() == {"test_convert": "passed"}
+    assert [path.name for path in (project.path / "tests").glob("*.py")] == ["test_money.py"]
+
+
+def test_a_proposal_passes_as_it_stands(project: Project) -> None:
+    """Plain pytest runs what was written."""
+    project.run("--aqe-generate=propose")
+    project.pytest(str(project.folder / "proposals" / NAME)).assert_outcomes(passed=3)
+
+
+def test_a_gap_with_a_proposal_is_left_alone(project: Project) -> None:
+    """The next session writes nothing twice; a gap whose code changed is written for again."""
+    project.run("--aqe-generate=propose")
+    done = project.run("--aqe-generate=propose")
+    done.stdout.fnmatch_lines(["2 gaps have a proposal already (pytest-aqe proposals list)"])
+    assert len(generations(project)) == 2
+    path = project.path / "pack" / "money.py"
+    path.write_text(path.read_text("utf-8").replace('"free"', '"nothing"'), "utf-8")
+    project.run("--aqe-generate=propose")
+    assert len(generations(project)) == 4
+
+
+def test_apply_writes_into_the_test_tree(project: Project) -> None:
+    """Beside the test that reaches the code; in the next session they are tests as any other."""
+    done = project.run("--aqe-generate=apply")
+    done.stdout.fnmatch_lines([f"tests/{NAME}: 2 tests of pack/money.py"])
+    assert not list((project.folder / "proposals").glob("*"))
+    project.run("--aqe-gaps").assert_outcomes(passed=4)
+    assert project.answer("gaps")["gaps"] == []
+
+
+def test_apply_never_overwrites(project: Project) -> None:
+    """What is there keeps its name."""
+    theirs = project.path / "tests" / NAME
+    theirs.write_text("def test_mine(): pass\n", "utf-8")
+    project.run("--aqe-generate=apply")
+    assert theirs.read_text("utf-8") == "def test_mine(): pass\n"
+    assert (theirs.parent / NAME.replace(".py", "_2.py")).is_file()
+
+
+def test_proposals_are_listed_shown_applied_and_dropped(project: Project) -> None:
+    """By the command, also as JSON."""
+    assert project.answer("proposals", "list") == {"proposals": []}
+    project.run("--aqe-generate=propose")
+    (proposal,) = project.answer("proposals", "list")["proposals"]
+    assert (proposal["name"], proposal["file"]) == (NAME, "pack/money.py")
+    assert proposal["killed"] >= 2
+    assert "def test_label" in project.answer("proposals", "show", "pack/money.py")["text"]
+    code, said = project.command("proposals", "show", "nothing")
+    assert (code, "no proposal 'nothing'" in said) == (1, True)
+    project.answer("proposals", "apply", NAME)
+    assert (project.path / "tests" / NAME).is_file()
+    assert project.answer("proposals", "list") == {"proposals": []}
+    assert project.answer("proposals", "drop", "--all") == {"dropped": []}
+
+
+def test_the_same_code_gives_the_same_bytes(project: Project) -> None:
+    """All but the line that names the run."""
+    texts = []
+    for _ in range(2):
+        project.run("--aqe-generate=propose")
+        text = (project.folder / "proposals" / NAME).read_text("utf-8")
+        texts.append([line for line in text.splitlines() if not line.startswith("# aqe: by")])
+        project.command("proposals", "drop", "--all")
+    assert texts[0] == texts[1]
+
+
+def test_a_part_of_the_suite_generates_nothing(project: Project) -> None:
+    done = project.run("--aqe-generate=propose", "-k", "nothing")
+    done.stdout.fnmatch_lines(["no tests were generated: only a part of the suite ran"])
+
+
+def test_another_plugin_writes_and_another_vetoes(project: Project) -> None:
+    """The first author that answers is tried like ours; any reason of a reviewer counts."""
+    project.write(
+        conftest="""
+            from pytest_aqe.data import Candidate
+
+            def pytest_aqe_generate_test(gap, target, author):
+                if gap.name == "label":
+                    text = (
+                        "from pack.money import label\\n\\n\\n"
+                        "def test_mine():\\n    assert label(0) == 'free'\\n"
+                    )
+                    return [Candidate(gap, text, "mine")]
+                return None
+
+            def pytest_aqe_review_test(trial):
+                return "no errors, please" if "raises" in trial.text else None
+        """
+    )
+    done = project.run("--aqe-generate=propose")
+    done.stdout.fnmatch_lines(["*1 passed, 1 generated passed*"])
+    found = dict(project.sql("select author, arg_max(reason, attempt) from generations group by 1"))
+    assert found["mine"] == ""
+    assert found["offline"] == "no errors, please"
+
+
+def test_off_generates_nothing(project: Project) -> None:
+    project.run("--aqe-gaps")
+    assert not (project.folder / "proposals").exists()
+    assert generations(project) == []
+
+
+def test_a_failing_suite_still_fails(project: Project, workers: Workers) -> None:
+    """Tests are written all the same; the exit code is that of the suite."""
+    project.write(tests__test_b="def test_b(): assert 0\n")
+    done = project.run("--aqe-generate=propose", *workers)
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stdout.fnmatch_lines(["*1 failed, 1 passed, 2 generated passed*"])
+
+
+def test_junit_holds_generated_tests_too(project: Project) -> None:
+    """They are reported as pytest reports any test."""
+    project.run("--aqe-generate=propose", "--junitxml=out.xml")
+    text = (project.path / "out.xml").read_text("utf-8")
+    assert 'tests="3"' in text
+    assert 'name="test_label"' in text
+
+
+def test_the_time_is_kept(project: Project) -> None:
+    """What does not fit is left to the next session, and said."""
+    done = project.run("--aqe-generate=propose", "--aqe-generate-time=0.001s")
+    done.stdout.fnmatch_lines(["--aqe-generate-time is over; the next session goes on"])
+
+
+def test_a_sandbox_command_that_is_not_there(project: Project) -> None:
+    """The session goes on, and says so."""
+    done = project.run("--aqe-generate=propose", "--aqe-sandbox-cmd=no-such-wrapper --x")
+    done.assert_outcomes(passed=1)
+    done.stdout.fnmatch_lines(["*cannot start no-such-wrapper*"])

@@ -1,0 +1,184 @@
+"""The trial refuses every bad candidate by name, and takes the good ones."""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from pytest_aqe.data import Candidate, Gap, Target, Trial
+from pytest_aqe.generation.sandbox import Settings
+from pytest_aqe.generation.trial import Trials
+
+from . import corpus
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a trial needs os.fork")
+
+
+def make_target(folder: Path, source: str = corpus.SOURCE) -> Target:
+    """Write a package of one file, of which nothing is covered but ``covered``."""
+    file = folder / "pack" / "money.py"
+    file.parent.mkdir(parents=True)
+    (folder / "pack" / "__init__.py").touch()
+    file.write_text(source.lstrip("\n"), "utf-8")
+    text = file.read_text("utf-8")
+    gaps = []
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and node.name != "covered":
+            end = node.end_lineno or node.lineno
+            gaps.append(
+                Gap("pack/money.py", node.name, node.lineno, end,
+                    tuple(range(node.body[0].lineno, end + 1)), (), end - node.lineno)
+            )  # fmt: skip
+    own = Path(__file__).parents[3]
+    return Target(
+        folder, folder, file, "pack.money", text, tuple(gaps), frozenset(), frozenset(),
+        (str(folder), str(own)),
+    )  # fmt: skip
+
+
+def whole(target: Target) -> Gap:
+    """All gaps of the file as one: these tests are not about what a gap is."""
+    lines = tuple(line for gap in target.gaps for line in gap.lines)
+    return Gap("pack/money.py", "", 1, lines[-1], lines, (), len(lines))
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Target:
+    return make_target(tmp_path_factory.mktemp("trial"))
+
+
+def judge(target: Target, texts: Iterable[str], *, model: bool = False) -> list[Trial]:
+    gap = whole(target)
+    candidates = [Candidate(gap, text, "corpus", model=model) for text in texts]
+    return Trials(Settings(), target, time.time()).judge(candidates, target)
+
+
+def filled(text: str) -> str:
+    """Put in what is true here and now."""
+    tags = subprocess.run(
+        [sys.executable, "-c", "print(list(set('abcdefgh')), end='')"],
+        env={"PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return text.replace("{year}", str(datetime.datetime.now(datetime.timezone.utc).year)).replace(
+        "{tags}", tags
+    )
+
+
+@pytest.mark.parametrize("bad", corpus.READ, ids=lambda bad: bad.kind)
+def test_what_is_refused_without_being_run(target: Target, bad: corpus.Bad) -> None:
+    (trial,) = judge(target, [bad.text])
+    assert (trial.verdict.outcome, trial.verdict.stage) == ("rejected", bad.stage), trial.verdict
+    assert bad.reason in trial.verdict.reason
+    assert trial.layer is None  # nothing ran
+
+
+@pytest.fixture(scope="module")
+def ran(target: Target) -> dict[str, Trial]:
+    """Every bad candidate that has to be run, tried with all the others at once."""
+    trials = judge(target, (filled(bad.text) for bad in corpus.RUN))
+    return {bad.kind: trial for bad, trial in zip(corpus.RUN, trials, strict=True)}
+
+
+@pytest.mark.parametrize("bad", corpus.RUN, ids=lambda bad: bad.kind)
+def test_what_is_refused_by_running_it(ran: dict[str, Trial], bad: corpus.Bad) -> None:
+    verdict = ran[bad.kind].verdict
+    if bad.kind == "spoils its sibling":  # of such a pair the one that stands alone may stay
+        assert ran[bad.kind].tests != ("test_one", "test_two")
+        return
+    assert verdict.outcome == "rejected"
+    assert (verdict.stage, bad.reason in verdict.reason) == (bad.stage, True), verdict
+
+
+def test_good_candidates_are_accepted(target: Target) -> None:
+    texts = [f"import pytest\nfrom pack import money\n\n\n{text}" for _, text in corpus.GOOD]
+    trials = judge(target, texts)
+    wrong = {
+        kind: trial.verdict
+        for (kind, _), trial in zip(corpus.GOOD, trials, strict=True)
+        if not trial.accepted
+    }
+    assert not wrong
+    assert all(trial.killed for trial in trials)
+
+
+def test_a_good_function_survives_a_bad_one(target: Target) -> None:
+    """What is kept says nothing of the other, not even its import."""
+    text = (
+        "import random\nfrom pack import money\n\n\n"
+        "def test_good():\n    assert money.label(0) == 'free'\n\n\n"
+        "def test_bad():\n    assert money.convert(random.random()) > 0\n"
+    )
+    (trial,) = judge(target, [text])
+    assert trial.tests == ("test_good",)
+    assert trial.text == (
+        "from pack import money\n\n\ndef test_good():\n    assert money.label(0) == 'free'\n"
+    )
+    assert "random" in trial.refused["test_bad"]
+
+
+def test_a_bug_found_is_listed_apart(target: Target) -> None:
+    """An author that says what is wrong with the code is believed to mean the failure."""
+    text = "from pack import money\n\n\ndef test_it():\n    assert money.convert(10) == 12\n"
+    candidate = Candidate(whole(target), text, "corpus", bug="dollars are counted wrongly")
+    (trial,) = Trials(Settings(), target, time.time()).judge([candidate], target)
+    assert trial.verdict.outcome == "bug"
+    assert "11.0 == 12" in trial.verdict.reason
+
+
+def test_a_candidate_that_ends_its_process_spares_the_others(target: Target) -> None:
+    """The batch is halved until it stands alone."""
+    bad = (
+        "from pack import money\n\n\nclass Now:\n    import ctypes\n\n\n"
+        "def test_it():\n    assert money.label(0) == 'free'\n"
+    )
+    good = "from pack import money\n\n\ndef test_it():\n    assert money.label(0) == 'free'\n"
+    first, second = judge(target, [bad, good])
+    assert not first.accepted
+    assert second.accepted
+
+
+def test_the_project_is_as_it_was(target: Target, ran: dict[str, Trial]) -> None:
+    """After everything above: no file more, none less, none changed."""
+    assert ran
+    names = sorted(path.name for path in target.root.rglob("*") if path.is_file())
+    assert names == ["__init__.py", "money.py"]
+    assert target.file.read_text("utf-8") == target.source
+    assert not Path("/var/tmp/aqe-corpus").exists()
+
+
+def test_the_same_twice_gives_the_same(target: Target) -> None:
+    text = "from pack import money\n\n\ndef test_it():\n    assert money.convert(10) == 11\n"
+    (first,), (second,) = judge(target, [text]), judge(target, [text])
+    assert (first.text, first.lines, first.killed) == (second.text, second.lines, second.killed)
+    assert first.layer == second.layer
+
+
+def test_a_test_of_the_suite_must_not_notice(tmp_path: Path) -> None:
+    """A candidate after which a test of the suite fails is refused."""
+    target = make_target(tmp_path)
+    suite = tmp_path / "tests" / "test_suite.py"
+    suite.parent.mkdir()
+    suite.write_text(
+        "from pack import money\n\ndef test_fresh():\n    assert money.recall() is None\n", "utf-8"
+    )
+    target = Target(
+        **{name: getattr(target, name) for name in target.__dataclass_fields__}
+        | {"tests": ("tests/test_suite.py::test_fresh",)}
+    )
+    spoils = "from pack import money\n\n\ndef test_it():\n    assert money.remember(7) == 7\n"
+    good = "from pack import money\n\n\ndef test_it():\n    assert money.label(0) == 'free'\n"
+    first, second = judge(target, [spoils, good])
+    assert "test_fresh of the suite fails after it" in first.verdict.reason
+    assert second.accepted
+    shutil.rmtree(suite.parent)
