@@ -188,8 +188,18 @@ def _subcommands(
 ) -> tuple[dict[str, argparse.ArgumentParser], dict[str, str]]:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
+            found = dict(action.choices)
             summaries = {each.dest: each.help or "" for each in action._choices_actions}
-            return dict(action.choices), summaries
+            for name in action.choices:  # commands below a command
+                below, said = _subcommands(action.choices[name])
+                if below:
+                    place = list(found).index(name) + 1
+                    named = {f"{name} {each}": parser for each, parser in below.items()}
+                    found = dict(
+                        [*list(found.items())[:place], *named.items(), *list(found.items())[place:]]
+                    )
+                    summaries |= {f"{name} {each}": text for each, text in said.items()}
+            return found, summaries
     return {}, {}
 
 

@@ -41,12 +41,16 @@ class Agents:
         tell: Tell,
         say: Callable[[str], None],
     ) -> None:
-        """Raise `ModelError` where a setting cannot be meant; nothing is started yet."""
+        """Raise `ModelError` where a setting cannot be meant; nothing is started yet.
+
+        ``say`` writes what is about to leave the machine.
+        """
         self._history = history
         self._tell = tell
         self._say = say
         self.read_tables: set[str] = set()
         self._setup = setup(llm)
+        self._reviewers = llm.review
         self._correspondence = Correspondence(
             self._setup, self._announce, find=self._find, record=self._record
         )
@@ -62,6 +66,12 @@ class Agents:
     def unanswered(self) -> frozenset[str]:
         """The gaps, by id, for which some model gave no answer: it has not tried in vain."""
         return frozenset(gap for author in self.authors for gap in author.unanswered)
+
+    def review(self, trial: Trial, target: Target) -> list[str]:
+        """Return why an accepted test is not to be proposed, by a panel of the last model."""
+        if not self._reviewers:
+            return []
+        return self.authors[-1].objections(trial, target, self._reviewers)
 
     def learn(self, trials: Sequence[Trial], target: Target) -> None:
         """Remember how the candidates of each author fared."""
@@ -126,9 +136,10 @@ class Agents:
 def setup(llm: LLM) -> Setup:
     """Return whom a session asks, within which caps; raise `ModelError` for what cannot be."""
     price = None if llm.price is None else providers.read_price(llm.price)
-    models = tuple(
-        providers.model(spec, url=llm.url, key=llm.key, price=price) for spec in llm.models
-    )
+    key = llm.key
+    if key is not None and key.startswith("file:"):  # the agents' process stands elsewhere
+        key = f"file:{Path(key.removeprefix('file:')).expanduser().absolute()}"
+    models = tuple(providers.model(spec, url=llm.url, key=key, price=price) for spec in llm.models)
     unpriced = [str(model) for model in models if model.price is None]
     if unpriced and llm.cost_cap is not None:
         raise ModelError(

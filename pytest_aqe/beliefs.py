@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from pytest_aqe.data import AttemptMode
+from pytest_aqe.data import AttemptMode, Identity
 
 Rates = list[float]
 """One number for each flake rate of `learning.flaky.THETA`."""
@@ -129,3 +129,73 @@ class Learner(Protocol):
 
     def see(self, conditions: Conditions, executions: Iterable[Execution]) -> list[Judgement]:
         """Move the beliefs by one run; judge every execution with a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What whoever runs tests must know to judge a failure: what the history believes.
+
+    ``beliefs`` holds tests that failed before, ``young`` tests seen in few runs, ``affected``
+    those whose code changed since they last passed; unless ``followed`` nothing is known of
+    that. ``tree`` is that of the latest run in this lane. ``seconds`` is what further attempts
+    may take in all.
+    """
+
+    conditions: Conditions
+    beliefs: Mapping[Identity, Belief]
+    young: frozenset[Identity]
+    affected: frozenset[Identity]
+    followed: bool
+    tree: str | None
+    seconds: float
+
+    def pack(self) -> dict[str, Any]:
+        """Turn it into what execnet and JSON can carry."""
+        c = self.conditions
+        return {
+            "conditions": [c.branch, c.environment, c.local, c.tree],
+            "beliefs": {
+                identity: [
+                    each.rates,
+                    [[*name, it.broken, it.code, it.tree] for name, it in each.lanes.items()],
+                    each.signatures,
+                    each.hits,
+                    each.flagged,
+                    each.executions,
+                ]
+                for identity, each in self.beliefs.items()
+            },
+            "young": sorted(self.young),
+            "affected": sorted(self.affected),
+            "followed": self.followed,
+            "tree": self.tree,
+            "seconds": self.seconds,
+        }
+
+    @staticmethod
+    def unpack(wire: Mapping[str, Any]) -> Brief:
+        """Read what `pack` made."""
+        return Brief(
+            Conditions(*wire["conditions"]),
+            {
+                identity: Belief(
+                    list(rates),
+                    {
+                        (branch, environment): Lane(list(broken), code, tree)
+                        for branch, environment, broken, code, tree in lanes
+                    },
+                    dict(signatures),
+                    hits,
+                    flagged,
+                    executions,
+                )
+                for identity, (rates, lanes, signatures, hits, flagged, executions) in wire[
+                    "beliefs"
+                ].items()
+            },
+            frozenset(wire["young"]),
+            frozenset(wire["affected"]),
+            wire["followed"],
+            wire["tree"],
+            wire["seconds"],
+        )

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from pytest_aqe.evidence.ground import Ground
     from pytest_aqe.history.unchanged import Unchanged
     from pytest_aqe.learning.order import LearnedOrder
+    from pytest_aqe.quarantine import Quarantine
     from pytest_aqe.selecting import Selected
 
 _STEPWISE = ("stepwise", "stepwise_skip", "stepwise_reset")  # the later two imply the first
 
 
+STALE = 2_000  # tests sent with a plan; what fits into a part of a budget is far less
 PATIENCE = 5.0  # seconds a session spends on run files that others left; the rest keep waiting
 
 
@@ -116,6 +118,46 @@ class Controller:
         elif self._options.dependencies:
             with self._faults.guard("reading the history"):
                 self._read_parsed()
+        if self._options.flaky in ("rerun", "quarantine"):
+            with self._faults.guard("preparing to judge failures"):
+                self._write_brief()
+
+    def _write_brief(self) -> None:
+        """Tell those who run tests what is believed of them, and who is in quarantine."""
+        brief: dict[str, Any] = {"mode": self._options.flaky, "today": self.today.isoformat()}
+        brief["listed"] = [
+            [each.id, each.reason, each.owner, each.expires.isoformat()]
+            for each in self.quarantine.entries.values()
+        ]
+        self.notes += self.quarantine.problems
+        if self.run is not None:
+            from pytest_aqe import suspecting
+
+            seconds = self._options.rerun_seconds
+            brief["believed"] = suspecting.no_brief(self.run, seconds=seconds).pack()
+            with (
+                suppress(NotFound, HistoryError),
+                open_history(self._options.history, write=False) as connection,
+            ):
+                decision = self.selected.decision if self.selected else None
+                found = suspecting.brief(connection, self.run, decision, seconds=seconds)
+                brief["believed"] = found.pack()
+                self.read_tables |= connection.read_tables
+        self.plan = replace(self.plan, brief=brief)
+
+    @cached_property
+    def today(self) -> date:
+        """The day, by which quarantines expire: the same for every process."""
+        return datetime.now(timezone.utc).date()
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        """The committed list; one that cannot be read is empty, and that is said."""
+        from pytest_aqe.quarantine import Quarantine, load
+
+        with self._faults.guard("reading the quarantine"):
+            return load(self._options.quarantine_file, self.today)
+        return Quarantine({})
 
     def pytest_report_header(self) -> str | None:
         """Say mode, base and history."""
@@ -316,6 +358,7 @@ class Controller:
             unvisited=self.selected.unvisited if self.selected and self._may_pass_by() else {},
             because=self._because(tests),
             budget=self._options.budget,
+            stale=_stalest(tests) if self._options.budget is not None else (),
             workers=_workers(self._config),
         )
 
@@ -469,6 +512,14 @@ def _downgrade(config: pytest.Config) -> str | None:
     if any("::" in argument for argument in config.args):
         return "explicit node ids keep their order"
     return None
+
+
+def _stalest(tests: Sequence[Rollup]) -> tuple[Identity, ...]:
+    """Return the tests not run for longest, of those that not every run executes."""
+    last = max((test.last_run or 0 for test in tests), default=0)
+    waited = [test for test in tests if (test.last_run or 0) < last]
+    waited.sort(key=lambda test: (test.last_run or 0, test.identity))
+    return tuple(test.identity for test in waited[:STALE])
 
 
 def _workers(config: pytest.Config) -> int:

@@ -160,7 +160,7 @@ class Rollup:
     same decay, or None while unmeasured. ``flaked`` counts executions that failed first and
     passed on a later attempt. A skipped test was not executed. ``q`` is what the policy in force
     gives the test (see `learning.order`), None where none was learnt; ``number`` its number in the
-    history.
+    history, ``last_run`` that of the run that executed it last.
     """
 
     identity: Identity
@@ -173,6 +173,7 @@ class Rollup:
     flaked: int = 0
     q: Sequence[float] | None = None
     number: int | None = None
+    last_run: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +235,10 @@ class Plan:
     that do not run, unless marked; where parameters share an identity, of them those in ``only``
     alone. ``because`` names why others do (a test in neither is new).
     ``unvisited`` are files of which every test is left out, with their number: they need not
-    even be imported. ``replay`` are the node ids of a written plan, which is then all that
-    runs. With ``tells_rest`` a worker tells what it leaves out, with ``tells_order`` what it runs.
+    even be imported. ``stale`` are tests not run for longest, to which a part of the budget goes.
+    ``replay`` are the node ids of a written plan, which is then all that runs. ``brief`` is what
+    `beliefs.Brief.pack` made, where failures are followed up.
+    With ``tells_rest`` a worker tells what it leaves out, with ``tells_order`` what it runs.
     """
 
     mode: Mode
@@ -247,12 +250,14 @@ class Plan:
     unvisited: Mapping[str, int] = field(default_factory=dict)
     because: Mapping[Identity, str] = field(default_factory=dict)
     budget: Budget | None = None
+    stale: tuple[Identity, ...] = ()
     workers: int = 1
     replay: tuple[NodeId, ...] | None = None
     tells_rest: bool = False
     tells_order: bool = False
     follows: bool = False
     environ: tuple[str, ...] = ()
+    brief: Mapping[str, Any] | None = None
 
 
 Arc = tuple[int, int]

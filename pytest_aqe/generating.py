@@ -81,6 +81,7 @@ class Generating:
             finally:
                 if self._agents is not None:
                     self._notes += self._agents.lines()
+                    self._uncovered.read_tables.update(self._agents.read_tables)
                     self._agents.close()
         return result
 
@@ -194,6 +195,7 @@ class Generating:
             open_history(self._options.history, write=False) as connection,
         ):
             history = tried_before(rows.generations(connection), names)
+            self._uncovered.read_tables.update(connection.read_tables)
         learner.replay(history)
         return learner, history
 
@@ -215,6 +217,8 @@ class Generating:
 
         def review(trial: Trial) -> list[str]:
             found: list[str] = hook.pytest_aqe_review_test(config=self._config, trial=trial)
+            if not found and self._agents is not None:
+                found = self._agents.review(trial, target)
             return found
 
         done = Pipeline(write, trials.judge, review).run(gaps, target, author)

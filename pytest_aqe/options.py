@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pytest_aqe.data import Budget, Mode, NodeId
 
 _MODES: dict[str, Mode] = {"observe": "observe", "order": "order", "select": "select"}
-FAIL_ON = ("gap",)
+FAIL_ON = ("gap", "new-flaky", "expired-quarantine")
+MODELS = 2  # as many as the gap learner tells apart
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -148,7 +149,7 @@ TABLE: tuple[Option, ...] = (
         "--aqe-llm",
         "language model that writes tests where --aqe-generate is given and the offline author "
         "is at its end: openai, anthropic, gemini or ollama, a slash, and the model's name; of "
-        "several, separated by commas, the cheapest first. Needs pytest-aqe[agents]",
+        "two, separated by a comma, the cheaper one first. Needs pytest-aqe[agents]",
         metavar="PROVIDER/MODEL",
     ),
     Option(
@@ -200,6 +201,13 @@ TABLE: tuple[Option, ...] = (
         metavar="N",
     ),
     Option(
+        "--aqe-llm-review",
+        "reviewers that read each test that the trial accepted; what most of them object to is "
+        "not proposed",
+        default="0",
+        metavar="N",
+    ),
+    Option(
         "--aqe-seed",
         "seed of every random choice (default: the commit)",
         metavar="N",
@@ -225,10 +233,24 @@ TABLE: tuple[Option, ...] = (
     ),
     Option(
         "--aqe-flaky",
-        "report: say of failures whether they are flaky or broken. off: neither say nor learn it",
+        "report: say of failures whether they are flaky or broken. rerun: also run a failed test "
+        "again, in this process or in a fresh one, as often as that is worth. quarantine: a flake "
+        "of a listed test does not fail the session. off: neither say nor learn it",
         default="report",
-        choices=("report", "off"),
+        choices=("report", "rerun", "quarantine", "off"),
         metavar="WHAT",
+    ),
+    Option(
+        "--aqe-rerun-budget",
+        "with --aqe-flaky=rerun, the time that further attempts may take in all (90s, 5m, 1h)",
+        default="1m",
+        metavar="TIME",
+    ),
+    Option(
+        "--aqe-quarantine-file",
+        "the committed list of quarantined tests",
+        default="aqe-quarantine.toml",
+        metavar="PATH",
     ),
     Option(
         "--aqe-plan",
@@ -278,6 +300,7 @@ class LLM(NamedTuple):
     timeout: float
     time_cap: float
     samples: int
+    review: int
 
 
 class Options(NamedTuple):
@@ -302,6 +325,8 @@ class Options(NamedTuple):
     full_run_paths: tuple[str, ...]
     environ: tuple[str, ...]
     flaky: str
+    rerun_seconds: float
+    quarantine_file: Path
     plan: Path | None
     replay: tuple[NodeId, ...] | None
     rest: Path | None
@@ -401,6 +426,8 @@ def resolve(
         full_run_paths=tuple(str(value["aqe_full_run_paths"]).replace(",", " ").split()),
         environ=tuple(str(value["aqe_environ"]).replace(",", " ").split()),
         flaky=str(value["aqe_flaky"]),
+        rerun_seconds=_time(str(value["aqe_rerun_budget"]), "--aqe-rerun-budget", "90s, 5m or 1h"),
+        quarantine_file=config.rootpath / str(value["aqe_quarantine_file"]),
         plan=_path(config, value["aqe_plan"]),
         replay=_replay(config, value["aqe_replay"]),
         rest=_path(config, value["aqe_rest"]),
@@ -456,6 +483,10 @@ def _llm(value: Mapping[str, str | bool | None]) -> LLM:
             raise pytest.UsageError(
                 f"--aqe-llm={model!r}: expected PROVIDER/MODEL, such as ollama/qwen3-coder"
             )
+    if len(models) > MODELS:
+        raise pytest.UsageError(
+            f"--aqe-llm={value['aqe_llm']}: at most {MODELS} models, a cheap one and a better one"
+        )
     key = str(value["aqe_llm_key"]) if value["aqe_llm_key"] else None
     if key is not None and not key.startswith(("env:", "file:")):
         raise pytest.UsageError("--aqe-llm-key: expected env:NAME or file:PATH, not the key")
@@ -470,6 +501,7 @@ def _llm(value: Mapping[str, str | bool | None]) -> LLM:
         timeout=_time(str(value["aqe_llm_timeout"]), "--aqe-llm-timeout"),
         time_cap=_time(str(value["aqe_llm_time_cap"]), "--aqe-llm-time-cap"),
         samples=max(int(_number(str(value["aqe_llm_samples"]), "--aqe-llm-samples")), 1),
+        review=int(_number(str(value["aqe_llm_review"]), "--aqe-llm-review")),
     )
 
 

@@ -37,12 +37,14 @@ def pack(plan: Plan, folder: Path | None) -> dict[str, Any]:
         "unvisited": dict(plan.unvisited),
         "because": dict(plan.because),
         "budget": [plan.budget.seconds, plan.budget.share] if plan.budget else None,
+        "stale": list(plan.stale),
         "workers": plan.workers,
         "replay": list(plan.replay) if plan.replay is not None else None,
         "tells_rest": plan.tells_rest,
         "tells_order": plan.tells_order,
         "follows": plan.follows,
         "environ": list(plan.environ),
+        "brief": plan.brief,
     }
     if folder is None or len(plan.ranks) + len(plan.left_out) <= LONG_PLAN:
         return wire
@@ -109,10 +111,12 @@ def unpack(wire: dict[str, Any]) -> Plan:
         unvisited=wire["unvisited"],
         because=wire["because"],
         budget=Budget(*wire["budget"]) if wire["budget"] else None,
+        stale=tuple(wire["stale"]),
         workers=wire["workers"],
         replay=tuple(wire["replay"]) if wire["replay"] is not None else None,
         tells_rest=wire["tells_rest"],
         tells_order=wire["tells_order"],
         follows=wire["follows"],
         environ=tuple(wire["environ"]),
+        brief=wire["brief"],
     )

@@ -26,12 +26,16 @@ _ROLES = (
     "aqe-controller",
     "aqe-explainer",
     "aqe-recorder",
+    "aqe-examiner",
+    "aqe-followed-up",
     "aqe-uncovered",
     "aqe-generating",
 )
 _RUNNING_NOTHING = ("collectonly", "setuponly", "setupplan")  # what they report is no result
 _MARKERS = (
     "aqe_id(id): name this test in the history, whatever it is called and wherever it stands",
+    "aqe_quarantine(reason, owner, expires): with --aqe-flaky=quarantine, flakes of this test "
+    "do not fail the session until that date (at most 30 days ahead)",
     "aqe_always: select never leaves this test out",
     "aqe_depends(*globs): what select cannot follow in this test are these files alone",
 )
@@ -157,6 +161,19 @@ def _be_worker(config: Any, faults: Any) -> None:
     worker = Worker(config, faults, lambda: plan, finish)
     config.pluginmanager.register(worker, "aqe-worker")
     config.pluginmanager.register(Carrier(worker, faults), "aqe-carrier")
+    if plan.brief is not None:
+        _follow_up(config, faults, str(plan.brief["mode"]), lambda: plan, worker)
+
+
+def _follow_up(config: Any, faults: Any, mode: str, plan: Any, worker: Any) -> None:
+    """Let failures be run again, or quarantined flakes not fail the session."""
+    from pytest_aqe.examining import Examiner, Quarantiner, Rerunner
+
+    examiner = Examiner(config, plan, worker.identity)
+    role: Any = Quarantiner(faults, examiner)
+    if mode == "rerun":
+        role = Rerunner(config, faults, examiner)
+    config.pluginmanager.register(role, "aqe-examiner")
 
 
 def _be_controller(
@@ -181,6 +198,13 @@ def _be_controller(
     elif not any(config.getoption(name, False) for name in _RUNNING_NOTHING):
         recorder = Recorder(config, settings, faults, controller, worker.facts)
         register(recorder, "aqe-recorder")
+        follows_up = settings.flaky in ("rerun", "quarantine")
+        if follows_up:
+            _follow_up(config, faults, settings.flaky, lambda: controller.plan, worker)
+        if follows_up or "expired-quarantine" in settings.fail_on:
+            from pytest_aqe.flakiness import FollowedUp
+
+            register(FollowedUp(settings, faults, controller), "aqe-followed-up")
         if measuring := config.pluginmanager.get_plugin("aqe-measuring"):
             from pytest_aqe.uncovered import Uncovered
 

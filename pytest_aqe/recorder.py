@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_aqe.controller import PATIENCE, Controller
-from pytest_aqe.data import ALWAYS, FAILING, Result, RunEnd, SetKey, Status, Version
+from pytest_aqe.data import ALWAYS, FAILING, NodeId, Result, RunEnd, SetKey, Status, Version
 from pytest_aqe.errors import RunFileError
 from pytest_aqe.evidence import tree
 from pytest_aqe.evidence.reports import Facts, Fold
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_aqe.report.flaky import Card
 
 
+NEW_FLAKY = "new-flaky"  # of --aqe-fail-on
 GENERATED = "aqe_generated"  # on reports of tests that were written in this session
 
 
@@ -55,6 +56,7 @@ class Recorder:
         self._flaky: set[str] = set()
         self._failed = False
         self._cards: list[Card] = []
+        self._new_flaky: list[NodeId] = []
         self._cut_short: Status | None = None
         self._summary = terminal.Summary()
         self._sets: set[SetKey] = set()
@@ -147,6 +149,11 @@ class Recorder:
             self._writer.close(end)
         with self._faults.guard("writing the history"):
             self._remember()
+        if self._new_flaky and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            self._controller.notes.append(
+                f"failed by --aqe-fail-on={NEW_FLAKY}: {', '.join(self._new_flaky)}"
+            )
         with self._faults.guard("telling plugins about the recorded run"):
             self._config.pluginmanager.hook.pytest_aqe_recorded(
                 config=self._config, run=self._controller.run, run_file=self._run_file()
@@ -337,6 +344,10 @@ class Recorder:
                 )
             elif run is not None and self._failed:
                 self._cards = suspecting.cards(connection, run.run_id)
+                if NEW_FLAKY in self._options.fail_on:
+                    from pytest_aqe.history.suspects import newly_flagged
+
+                    self._new_flaky = newly_flagged(connection, run.run_id)
 
     def _own_file_waits(self) -> bool:
         return self._writer is not None and self._writer.path.exists()

@@ -6,12 +6,16 @@ which no test ever failed has no beliefs, and pays one query.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_aqe.history import queries
 from pytest_aqe.history.store import Connection
 
 if TYPE_CHECKING:
+    from pytest_aqe.beliefs import Brief
+    from pytest_aqe.data import Identity, Run
+    from pytest_aqe.learning.impact import Decision
     from pytest_aqe.report.flaky import Card
 
 LONG_STREAK = 3  # failures in a row from which a test is said to be broken, flaky or not
@@ -75,3 +79,42 @@ def cards(connection: Connection, run_id: str) -> list[Card]:
             )
         )
     return found
+
+
+def brief(connection: Connection, run: Run, decision: Decision | None, *, seconds: float) -> Brief:
+    """Return what whoever runs the tests of a run must know to judge a failure."""
+    from pytest_aqe.history import suspects
+    from pytest_aqe.learning.rerun import NEW_TEST
+
+    conditions = no_brief(run, seconds=seconds).conditions
+    affected: frozenset[Identity] = frozenset()
+    if decision is not None:
+        affected = frozenset(
+            identity
+            for identity, why in decision.runs.items()
+            if why.kind not in ("failed", "always", "probe")
+        )
+    return replace(
+        no_brief(run, seconds=seconds),
+        beliefs=suspects.believed(connection, run.suite),
+        young=frozenset(suspects.young(connection, run.suite, NEW_TEST)),
+        affected=affected,
+        followed=decision is not None,
+        tree=suspects.latest_tree(
+            connection,
+            run.suite,
+            conditions.branch,
+            conditions.environment,
+            local=conditions.local,
+        ),
+    )
+
+
+def no_brief(run: Run, *, seconds: float) -> Brief:
+    """Return what there is to know of a run without a history."""
+    from pytest_aqe.beliefs import Brief, Conditions
+
+    conditions = Conditions(
+        run.branch or "", run.environment or "", run.source == "local", run.tree or run.commit
+    )
+    return Brief(conditions, {}, frozenset(), frozenset(), False, None, seconds)

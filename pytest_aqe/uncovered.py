@@ -72,6 +72,11 @@ class Uncovered:
         return self._controller.root
 
     @property
+    def read_tables(self) -> set[str]:
+        """The tables of the history that this session has read, for `doctor`."""
+        return self._controller.read_tables
+
+    @property
     def run_id(self) -> str:
         """The run's name, empty while nothing was recorded."""
         return self._controller.run.run_id if self._controller.run else ""

@@ -202,7 +202,7 @@ class Worker:
             kinds[because] += 1
         if plan.budget is not None:
             names = [self._identities.of(item, item.nodeid) for item in kept]
-            over = cut(names, plan.ranks, plan.budget, plan.workers)
+            over = cut(names, plan.ranks, plan.budget, plan.workers, plan.stale)
             kinds["cut"] = len(over)
             rest += [item for index, item in enumerate(kept) if index in over]
             kept = [item for index, item in enumerate(kept) if index not in over]

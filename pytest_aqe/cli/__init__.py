@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_aqe import DEFAULT_HISTORY, __version__
-from pytest_aqe.cli import agents, choose, cover, exchange, flaky, learn, look, propose
+from pytest_aqe.cli import agents, choose, cover, exchange, flaky, learn, look, propose, quarantine
 from pytest_aqe.cli.answer import Answer
 from pytest_aqe.errors import AqeError, HistoryBroken, NotFound
 from pytest_aqe.history.browse import as_json
@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     look.add(commands, common)
     choose.add(commands, place)
     flaky.add(commands, common)
+    quarantine.add(commands, common)
     learn.add(commands, common)
     cover.add(commands, common)
     agents.add(commands, common)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,7 +72,15 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         default=DEFAULT_POLICIES,
         metavar="NAMES",
         help="policies, with commas between them (default: %(default)s). NAME@B divides by "
-        "seconds^B, for beta-mean and linear-q",
+        "seconds^B, for beta-mean and linear-q; MODULE:NAME is a policy of your own",
+    )
+    backtest.add_argument(
+        "--baseline",
+        metavar="NAME",
+        help="of these, the one the others are compared with (default: beta-mean, else the first)",
+    )
+    backtest.add_argument(
+        "--each", action="store_true", help="with --format json, the scores of every run too"
     )
     backtest.add_argument(
         "--share",
@@ -112,16 +121,17 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     policy.add_argument(
         "action",
         nargs="?",
-        choices=("list", "show", "rollback"),
+        choices=("list", "show", "rollback", "compare"),
         default="list",
-        help="list the versions, show one, or put one in force again (default: list)",
+        help="list the versions, show one, put one in force again, or compare what policies "
+        "scored in the full runs so far (default: list)",
     )
     policy.add_argument(
-        "version",
-        nargs="?",
-        type=count,
+        "which",
+        nargs="*",
         metavar="VERSION",
-        help="of show (default: the latest) and rollback (default: the one before the latest)",
+        help="a version to show (default: the latest) or roll back to (default: the one before); "
+        "two policies to compare (default: 'in force' beta-mean)",
     )
     policy.add_argument("--suite", default="", metavar="NAME", help="the suite it orders")
     policy.set_defaults(run=_policy)
@@ -133,6 +143,8 @@ def _backtest(asked: argparse.Namespace) -> Answer:
 
 def _replay(asked: argparse.Namespace) -> Answer:
     policies = [name.strip() for name in asked.policy.split(",") if name.strip()]
+    if ":" in asked.policy:  # a module of the project's own
+        sys.path.insert(0, str(Path.cwd()))
     part = _share(asked.share, "--share") if asked.share else None
     with _history_of(asked) as (connection, source):
         found = training.backtest(
@@ -144,7 +156,7 @@ def _replay(asked: argparse.Namespace) -> Answer:
             epsilon=_share(asked.epsilon, "--epsilon"),
             prior=_prior(asked.prior) if asked.prior else None,
         )
-    rows = _rows(found.tracks, asked.seed)
+    rows = _rows(found.tracks, asked.seed, asked.baseline)
     faulty = len(found.tracks[0].scores) if found.tracks else 0
     lines = [
         f"{', '.join(source)}: {counted(found.runs, 'run')}, {faulty:,} with a failure, "
@@ -169,7 +181,7 @@ def _replay(asked: argparse.Namespace) -> Answer:
         "tests": found.tests,
         "results": found.results,
         "durations": found.measured,
-        "policies": [row.data() for row in rows],
+        "policies": [row.data(each=asked.each) for row in rows],
     }
     return Answer(data, lines)
 
@@ -239,10 +251,13 @@ class _Row:
     metrics: dict[str, Interval]
     comparison: dict[str, Any] | None
 
-    def data(self) -> dict[str, Any]:
-        """Return it for programs: each metric's mean, and the intervals beside them."""
+    def data(self, *, each: bool = False) -> dict[str, Any]:
+        """Return it for programs: each metric's mean, and the intervals beside them.
+
+        With ``each`` the scores of every run too, and where a guard changed what is in force.
+        """
         track, runs = self.track, max(self.track.decisions, 1)
-        return {
+        data: dict[str, Any] = {
             "policy": track.ranker.name,
             **{name: found.mean for name, found in self.metrics.items()},
             "intervals": {name: [found.low, found.high] for name, found in self.metrics.items()},
@@ -256,14 +271,26 @@ class _Row:
                 "per_decision": track.deciding / runs,
             },
         }
+        steps = getattr(track.ranker, "steps", None)
+        if steps is not None:
+            data["steps"] = [asdict(step) for step in steps]
+        if each:
+            data["each"] = [
+                {"run_id": run_id, **asdict(scores)}
+                for run_id, scores in zip(track.run_ids, track.scores, strict=True)
+            ]
+        return data
 
 
-def _rows(tracks: Any, seed: str) -> list[_Row]:
+def _rows(tracks: Sequence[Track], seed: str, asked: str | None) -> list[_Row]:
     from pytest_aqe.learning import guard, metrics
     from pytest_aqe.learning.qlearning import seeded
 
     names = [track.ranker.name for track in tracks]
-    baseline = tracks[names.index("beta-mean") if "beta-mean" in names else 0]
+    if asked is not None and asked not in names:
+        raise AqeError(f"--baseline={asked}: not one of {', '.join(names)}")
+    name = asked or ("beta-mean" if "beta-mean" in names else names[0])
+    baseline = tracks[names.index(name)]
     timed = all(each.apfdc is not None for track in tracks for each in track.scores)
 
     def of(track: Track) -> list[float]:
@@ -337,6 +364,14 @@ def _tune(asked: argparse.Namespace) -> Answer:
 
 
 def _policy(asked: argparse.Namespace) -> Answer:
+    if asked.action == "compare":
+        return _compare(asked)
+    if len(asked.which) > (0 if asked.action == "list" else 1):
+        raise AqeError(f"policy {asked.action}: {' '.join(asked.which)} is more than one version")
+    try:
+        asked.version = count(asked.which[0]) if asked.which else None
+    except argparse.ArgumentTypeError as error:
+        raise AqeError(f"policy {asked.action}: {error}") from error
     if asked.action == "rollback":
         with writing(asked.history) as connection:
             done = training.roll_back(connection, asked.suite, asked.version)
@@ -374,6 +409,27 @@ def _policy(asked: argparse.Namespace) -> Answer:
             *table(("weight", "feature"), [(weight, name) for name, weight in weights]),
         ],
     )
+
+
+def _compare(asked: argparse.Namespace) -> Answer:
+    """Compare two policies on the full runs that scored both."""
+    from pytest_aqe.learning.guard import compare
+
+    names = asked.which or ["in force", "beta-mean"]
+    if len(names) != 2:
+        raise AqeError("policy compare: give two policies, such as linear-q failed-first")
+    with reading(asked.history) as connection:
+        pairs = policies.paired(connection, asked.suite, *names)
+    found = compare([a for a, _ in pairs], [b for _, b in pairs])
+    line = f"{names[0]} against {names[1]} over {counted(found.runs, 'full run')} with failures: "
+    if found.difference is not None:
+        line += f"{found.difference:+.3f}"
+    if found.low is not None:
+        line += f" (95 %: {found.low:+.3f} to {found.high:+.3f})"
+    if found.t is not None:
+        line += f", t {found.t:.2f}"
+    line += f"{'' if found.difference is None else ': '}{found.verdict}"
+    return Answer({"policies": names, **asdict(found)}, [line])
 
 
 def _version(version: policies.Version) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class _Attempt:
         """Take one phase. Runs three times a test, so what is usual leaves early."""
         if "aqe" in told:  # taken off: the terminal keeps every report to the end
             self.facts |= told.pop("aqe")
-        outcome = report.outcome
+        outcome = "failed" if "aqe_quarantined" in told else report.outcome
         if type(report) is not pytest.TestReport and is_subtest(report):
             if outcome == "failed":
                 self._fail("failed", report, rootdir)
@@ -139,10 +139,10 @@ class _Attempt:
         facts = self.facts
         return Result(
             node_id=without_group(node_id),
-            outcome=self.outcome,
+            outcome=facts.get("outcome", self.outcome),
             identity=facts.get("identity"),
             attempt=number,
-            attempt_mode="inproc" if number else "first",
+            attempt_mode=facts.get("mode", "inproc") if number else "first",
             setup=self.setup,
             call=self.call,
             teardown=self.teardown,

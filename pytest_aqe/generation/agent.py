@@ -33,11 +33,11 @@ _AGAIN = (
 
 
 class Review(BaseModel):
-    """What a reviewer answers about a test that failed."""
+    """What a reviewer answers about a test, one that failed or one that was accepted."""
 
     model_config = ConfigDict(extra="forbid")
 
-    verdict: Literal["wrong_test", "bug_in_code", "unsure"]
+    verdict: Literal["right_test", "wrong_test", "bug_in_code", "unsure"]
     reason: str
 
 

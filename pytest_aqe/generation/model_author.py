@@ -26,6 +26,10 @@ REMEMBERED = 5  # refusals a gap: the next prompt lists them all
 EXPLAINED = 500  # characters of what an explainer says
 REMEMBER_FOR = timedelta(days=30)
 
+_OBJECTIONS = {
+    "bug_in_code": "it would protect a bug",
+    "wrong_test": "it is not worth keeping",
+}
 _FAILED_ON_ITS_VALUE = ("AssertionError", "assert ", "DID NOT RAISE")
 
 
@@ -116,6 +120,27 @@ class ModelAuthor:
             why = reason if told is None else str(told["summary"])
             found[text] = " ".join(why.split())[:EXPLAINED] or "the reviewer gave no reason"
         return found
+
+    def objections(self, trial: Trial, target: Target, reviewers: int) -> list[str]:
+        """Return why most of a panel would not keep an accepted test; nothing where they would.
+
+        Each of the ``reviewers`` answers on its own. Who gives no answer does not object.
+        """
+        gap = trial.candidate.gap
+        found = self._shelf.context(gap, target)
+        text = prompts.panelist(found, trial)
+        panel = [
+            replace(self._question("reviewer", text, sample), system=prompts.PANELIST)
+            for sample in range(reviewers)
+        ]
+        replies = self._correspondence.ask(panel, found.files)
+        said = [data for question in panel if (data := replies[question.id].data) is not None]
+        against = [data for data in said if data["verdict"] in _OBJECTIONS]
+        if len(against) * 2 <= reviewers:
+            return []
+        reason = " ".join(str(against[0]["reason"]).split())[:EXPLAINED]
+        what = _OBJECTIONS[against[0]["verdict"]]
+        return [f"{len(against)} of {reviewers} reviewers: {what} ({reason})"]
 
     def learn(self, trials: Sequence[Trial], target: Target) -> None:
         """Remember what was refused and why, forget it once a test came of it."""

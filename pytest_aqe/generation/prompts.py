@@ -73,6 +73,22 @@ Most tests that fail are wrong. Say "bug_in_code" only where a maintainer would 
 Reply with one JSON object: {{"verdict": "wrong_test" | "bug_in_code" | "unsure", "reason": "one or
 two sentences"}}."""
 
+PANELIST = f"""\
+A generated pytest test passes on Python code that exists, and is about to be proposed to its
+maintainer. Such a test protects what the code does. Decide whether it should.
+- "right_test": what it asserts is what the documentation, the name or the evident purpose
+  promises, or at least contradicts none of them.
+- "bug_in_code": it asserts a value that the documentation, the name or the evident purpose
+  contradicts, and would protect a bug.
+- "wrong_test": it asserts what no maintainer wants to keep: chance, an accident of the
+  implementation, or something other than its name says.
+- "unsure": none of these is plain.
+
+{_DATA}
+
+Reply with one JSON object: {{"verdict": "right_test" | "bug_in_code" | "wrong_test" | "unsure",
+"reason": "one sentence"}}."""
+
 EXPLAINER = f"""\
 Explain to the maintainer what a failing test reveals about the code: with which input, what the
 documentation or the purpose promises, what happens instead. Two or three plain sentences.
@@ -108,6 +124,12 @@ def repairer(context: Context, trial: Trial) -> str:
 def reviewer(context: Context, trial: Trial) -> str:
     """Return the prompt that asks whether test or code is wrong."""
     return _joined([*_gap(context), *_refused(trial), *_material(context)])
+
+
+def panelist(context: Context, trial: Trial) -> str:
+    """Return the prompt that asks whether an accepted test is worth to be kept."""
+    test = _section("The test module that was accepted", redact(trial.text))
+    return _joined([*_gap(context), test, *_material(context)])
 
 
 def _gap(context: Context) -> list[str]:

@@ -165,7 +165,7 @@ def read_key(key: str | None, environ: Mapping[str, str]) -> str | None:
     kind, _, place = key.partition(":")
     if kind == "file":
         try:
-            return Path(place).expanduser().read_text("utf-8").strip()
+            return Path(place).read_text("utf-8").strip()
         except OSError as error:
             raise ModelError(
                 f"the model's key cannot be read: {place} ({error.strerror})"

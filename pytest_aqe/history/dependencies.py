@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_aqe.data import FAILING, Identity, NodeId, Pieces, Version
+from pytest_aqe.history import codes
 from pytest_aqe.history.store import Connection
 
 KEPT_TREES = 4  # different trees a test is remembered on: a branch and back costs no run
@@ -67,6 +68,7 @@ def take(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
     if tracked:
         _take_sets(connection)
         _take_files(connection, run_no)
+        codes.fill(connection, run_no, prefix, suite)
         _take_tests(connection, run_no, prefix, suite)
         _forget_old_files(connection)
         connection.wrote("pieces", "sets", "dependencies", "run_files", "collected", "file_pieces")

@@ -272,6 +272,25 @@ def scored_in(connection: Connection, run_id: str) -> dict[str, Scored]:
     }
 
 
+def paired(
+    connection: Connection, suite: str, policy: str, baseline: str
+) -> list[tuple[float, float]]:
+    """Return what two policies scored in the same full runs, by time: APFDc, else APFD."""
+    connection.read("policy_scores", "runs")
+    return [
+        (float(one), float(other))
+        for one, other in connection.execute(
+            """
+            select coalesce(a.apfdc, a.apfd), coalesce(b.apfdc, b.apfd)
+            from policy_scores as a join policy_scores as b using (run_no) join runs using (run_no)
+            where suite = $1 and a.policy = $2 and b.policy = $3
+            order by started_at nulls last, run_no
+            """,
+            (suite, policy, baseline),
+        )
+    ]
+
+
 def curve(connection: Connection, suite: str, parts: int) -> list[Curve]:
     """Return the mean scores of every policy over equal parts of the scored runs, by time."""
     connection.read("policy_scores", "runs")

@@ -16,7 +16,8 @@ _ROLLUPS = """
         case when seconds_weight > 0 then seconds_sum / seconds_weight end,
         flaked,
         q,
-        test_no
+        test_no,
+        last_run_no
     from rollups join tests using (test_no) left join test_scores using (test_no)
     where suite = $1
 """

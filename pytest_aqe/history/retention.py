@@ -136,6 +136,9 @@ def forget(connection: Connection, doomed: Doomed) -> int:
         ((after,),) = connection.execute("select count(*) from tests")
         roll_up_again(connection)
         flakes.forget_all(connection)
+        connection.execute(
+            "delete from flake_causes where test_no not in (select test_no from tests)"
+        )
         policies.forget_all(connection)
         forget_unused(connection)
         connection.wrote("results", "changed_files", "renames", "runs", "tests", "nodes")

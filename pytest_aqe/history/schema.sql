@@ -227,6 +227,14 @@ create table flake_verdicts (
     outage double -- share by which the failure was the run's and not the test's
 );
 
+-- Why a test flakes, where `pytest-aqe flaky bisect` has proved it.
+create table flake_causes (
+    test_no integer, -- tests.test_no
+    cause varchar, -- 'order-dependent (victim)', 'order-dependent (brittle)'
+    evidence varchar, -- for people
+    others varchar[] -- node ids of the tests before which it fails, or passes
+);
+
 -- How far the beliefs have come; runs after it, by their start, they do not know.
 create table flake_marks (
     suite varchar, -- runs.suite

@@ -238,3 +238,79 @@ def streak(connection: Connection, number: int) -> Streak:
         (number,),
     )
     return Streak(*rows[0])
+
+
+def believed(connection: Connection, suite: str) -> dict[Identity, Belief]:
+    """Return the beliefs of a suite, by the tests' identities."""
+    connection.read("tests")
+    names = dict(
+        connection.execute(
+            """
+            select test_no, identity
+            from tests
+            where suite = $1 and test_no in (select test_no from flake_tests)
+            """,
+            (suite,),
+        )
+    )
+    held = flakes.beliefs(
+        connection, "test_no in (select test_no from tests where suite = $1)", (suite,)
+    )
+    return {names[number]: belief for number, belief in held.items()}
+
+
+def young(connection: Connection, suite: str, runs: int) -> list[Identity]:
+    """Return the tests of a suite that were executed in fewer runs."""
+    connection.read("tests", "rollups")
+    return [
+        identity
+        for (identity,) in connection.execute(
+            """
+            select identity
+            from tests join rollups using (test_no)
+            where suite = $1 and runs < $2
+            """,
+            (suite, runs),
+        )
+    ]
+
+
+def latest_tree(
+    connection: Connection, suite: str, branch: str, environment: str, *, local: bool
+) -> str | None:
+    """Return the tree of a lane's latest run."""
+    connection.read("runs")
+    rows = connection.execute(
+        """
+        select coalesce(tree, "commit")
+        from runs
+        where suite = $1
+            and coalesce(branch, '') = $2
+            and environment is not distinct from $3
+            and (source = 'local') = $4
+        order by started_at desc nulls last, run_no desc
+        limit 1
+        """,
+        (suite, branch, environment, local),
+    )
+    return rows[0][0] if rows else None
+
+
+def newly_flagged(connection: Connection, run_id: str) -> list[NodeId]:
+    """Return the tests that a run's outcome made known to be flaky."""
+    connection.read("flake_verdicts", "flake_tests", "runs", "nodes")
+    return [
+        node_id
+        for (node_id,) in connection.execute(
+            """
+            select distinct node_id
+            from flake_verdicts as verdicts
+                join runs using (run_no)
+                join flake_tests as held using (test_no)
+                join nodes using (node_no)
+            where run_id = $1 and held.flagged and not verdicts.flagged
+            order by 1
+            """,
+            (run_id,),
+        )
+    ]

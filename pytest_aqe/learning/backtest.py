@@ -6,17 +6,18 @@ ran itself: what a skipped failure costs is measured, not argued.
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from pytest_aqe.data import Identity, PastRun
+from pytest_aqe.data import Identity, PastRun, Policy, Rollup
 from pytest_aqe.errors import AqeError
 from pytest_aqe.learning import baselines, metrics
-from pytest_aqe.learning.baselines import Ranker
+from pytest_aqe.learning.baselines import DECAY_9, Ranker
 from pytest_aqe.learning.features import Past, Situation
 from pytest_aqe.learning.guard import Guarded
 from pytest_aqe.learning.qlearning import seeded
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
     Mask = NDArray[np.bool_]
+
+_ROUNDING = 1e-9  # of a budget: what fits exactly fits
 
 Names = Mapping[int, tuple[Identity, str]]
 """The identity and the file of every test, by the history's number."""
@@ -57,6 +60,7 @@ class Track:
     ranker: Ranker
     past: Past
     scores: list[metrics.Scores] = field(default_factory=list)
+    run_ids: list[str] = field(default_factory=list)  # of `scores`
     deciding: float = 0.0
     learning: float = 0.0
     decisions: int = 0
@@ -100,6 +104,7 @@ def replay(
                 scored = metrics.score(order, outcome.failed, outcome.measured, fresh)
                 assert scored is not None
                 track.scores.append(scored)
+                track.run_ids.append(run.run_id)
         for track in tracks:
             start = time.process_time()
             track.ranker.learn(situation, outcome.failed, outcome.measured)
@@ -142,6 +147,7 @@ def replay_partly(
             scored = metrics.score(order, outcome.failed, outcome.measured)
             assert scored is not None
             track.scores.append(scored)
+            track.run_ids.append(run.run_id)
             caught = int(outcome.failed[chosen].sum())
             track.found += caught
             track.failures += int(outcome.failed.sum())
@@ -160,14 +166,82 @@ def replay_partly(
 def _choose(order: Ints, stalest: Ints, costs: Floats, share: float, epsilon: float) -> Ints:
     """Return what fits: by rank, but for the part of the budget that goes to the stalest."""
     budget = share * float(costs.sum())
-    explored = stalest[np.cumsum(costs[stalest]) <= epsilon * budget + 1e-9]
+    explored = _fitting(stalest, costs, epsilon * budget)
     rest = order[~np.isin(order, explored)]
     left = budget - float(costs[explored].sum())
-    return np.concatenate([explored, rest[np.cumsum(costs[rest]) <= left + 1e-9]])
+    return np.concatenate([explored, _fitting(rest, costs, left)])
+
+
+def _fitting(order: Ints, costs: Floats, budget: float) -> Ints:
+    """Take tests in order, passing over those that would exceed the budget."""
+    left = budget + _ROUNDING * max(budget, 1.0)
+    taken = []
+    for index, cost in zip(order.tolist(), costs[order].tolist(), strict=True):
+        if cost <= left:
+            taken.append(index)
+            left -= cost
+    return np.array(taken, np.int64)
 
 
 def _measured(seconds: Floats) -> Floats | None:
     return None if np.isnan(seconds).any() else seconds
+
+
+class Foreign:
+    """A policy as ``pytest_aqe_make_policy`` returns one: it sees rollups, not arrays."""
+
+    def __init__(self, name: str) -> None:
+        module, _, attribute = name.partition(":")
+        try:
+            found: Any = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise AqeError(f"policy {name!r} cannot be imported ({error})") from error
+        self.name = name
+        self._policy: Policy = found() if callable(found) else found
+
+    def scores(self, run: Situation) -> Floats:
+        """Score by tier, inside one by score."""
+        ranks = self._policy.rank(rollups_of(run))
+        tiers = np.array([rank.tier for rank in ranks], np.float64)
+        within = np.array([rank.score for rank in ranks], np.float64)
+        order = np.lexsort((within, -tiers))
+        places = np.empty(order.size)
+        places[order] = np.arange(order.size)
+        _, first, inverse = np.unique(
+            np.column_stack([tiers, within]), axis=0, return_index=True, return_inverse=True
+        )
+        alike: Floats = places[first][inverse.reshape(-1)]  # equals stay equal
+        return alike
+
+    def learn(self, run: Situation, failed: Mask, seconds: Floats | None) -> None:
+        """Learn nothing: its rollups tell it."""
+
+
+def rollups_of(run: Situation) -> list[Rollup]:
+    """Return what a session would know of the run's tests."""
+    names = [run.past.identities[test] for test in run.tests.tolist()]
+    known = run.column("seconds_weight") > 0
+    return [
+        Rollup(
+            identity,
+            int(runs),
+            int(failures),
+            weight,
+            failing,
+            bool(last),
+            None if np.isnan(seconds) else seconds,
+        )
+        for identity, runs, failures, weight, failing, last, seconds in zip(
+            names,
+            run.column("runs").tolist(),
+            run.column("failures").tolist(),
+            run.column("weight")[:, DECAY_9].tolist(),
+            run.column("failing")[:, DECAY_9].tolist(),
+            run.column("last")[:, 0].tolist(),
+            np.where(known, run.seconds, np.nan).tolist(),
+            strict=True,
+        )
+    ]
 
 
 class _Maker(Protocol):
@@ -199,17 +273,21 @@ WITH_EXPONENT = ("beta-mean", "linear-q")
 def make(name: str, seed: str | int = 0, prior: Prior | None = None) -> Ranker:
     """Return the policy of that name; raise `AqeError` that lists them for an unknown one.
 
-    ``prior`` are the weights that learners start from, those of the package when None.
+    ``MODULE:NAME`` is a `data.Policy` of somebody else, or what makes one. ``prior`` are the
+    weights that learners start from, those of the package when None.
     """
     plain, at, text = name.partition("@")
     try:
         exponent = float(text) if at else 0.0
     except ValueError:
         exponent = -1.0
+    if ":" in name:
+        return Foreign(name)
     if plain not in _MAKERS or not 0 <= exponent <= 4 or (at and plain not in WITH_EXPONENT):
         raise AqeError(
             f"there is no policy {name!r}; there are {', '.join(POLICIES)}, "
-            f"and {' and '.join(WITH_EXPONENT)} with an exponent of seconds, as in beta-mean@0.5"
+            f"{' and '.join(WITH_EXPONENT)} with an exponent of seconds, as in beta-mean@0.5, "
+            "and MODULE:NAME for a policy of your own"
         )
     ranker = _MAKERS[plain](exponent, seed, prior)
     ranker.name = name

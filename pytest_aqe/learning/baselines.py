@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
-_AT_9 = 2  # the decay .9 among `features.ALPHAS`
+DECAY_9 = 2  # the decay .9 among `features.ALPHAS`
 
 
 class Ranker(Protocol):
@@ -105,8 +105,8 @@ class DecayedRate(_Stateless):
 
     def scores(self, run: Situation) -> Floats:
         """Score by the rate; a new test by 0."""
-        weight = run.column("weight")[:, _AT_9]
-        rate: Floats = run.column("failing")[:, _AT_9] / np.where(weight > 0, weight, 1)
+        weight = run.column("weight")[:, DECAY_9]
+        rate: Floats = run.column("failing")[:, DECAY_9] / np.where(weight > 0, weight, 1)
         return rate
 
 
@@ -139,7 +139,7 @@ class BetaMean(_Stateless):
 
 def beta_mean(run: Situation) -> Floats:
     """Return the decayed posterior mean of every test's failure rate."""
-    weight, failing = run.column("weight")[:, _AT_9], run.column("failing")[:, _AT_9]
+    weight, failing = run.column("weight")[:, DECAY_9], run.column("failing")[:, DECAY_9]
     mean: Floats = (failing + 2 * run.past.base_rate) / (weight + 2)
     return mean
 
@@ -180,7 +180,7 @@ class UCB(_Stateless):
 
     def scores(self, run: Situation) -> Floats:
         """Score by the upper confidence bound."""
-        weight, failing = run.column("weight")[:, _AT_9], run.column("failing")[:, _AT_9]
+        weight, failing = run.column("weight")[:, DECAY_9], run.column("failing")[:, DECAY_9]
         n = np.maximum(weight, 0.1)
         total = max(float(weight.sum()), 2.0)
         bound: Floats = failing / n + np.sqrt(self.C * np.log(total) / n)
@@ -246,7 +246,7 @@ class Thompson(_Stateless):
 
     def scores(self, run: Situation) -> Floats:
         """Score by one draw a test."""
-        weight, failing = run.column("weight")[:, _AT_9], run.column("failing")[:, _AT_9]
+        weight, failing = run.column("weight")[:, DECAY_9], run.column("failing")[:, DECAY_9]
         g = min(run.past.base_rate, 0.5)
         draws: Floats = self._generator.beta(failing + 2 * g, weight - failing + 2 * (1 - g))
         return draws

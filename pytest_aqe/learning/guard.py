@@ -90,8 +90,9 @@ LEAST_RUNS = 10  # before a t statistic is believed
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """A change of the policy in force, with the numbers that led to it."""
+    """A change of the policy in force after so many scored runs, with the numbers behind it."""
 
+    scored: int
     policy: str
     reason: str
 
@@ -150,7 +151,7 @@ class Guard:
         reason = self._step()
         if self.in_force == before:
             return None
-        return Stepped(self.in_force, reason or "its exponent scored best so far")
+        return Stepped(self.scored, self.in_force, reason or "its exponent scored best so far")
 
     def _choose_exponents(self) -> None:
         for family in (LEARNER, BASELINE):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_aqe.report.terminal import SHORT_COMMIT, counted
+from pytest_aqe.report.terminal import SHORT_COMMIT, counted, printable
 
 CARDS = 5  # shown; the command `pytest-aqe flaky` shows all
 
@@ -65,3 +65,31 @@ def _broken(card: Card) -> list[str]:
         if card.since:
             line += f" since {card.since[:SHORT_COMMIT]}"
     return [line]
+
+
+def quarantine_lines(
+    quarantined: Mapping[str, tuple[str, int]],
+    red: Mapping[str, str],
+    expired: Sequence[str],
+    *,
+    failed: bool,
+) -> list[str]:
+    """Return a line for each test that failed in quarantine: its owner and the days left."""
+    lines = [
+        f"QUARANTINED {node_id}  failed and still runs; owner={owner}, expires {_in_days(days)}"
+        for node_id, (owner, days) in quarantined.items()
+    ]
+    lines += [f"RED AGAIN {node_id}  {why}" for node_id, why in red.items()]
+    if expired:
+        shown = ", ".join(expired[:CARDS]) + (" ..." if len(expired) > CARDS else "")
+        lines.append(
+            f"{counted(len(expired), 'quarantine')} expired: {shown} "
+            "(pytest-aqe quarantine list, release, add)"
+        )
+    if failed:
+        lines.append("failed by --aqe-fail-on=expired-quarantine")
+    return [printable(line) for line in lines]
+
+
+def _in_days(days: int) -> str:
+    return "today" if days == 0 else f"in {counted(days, 'day')}"

@@ -57,7 +57,7 @@ class Session:
     """One session's agents, and the run file that keeps what they tell."""
 
     def __init__(self, root: Path, server: Server, number: int, **more: Any) -> None:
-        llm = LLM(("mine/small",), server.url, None, "1/10", None, 200_000, 20.0, 300.0, 1)
+        llm = LLM(("mine/small",), server.url, None, "1/10", None, 200_000, 20.0, 300.0, 1, 0)
         self.root, self.server = root, server
         self.said: list[str] = []
         self.rows: list[tuple[str, Mapping[str, Any]]] = []
@@ -213,6 +213,32 @@ def test_only_what_failed_on_a_value_is_doubted(
     trials = [refused(candidate, "NameError: x"), refused(candidate, "assert x", "oracle")]
     session.author.repair(trials, target)
     assert not any("Decide what is wrong" in each.system for each in server.requests[asked:])
+
+
+@pytest.mark.parametrize(
+    ("votes", "said"),
+    [
+        (["right_test"] * 3, []),
+        (["bug_in_code", "right_test", "unsure"], []),
+        (
+            ["bug_in_code", "bug_in_code", "right_test"],
+            ["2 of 3 reviewers: it would protect a bug (r)"],
+        ),
+        (["wrong_test"] * 3, ["3 of 3 reviewers: it is not worth keeping (r)"]),
+        (["nonsense"] * 3, []),
+    ],
+)
+def test_a_panel_objects_by_a_majority(
+    tmp_path: Path, server: Server, target: Target, votes: list[str], said: list[str]
+) -> None:
+    """Each reviewer answers on its own; who gives no answer does not object."""
+    session = Session(tmp_path, server, 1, review=3)
+    trial = Trial(Candidate(GAPS[0], written("half"), "offline"), Verdict("accepted"), "text")
+    server.script = lambda request: Answer(
+        f'{{"verdict": "{votes[request.body["seed"]]}", "reason": "r"}}'
+    )
+    assert session.agents.review(trial, target) == said
+    session.agents.close()
 
 
 def test_what_was_refused_is_told_to_the_next_session_until_the_code_changes(

@@ -102,7 +102,7 @@ def through(
         return Answer(replies[int(number)])
 
     server.script = script
-    llm = LLM(("mine/small",), server.url, None, "1/10", None, 5_000_000, 30.0, 300.0, 1)
+    llm = LLM(("mine/small",), server.url, None, "1/10", None, 5_000_000, 30.0, 300.0, 1, 0)
     agents = Agents(
         llm._replace(**more), target.root / "none.duckdb", lambda *_: None, lambda _: None
     )
@@ -191,7 +191,7 @@ def one(target: Target, server: Server, script: Any) -> tuple[list[Trial], Agent
     """Run the pipeline over one gap."""
     server.script = script
     gap = replace(whole(target), name="k0")
-    llm = LLM(("mine/small",), server.url, None, "1/10", None, 5_000_000, 30.0, 300.0, 1)
+    llm = LLM(("mine/small",), server.url, None, "1/10", None, 5_000_000, 30.0, 300.0, 1, 0)
     agents = Agents(llm, target.root / "none.duckdb", lambda *_: None, lambda _: None)
     trials = Trials(Settings(), target, time.time())
     pipeline = Pipeline(

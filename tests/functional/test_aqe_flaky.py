@@ -17,7 +17,7 @@ FLAKY = """
     def test_steady(): pass
 
     def test_flaky():
-        count = HERE / ".aqe" / "count"
+        count = HERE / ".git" / "count"
         number = int(count.read_text()) if count.exists() else 0
         count.write_text(str(number + 1))
         assert number % 3 != 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .scripted import Answer, Server, serving
+from .scripted import Answer, Request, Server, serving
 
 if TYPE_CHECKING:
     from .conftest import Project
@@ -151,11 +151,13 @@ def test_a_reply_that_does_not_prove_itself_is_a_row_and_no_more(
 def test_what_was_not_answered_is_asked_again_in_the_next_session(
     door: Project, server: Server
 ) -> None:
-    """A provider that was down has not tried in vain."""
+    """A provider that was down has not tried in vain. `doctor` sees what a session reads."""
     server.script = lambda _: Answer("down", status=500)
     assert "generated passed" not in text_of(generate(door, server))
     server.script = lambda _: Answer(GOOD)
     assert "1 generated passed" in text_of(generate(door, server))
+    read = door.sql("select table_name from touches where last_read is not null")
+    assert {("calls",), ("examples",), ("memory",), ("generations",)} <= set(read)
 
 
 @needs_lionagi
@@ -163,6 +165,21 @@ def test_quiet_sessions_too_say_what_leaves_the_machine(door: Project, server: S
     """Whatever else is left out."""
     result = generate(door, server, "-q")
     assert "asking mine/small at 127.0.0.1" in text_of(result)
+
+
+@needs_lionagi
+def test_what_reviewers_object_to_is_not_proposed(door: Project, server: Server) -> None:
+    """It is a row with the reviewers' reason; without --aqe-llm-review nobody is asked."""
+
+    def script(request: Request) -> Answer:
+        if "about to be proposed" in request.system:
+            return Answer('{"verdict": "wrong_test", "reason": "a password"}')
+        return Answer(GOOD)
+
+    server.script = script
+    assert "generated passed" not in text_of(generate(door, server, "--aqe-llm-review=1"))
+    rows = door.sql("select stage, reason from generations where stage = 'review'")
+    assert set(rows) == {("review", "1 of 1 reviewers: it is not worth keeping (a password)")}
 
 
 @needs_lionagi

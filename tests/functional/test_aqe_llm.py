@@ -18,7 +18,7 @@ from pytest_aqe.options import LLM
 if TYPE_CHECKING:
     from .conftest import Project
 
-PLAIN = LLM(("openai/gpt-4o-mini",), None, None, None, None, 200_000, 60.0, 300.0, 1)
+PLAIN = LLM(("openai/gpt-4o-mini",), None, None, None, None, 200_000, 60.0, 300.0, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,7 @@ PLAIN = LLM(("openai/gpt-4o-mini",), None, None, None, None, 200_000, 60.0, 300.
     [
         ("--aqe-llm=gpt-4o", "expected PROVIDER/MODEL"),
         ("--aqe-llm=openai/", "expected PROVIDER/MODEL"),
+        ("--aqe-llm=a/x,b/y,c/z", "at most 2 models"),
         ("--aqe-llm-key=sk-abc", "not the key"),
         ("--aqe-llm-cost-cap=much", "expected a number"),
         ("--aqe-llm-token-cap=-1", "expected a number"),
@@ -66,6 +67,14 @@ def test_a_cap_in_dollars_needs_a_price() -> None:
     with pytest.raises(ModelError, match="--aqe-llm-price"):
         setup(unknown._replace(cost_cap=1.0))
     assert setup(unknown._replace(cost_cap=1.0, price="1/2")).caps.dollars == 1.0
+
+
+def test_the_place_of_a_key_is_known_wherever_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that reads it has another folder and another home."""
+    monkeypatch.setenv("HOME", "/home/ada")
+    for given, place in (("key", Path.cwd() / "key"), ("~/key", Path("/home/ada/key"))):
+        (model,) = setup(PLAIN._replace(key=f"file:{given}")).models
+        assert model.key == f"file:{place}"
 
 
 def test_several_models_share_caps_and_key() -> None:

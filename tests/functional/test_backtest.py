@@ -87,6 +87,43 @@ def test_a_table(project: Project, results: Path) -> None:
         assert name in printed
 
 
+def test_every_run(project: Project, results: Path) -> None:
+    """With --each a program sees the scores of every run, and when a guard changed its mind."""
+    answer = project.answer("backtest", results, "--policy", "beta-mean,guarded", "--each")
+    for each in answer["policies"]:
+        assert [row["run_id"] for row in each["each"]] == ["1", "3", "5", "7", "9", "11"]
+    assert answer["policies"][1]["steps"] == []
+
+
+def test_another_baseline(project: Project, results: Path) -> None:
+    """Any of the policies can be what the others are compared with."""
+    answer = project.answer(
+        "backtest", results, "--policy", "beta-mean,recorded", "--baseline", "recorded"
+    )
+    assert answer["policies"][0]["against_baseline"]["baseline"] == "recorded"
+
+
+def test_a_policy_of_your_own(
+    project: Project, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MODULE:NAME is scored as the built-in ones are; it sees what a session would show it."""
+    monkeypatch.chdir(project.path)
+    monkeypatch.syspath_prepend(project.path)
+    project.write(
+        mine="""
+        from pytest_aqe.data import Rank
+
+        class Mine:
+            name = "mine"
+            def rank(self, tests):
+                return [Rank(2, float(test.failures), test.seconds, "") for test in tests]
+        """
+    )
+    answer = project.answer("backtest", results, "--policy", "mine:Mine,failed-first,random")
+    mine, plain, random = (each["apfd"] for each in answer["policies"])
+    assert mine == plain > random
+
+
 def test_nothing_failed(project: Project) -> None:
     """Runs without a failure have no scores, and no number is made up."""
     path = project.path / "results.csv"
@@ -104,6 +141,8 @@ def test_nothing_failed(project: Project) -> None:
         (["--policy", "oracle"], "there is no policy 'oracle'"),
         (["--share", "many"], "expected a share"),
         (["--prior", "results.csv"], "holds no weights"),
+        (["--policy", "nowhere:Mine"], "cannot be imported"),
+        (["--policy", "random", "--baseline", "beta-mean"], "not one of random"),
     ],
 )
 def test_wrong_calls(project: Project, results: Path, arguments: list[str], message: str) -> None:

@@ -131,6 +131,21 @@ def test_versions(project: Project) -> None:
     assert not list(project.folder.glob("faults/*"))
 
 
+def test_two_policies_are_compared(project: Project) -> None:
+    """A/B of what policies scored on the same full runs; too few runs are not enough."""
+    for _ in range(4):
+        fail(project)
+    found = project.answer("policy", "compare", "linear-q", "random")
+    assert (found["runs"], found["verdict"]) == (3, "not enough data")
+    assert found["difference"] > 0
+    _, printed = project.command("policy", "compare")
+    assert printed.startswith("in force against beta-mean over 3 full runs with failures: ")
+    code, printed = project.command("policy", "compare", "one")
+    assert (code, "give two policies" in printed) == (2, True)
+    code, printed = project.command("policy", "show", "x")
+    assert (code, "no number" in printed) == (2, True)
+
+
 def test_no_policy_yet(project: Project) -> None:
     """Before the first failure there is no version, and the commands say so."""
     project.run()

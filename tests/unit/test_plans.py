@@ -34,6 +34,7 @@ PLANS = st.builds(
     budget=st.none()
     | st.builds(Budget, st.floats(1, 9), st.none())
     | st.builds(Budget, st.none(), st.floats(0, 1)),
+    stale=st.lists(NODE_IDS).map(tuple),
     workers=st.integers(1, 9),
     replay=st.none() | st.lists(NODE_IDS).map(tuple),
     tells_rest=st.booleans(),

@@ -99,6 +99,24 @@ def test_an_unmeasured_test_counts_as_the_median_one() -> None:
     assert over(ranks, Budget(1.9, None)) == {1, 2, 3}
 
 
+def test_some_of_the_time_goes_to_the_stalest() -> None:
+    """A tenth of the budget is for tests that nobody ran for long, whatever their rank."""
+    ranks = [Rank(2, 100.0 - index, 1.0, "") for index in range(40)]
+    tests = [f"t.py::{index}" for index in range(40)]
+    found = cut(tests, dict(zip(tests, ranks, strict=True)), Budget(20.0, None), 1, tests[::-1])
+    assert set(range(40)) - found == {*range(18), 38, 39}
+
+
+@given(MEASURED, st.floats(0.01, 60), st.randoms())
+def test_exploring_exceeds_no_budget(ranks: list[Rank], seconds: float, random) -> None:
+    """With stale tests too, what is left takes at most the seconds given."""
+    tests = [f"t.py::{index}" for index in range(len(ranks))]
+    stale = random.sample(tests, len(tests))
+    found = cut(tests, dict(zip(tests, ranks, strict=True)), Budget(seconds, None), 1, stale)
+    spent = sum(rank.seconds or 0 for index, rank in enumerate(ranks) if index not in found)
+    assert spent <= seconds * (1 + 1e-9)
+
+
 def test_workers_share_the_time() -> None:
     """Two processes do twice as much in the same wall time."""
     ranks = [Rank(2, 1.0, 1.0, "")] * 4

@@ -1,0 +1,370 @@
+"""Role 2, follows up failures: runs a test again, or keeps a quarantined flake from failing.
+
+Both are registered in the processes that run tests, and only where they were asked for. What
+the history believes came with the plan; nothing here opens it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from pytest_aqe.beliefs import Belief, Brief, Conditions, Lane
+from pytest_aqe.data import AttemptMode, Identity, Plan
+from pytest_aqe.evidence.failures import signature
+from pytest_aqe.evidence.identity import without_group
+from pytest_aqe.faults import Faults
+from pytest_aqe.learning import rerun
+from pytest_aqe.learning.flaky import BREAKS_UNSEEN, PRIOR, SUPPRESS, THETA, tempering
+from pytest_aqe.learning.rerun import FLAKY, INPROC, ISOLATED, NEW_TEST, REAL, Case
+from pytest_aqe.quarantine import Entry, Quarantine, entry
+
+MOST_FAILING = 0.3  # share of tests failing beyond which nothing is run again: an outage
+FEW = 8  # failures that are never that many
+SLOWEST = 60.0  # seconds that an isolated attempt may take beyond ten times the first
+_TAIL = 4000  # characters shown of an isolated attempt that failed
+
+Reports = list[pytest.TestReport]
+
+
+class Examiner:
+    """Opens the case of a failure, by what is believed of its test and what else fails."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        plan: Callable[[], Plan],
+        identity: Callable[[pytest.Item], Identity],
+    ) -> None:
+        self._rootdir = config.rootpath
+        self._plan = plan
+        self._identity = identity
+        self._brief: Brief | None = None
+        self._groups: Counter[str] = Counter()
+        self.ran = 0
+        self.failed = 0
+
+    @property
+    def brief(self) -> Brief | None:
+        """What the history believes, or None where it could not be read."""
+        if self._brief is None and "believed" in self.told:
+            self._brief = Brief.unpack(self.told["believed"])
+        return self._brief
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """What came with the plan."""
+        return self._plan().brief or {}
+
+    def belief(self, item: pytest.Item) -> Belief | None:
+        """Return what is believed of a test that failed before."""
+        brief = self.brief
+        return brief.beliefs.get(self._identity(item)) if brief is not None else None
+
+    def open(self, item: pytest.Item, report: pytest.TestReport) -> Case | None:
+        """Open the case of a test whose first attempt failed; None where nothing is known."""
+        brief = self.brief
+        text = signature(report.longrepr, self._rootdir)
+        self.failed += 1
+        if text is not None:
+            self._groups[text] += 1
+        if brief is None:
+            return None
+        name = self._identity(item)
+        conditions = replace(
+            brief.conditions, tests=max(self.ran, 1), failed=self.failed, groups=self._groups
+        )
+        outage = tempering(conditions, text, Counter())
+        known = brief.beliefs.get(name)
+        code: str | None = None
+        if known is None:
+            known = self._never_failed(name, brief, conditions)
+        if brief.followed:
+            lane = known.lanes.get(conditions.lane)
+            code = "changed" if name in brief.affected else lane.code if lane else None
+        return rerun.examine(known, conditions, text, code, outage)
+
+    def _never_failed(self, name: Identity, brief: Brief, conditions: Conditions) -> Belief:
+        """Return what is believed of a test that only ever passed, or is new."""
+        known = name in self._plan().ranks
+        seen = NEW_TEST if known and name not in brief.young else 0
+        belief = Belief(list(PRIOR), executions=seen)
+        if known:
+            code = "passed" if brief.followed else None
+            belief.lanes[conditions.lane] = Lane([BREAKS_UNSEEN] * len(THETA), code, brief.tree)
+        return belief
+
+
+class Rerunner:
+    """--aqe-flaky=rerun: follow every failure up to a verdict, within a time for the session.
+
+    Only an attempt that passed turns a failure green, and not even that where the test is
+    likelier broken. Tests that another plugin runs again (marks and options of
+    pytest-rerunfailures) are left to it.
+    """
+
+    def __init__(self, config: pytest.Config, faults: Faults, examiner: Examiner) -> None:
+        self._config = config
+        self._faults = faults
+        self._examiner = examiner
+        self._spent = 0.0
+        self._others = bool(config.getoption("reruns", None) or config.getoption("retries", None))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> bool | None:
+        """Run a test, and where it fails as often as the policy says."""
+        if self._others or item.get_closest_marker("flaky") is not None:
+            return None
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        self._examiner.ran += 1
+        if any(report.failed for report in reports) and not item.session.shouldstop:
+            with self._faults.guard("following up a failure"):
+                reports = self._follow(item, nextitem, reports)
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    def _follow(self, item: pytest.Item, nextitem: pytest.Item | None, reports: Reports) -> Reports:
+        """Return the reports of the last attempt, those before being logged; a verdict's."""
+        first = _failed(reports)
+        assert first is not None
+        case = self._examiner.open(item, first)
+        seconds = sum(report.duration for report in reports)
+        while case is not None:
+            action = rerun.shipped().choose(case, rerun.session_actions(case))
+            if action in (REAL, FLAKY) or not self._may_spend(action, seconds):
+                if _failed(reports) is None and action != FLAKY:
+                    _disbelieve(reports, first, case)
+                break
+            start = time.monotonic()
+            again: Reports | None
+            if action == INPROC:
+                _log_as_rerun(item, reports)
+                reports = []
+                again = _run_again(item, nextitem)
+            else:
+                again = _run_isolated(item, seconds)
+                if again is not None:
+                    _log_as_rerun(item, reports)
+            self._spent += time.monotonic() - start
+            if again is None:  # it could not be run apart: that says nothing
+                break
+            reports = again
+            case = case.after(action, failed=_failed(reports) is not None)
+        return reports
+
+    def _may_spend(self, action: str, seconds: float) -> bool:
+        """Tell whether the session's time allows one more attempt."""
+        brief, examiner = self._examiner.brief, self._examiner
+        if brief is None or (
+            examiner.failed > FEW and examiner.failed > MOST_FAILING * examiner.ran
+        ):
+            return False
+        start_up = 1.0 if action == ISOLATED else 0.0
+        return self._spent + seconds + start_up <= brief.seconds
+
+
+class Quarantiner:
+    """--aqe-flaky=quarantine: a listed flake does not fail the session. A listed defect does."""
+
+    def __init__(self, faults: Faults, examiner: Examiner) -> None:
+        self._faults = faults
+        self._examiner = examiner
+        self._today = date.min
+        self._listed = Quarantine({})
+        self._items: dict[str, pytest.Item] = {}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Find the tests that are listed or marked."""
+        with self._faults.guard("finding quarantined tests"):
+            told = self._examiner.told
+            self._today = date.fromisoformat(told["today"])
+            self._listed = Quarantine(
+                {
+                    name: Entry(name, reason, owner, date.fromisoformat(expires))
+                    for name, reason, owner, expires in told["listed"]
+                }
+            )
+            for item in items:
+                if self._entry(item) is not None:
+                    self._items[item.nodeid] = item
+
+    def _entry(self, item: pytest.Item) -> Entry | None:
+        mark = item.get_closest_marker("aqe_quarantine")
+        if mark is not None:
+            found = entry({**mark.kwargs, "id": without_group(item.nodeid)}, self._today)
+            return found if isinstance(found, Entry) else None
+        return self._listed.of(without_group(item.nodeid))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
+        """Turn a flake into an expected failure before anybody counts it.
+
+        In the slot of wrappers: the session counts failures in its own first hook.
+        """
+        with self._faults.guard("judging a quarantined test"):
+            if report.when == "setup":
+                self._examiner.ran += 1
+            item = self._items.get(report.nodeid)
+            if item is not None and report.failed:
+                self._judge(item, report)
+        yield
+
+    def _judge(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        found = self._entry(item)
+        assert found is not None
+        case = self._examiner.open(item, report)
+        red = why_red(found, case, self._today)
+        if red is None:
+            report.outcome = "skipped"
+            report.wasxfail = f"quarantined: {found.reason}"
+            report.aqe_quarantined = [found.owner, found.days(self._today)]  # type: ignore[attr-defined]
+        else:
+            report.sections.append(("quarantine", f"{red}\n"))
+            report.aqe_red_again = red  # type: ignore[attr-defined]
+
+
+def why_red(found: Entry, case: Case | None, today: date) -> str | None:
+    """Say why a quarantined test's failure counts all the same, or None.
+
+    The list is believed where the history has not seen the test often enough to know better.
+    """
+    if found.expired(today):
+        return f"its quarantine expired on {found.expires}"
+    if case is not None and case.executions >= NEW_TEST and case.p_broken > SUPPRESS:
+        return f"quarantined, but P(broken) is {case.p_broken:.0%}: red again"
+    return None
+
+
+def _failed(reports: Sequence[pytest.TestReport]) -> pytest.TestReport | None:
+    return next((report for report in reports if report.failed), None)
+
+
+def _log_as_rerun(item: pytest.Item, reports: Reports) -> None:
+    """Log an attempt that is not the last, up to its failure, or to its call that passed."""
+    last = _failed(reports) or next(each for each in reports if each.when == "call")
+    if not last.failed:
+        _hang(last, outcome="passed")
+    last.outcome = "rerun"  # type: ignore[assignment]
+    for report in reports[: reports.index(last) + 1]:
+        item.ihook.pytest_runtest_logreport(report=report)
+
+
+def _disbelieve(reports: Reports, first: pytest.TestReport, case: Case) -> None:
+    """Let a test stay red although its last attempt passed; keep in the history that it did."""
+    why = f"P(broken) is {case.p_broken:.0%}: the code that it runs may have changed"
+    if case.executions < NEW_TEST:
+        why = f"it was seen in fewer than {NEW_TEST} runs before: too new to be called flaky"
+    for report in reports:
+        if report.when == "call":
+            report.outcome = "failed"
+            report.longrepr = first.longrepr
+            report.sections = [
+                *first.sections,
+                ("rerun", f"it passed on attempt {case.reruns + 1}, but {why}\n"),
+            ]
+            _hang(report, outcome="passed")
+
+
+def _hang(report: pytest.TestReport, **facts: Any) -> None:
+    report.aqe = {**getattr(report, "aqe", {}), **facts}  # type: ignore[attr-defined]
+
+
+def _run_again(item: pytest.Item, nextitem: pytest.Item | None) -> Reports:
+    """Run a test once more in this process, with fresh function fixtures and a fresh instance.
+
+    As pytest-rerunfailures does it: what failed to be set up is set up again.
+    """
+    stack = getattr(item.session, "_setupstate").stack  # noqa: B009
+    for node, (finalizers, _) in list(stack.items()):
+        stack[node] = (finalizers, None)
+    info = getattr(item, "_fixtureinfo", None)
+    for definitions in info.name2fixturedefs.values() if info is not None else ():
+        for definition in definitions:
+            cached = getattr(definition, "cached_result", None)
+            if cached is not None and cached[2] is not None:
+                definition.cached_result = None
+    if getattr(item, "cls", None) is not None and type(item) is pytest.Function:
+        item.__dict__.pop("_instance", None)
+        item.__dict__.pop("_obj", None)
+    if hasattr(item, "_initrequest"):
+        item._initrequest()
+    return runtestprotocol(item, nextitem=nextitem, log=False)
+
+
+def _run_isolated(item: pytest.Item, seconds: float) -> Reports | None:
+    """Run a test once more, alone in a fresh process; None where that cannot be done."""
+    path = Path(item.config.rootpath, without_group(item.nodeid).partition("::")[0])
+    name = without_group(item.nodeid).partition("::")[2]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        f"{path}::{name}",
+        f"--rootdir={item.config.rootpath}",
+        *(("-c", str(item.config.inipath)) if item.config.inipath else ()),
+        "--no-aqe",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:randomly",
+    ]
+    start = time.monotonic()
+    try:
+        done = subprocess.run(
+            command,
+            cwd=item.config.invocation_params.dir,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=10 * seconds + SLOWEST,
+            check=False,
+        )
+    except (subprocess.TimeoutExpired, OSError):
+        return None
+    if done.returncode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        return None
+    failed = done.returncode == pytest.ExitCode.TESTS_FAILED
+    mode: AttemptMode = "isolated"
+    reports = [_report(item, when, 0.0) for when in ("setup", "call", "teardown")]
+    reports[1].duration = time.monotonic() - start
+    if failed:
+        reports[1].outcome = "failed"
+        reports[1].longrepr = done.stdout[-_TAIL:]
+    for report in reports:
+        _hang(report, mode=mode)
+    return reports
+
+
+def _report(item: pytest.Item, when: Any, duration: float) -> pytest.TestReport:
+    return pytest.TestReport(
+        nodeid=item.nodeid,
+        location=item.location,
+        keywords=dict.fromkeys(item.keywords, 1),
+        outcome="passed",
+        longrepr=None,
+        when=when,
+        sections=[],
+        duration=duration,
+        start=time.time(),
+        stop=time.time(),
+    )

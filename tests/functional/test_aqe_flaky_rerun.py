@@ -1,0 +1,156 @@
+"""--aqe-flaky=rerun: a failure is followed up, and only a believed pass turns it green."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Project
+
+Workers = tuple[str, ...]
+
+# Fails where the file "fail" holds a number that it then counts down.
+FLAKY = """
+    from pathlib import Path
+
+    FAIL = Path(__file__).parent / ".aqe" / "fail"
+
+    def test_steady(): pass
+
+    def test_flaky():
+        left = int(FAIL.read_text()) if FAIL.exists() else 0
+        if left:
+            FAIL.write_text(str(left - 1))
+        assert not left
+"""
+NO_TRACKING = "--aqe-dependencies=off"
+
+
+def fail(project: Project, times: int) -> None:
+    project.folder.mkdir(exist_ok=True)
+    (project.folder / "fail").write_text(str(int(times)))
+
+
+@pytest.fixture
+def known(project: Project) -> Project:
+    """A suite with one test that was seen to flake: it failed and passed again on one tree."""
+    project.write(test_it=FLAKY)
+    project.commit_all()
+    for run in range(12):
+        fail(project, run % 3 == 2)
+        project.run(NO_TRACKING)
+    return project
+
+
+def test_a_known_flake_is_green_again(known: Project, workers: Workers) -> None:
+    """It fails, passes when run again, and does not fail the session; every attempt is kept."""
+    fail(known, 1)
+    result = known.run(*workers, "--aqe-flaky=rerun", NO_TRACKING)
+    result.stdout.no_fnmatch_line("*internal fault*")
+    outcomes = result.parseoutcomes()
+    assert (outcomes["passed"], outcomes["rerun"] >= 1, result.ret) == (2, True, 0)
+    attempts = known.sql(
+        "select attempt, attempt_mode, outcome from results join tests using (test_no) "
+        "where identity like '%test_flaky' and run_no = (select max(run_no) from runs) "
+        "order by attempt"
+    )
+    assert attempts[0] == (0, "first", "failed")
+    assert {mode for _, mode, _ in attempts[1:]} <= {"inproc", "isolated"}
+    assert {outcome for _, _, outcome in attempts[1:]} == {"passed"}
+    assert len(attempts) == 1 + outcomes["rerun"]
+    result.stdout.fnmatch_lines(["FLAKY  test_it.py::test_flaky  failed then passed*"])
+
+
+def test_a_regression_stays_red(known: Project, workers: Workers) -> None:
+    """A test whose code broke fails on every attempt, and fails the session."""
+    known.write(test_it=FLAKY.replace("assert not left", "assert 0"))
+    known.commit_all()
+    result = known.run(*workers, "--aqe-flaky=rerun", NO_TRACKING)
+    assert result.ret == 1
+    assert result.parseoutcomes()["failed"] == 1
+    result.stdout.no_fnmatch_line("*internal fault*")
+
+
+def test_a_new_test_is_not_called_flaky(project: Project, workers: Workers) -> None:
+    """In its first runs a pass on another attempt is not believed, and said so."""
+    project.write(test_it=FLAKY)
+    fail(project, 1)
+    result = project.run(*workers, "--aqe-flaky=rerun")
+    assert result.ret == 1
+    assert result.parseoutcomes()["failed"] == 1
+    if "rerun" in result.parseoutcomes():
+        result.stdout.fnmatch_lines(["*it passed on attempt *, but *"])
+        assert project.outcomes()["test_flaky"] == "passed"
+
+
+def test_marks_of_rerunfailures_keep_their_meaning(known: Project, workers: Workers) -> None:
+    """A test that pytest-rerunfailures runs again is left to it."""
+    pytest.importorskip("pytest_rerunfailures")
+    known.write(
+        test_it=FLAKY.replace(
+            "def test_flaky", "@pytest.mark.flaky(reruns=3)\n    def test_flaky"
+        ).replace("from pathlib", "import pytest\n    from pathlib"),
+    )
+    known.commit_all()
+    fail(known, 3)
+    result = known.run(*workers, "--aqe-flaky=rerun", NO_TRACKING)
+    outcomes = result.parseoutcomes()
+    assert (outcomes["passed"], outcomes["rerun"], result.ret) == (2, 3, 0)
+
+
+def test_time_for_reruns_is_bounded(known: Project) -> None:
+    """With hardly any time nothing is run again."""
+    fail(known, 1)
+    result = known.run("--aqe-flaky=rerun", "--aqe-rerun-budget=0.0000001s", NO_TRACKING)
+    assert result.ret == 1
+    assert "rerun" not in result.parseoutcomes()
+
+
+def test_fixtures_are_fresh_for_another_attempt(project: Project) -> None:
+    """Function fixtures and the instance are made anew; what failed to be set up is tried again."""
+    project.write(
+        test_it="""
+        from pathlib import Path
+        import pytest
+
+        FAIL = Path(__file__).parent / ".aqe" / "fail"
+
+        @pytest.fixture
+        def box():
+            left = int(FAIL.read_text())
+            if left:
+                FAIL.write_text(str(left - 1))
+                raise TimeoutError
+            return []
+
+        class TestBox:
+            def test_box(self, box):
+                assert not hasattr(self, "seen")
+                self.seen = True
+                box.append(1)
+                assert box == [1]
+        """
+    )
+    project.commit_all()
+    for run in range(12):
+        fail(project, run % 3 == 2)
+        project.run(NO_TRACKING)
+    fail(project, 1)
+    result = project.run("--aqe-flaky=rerun", NO_TRACKING)
+    assert (result.parseoutcomes()["passed"], result.ret) == (1, 0)
+
+
+def test_xfail_and_skip_are_no_failures(project: Project) -> None:
+    """Nothing is run again that did not fail."""
+    project.write(
+        test_it="""
+        import pytest
+        @pytest.mark.xfail
+        def test_x(): assert 0
+        def test_s(): pytest.skip()
+        """
+    )
+    result = project.run("--aqe-flaky=rerun")
+    assert result.parseoutcomes() == {"xfailed": 1, "skipped": 1}

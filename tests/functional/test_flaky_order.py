@@ -1,0 +1,109 @@
+"""pytest-aqe flaky why, replay, bisect and hunt, on a suite with order-dependent tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Project
+
+SUITE = """
+    STATE = set()
+
+    def test_victim(): assert "dirt" not in STATE
+    def test_one(): pass
+    def test_setter(): STATE.add("set")
+    def test_two(): pass
+    def test_brittle(): assert "set" in STATE
+    def test_three(): pass
+    def test_polluter(): STATE.add("dirt")
+    def test_four(): pass
+"""
+NAMES = ["victim", "one", "setter", "two", "brittle", "three", "polluter", "four"]
+
+
+@pytest.fixture
+def suite(project: Project) -> Project:
+    """The suite after a run in its own order and one in the reverse."""
+    project.write(test_it=SUITE)
+    project.commit_all()
+    project.run()
+    replay(project, NAMES[::-1])
+    return project
+
+
+def replay(project: Project, names: list[str]) -> pytest.RunResult:
+    plan = project.path / ".aqe" / "order.txt"
+    plan.write_text("".join(f"test_it.py::test_{name}\n" for name in names))
+    return project.run(f"--aqe-replay={plan}", "-p", "no:cacheprovider")
+
+
+@pytest.mark.parametrize(
+    "name, kind, other", [("victim", "victim", "polluter"), ("brittle", "brittle", "setter")]
+)
+def test_bisect_finds_the_other_test(suite: Project, name: str, kind: str, other: str) -> None:
+    """It names polluter or setter and the two-test command, and `flaky` then knows the cause."""
+    found = suite.answer("flaky", "bisect", f"test_{name}")
+    assert (found["kind"], found["found"]) == (kind, [f"test_it.py::test_{other}"])
+    assert found["launches"] <= 6
+    assert found["command"].endswith(f"test_it.py::test_{other} test_it.py::test_{name}")
+    rows = {row["node_id"]: row for row in suite.answer("flaky", "--all")}
+    row = rows[f"test_it.py::test_{name}"]
+    assert row["cause"] == f"order-dependent ({kind})"
+    assert other in row["cause_evidence"]
+
+
+def test_bisect_of_a_test_that_order_does_not_change(suite: Project) -> None:
+    """A test that never failed, and one that is not there, are said to be so."""
+    assert suite.command("flaky", "bisect", "test_one") == (
+        1,
+        "pytest-aqe: test_it.py::test_one never failed in the runs that are recorded\n",
+    )
+    assert suite.command("flaky", "bisect", "test_nobody")[0] == 1
+
+
+def test_why_shows_belief_and_runs(suite: Project) -> None:
+    """What is believed, in which lane, what would clear it, and the failing runs."""
+    code, text = suite.command("flaky", "why", "test_victim")
+    assert code == 0
+    for part in ("flaky:", "cause:", "in lane:", "to clear:", "AssertionError@test_it.py"):
+        assert part in text
+    found = suite.answer("flaky", "why", "test_victim")
+    assert (found["clean_runs"], len(found["failing_runs"])) == (0, 1)
+    assert found["lanes"][0]["p_broken"] == found["p_broken"]
+
+
+def test_replay_runs_the_recorded_order(suite: Project) -> None:
+    """The second run again: the same order, the same failures, and recorded as a run."""
+    ((run_id,),) = suite.sql("select run_id from runs order by started_at desc limit 1")
+    found = suite.answer("flaky", "replay", run_id)
+    assert found["tests"] == [f"test_it.py::test_{name}" for name in NAMES[::-1]]
+    assert found["exit_code"] == 1
+    assert suite.sql(
+        "select count(*), count(distinct outcome) from (select identity, outcome, position "
+        "from results join tests using (test_no) where run_no = 3 "
+        "except select identity, outcome, position from results join tests using (test_no) "
+        "where run_no = 2)"
+    ) == [(0, 0)]
+
+
+def test_replay_of_a_run_that_is_not_there(suite: Project) -> None:
+    """It says which run it cannot find."""
+    code, text = suite.command("flaky", "replay", "nothing")
+    assert code == 1
+    assert "'nothing'" in text
+
+
+def test_hunt_runs_new_orders(project: Project) -> None:
+    """Orders that pairs of tests never ran in show what depends on order."""
+    project.write(test_it=SUITE)
+    project.commit_all()
+    project.run()
+    found = project.answer("flaky", "hunt", "--orders", "2")
+    assert (found["orders"], found["exit_codes"][0]) == (2, 1)
+    failed = project.sql(
+        "select distinct identity from results join tests using (test_no) where outcome = 'failed'"
+    )
+    assert sorted(failed) == [("test_it.py::test_brittle",), ("test_it.py::test_victim",)]
