@@ -29,7 +29,7 @@ class Profile:
     """What kind of project and history. Shares are probabilities."""
 
     tests: int = 240
-    pushes: int = 420
+    pushes: int = 600
     flaky: float = 0.12
     outage: float = 0.02
     local: float = 0.15  # of sessions
@@ -44,7 +44,7 @@ PROFILES = {
     "ci": Profile(),
     "mixed": Profile(local=0.6),
     "hell": Profile(flaky=0.3, outage=0.07, local=0.3),
-    "small": Profile(tests=70, pushes=60, flaky=0.15, local=0.4),
+    "small": Profile(tests=80, pushes=160, flaky=0.15, local=0.4),
     "blindcov": Profile(blind=0.4),
 }
 
@@ -144,10 +144,10 @@ class World:
         while flaky:
             kind = c.choices(
                 ("nod", "clus", "od_vic", "od_brit", "time", "env", "fixed", "new"),
-                (38, 8, 18, 8, 4, 6, 9, 9),
+                (44, 3, 18, 8, 4, 6, 9, 9),
             )[0]
             if kind == "clus":
-                members = [flaky.pop() for _ in range(min(len(flaky), c.randint(3, 8)))]
+                members = [flaky.pop() for _ in range(min(len(flaky), c.randint(2, 5)))]
                 self.clusters.append((members, c.uniform(0.01, 0.05)))
                 self.flakes |= {each: Flake("clus") for each in members}
                 continue
@@ -236,11 +236,12 @@ class World:
     def _break(self, state: State, touched: set[int]) -> None:
         c, tests = self.chance, self.profile.tests
         near = [test for test in range(tests) if self.uses[test] & touched]
-        if c.random() < self.profile.blind:
+        blind = c.random() < self.profile.blind
+        if blind:
             near = [test for test in range(tests) if not self.uses[test] & touched]
         if not near:
             return
-        many = c.random() < 0.08
+        many = not blind and c.random() < 0.08
         count = int(len(near) * c.uniform(0.3, 0.9)) + 1 if many else c.choice((1, 1, 2, 3, 6))
         chance = 1.0 if c.random() < 0.9 else c.uniform(0.15, 0.85)
         self._defects += 1
@@ -296,7 +297,7 @@ class World:
                     if c.random() < 0.8:
                         found.setdefault(
                             test,
-                            Failure("flake", f"cluster{members[0]}", self._persists(0.7, 0.4, 0.0)),
+                            Failure("flake", f"cluster{members[0]}", self._persists(0.6, 0.3, 0.0)),
                         )
         asked = set(tests)
         for test, flake in self.flakes.items():
@@ -357,7 +358,7 @@ class World:
         else:
             hit = c.sample(tests, min(len(tests), c.randint(2, 6)))
             again = self._persists(0.5, 0.3, 0.2)
-        shared = c.random() < 0.7
+        shared = c.random() < 0.9
         return {
             test: Failure("infra", f"down{kind}" if shared else f"down{test}", again)
             for test in hit

@@ -67,6 +67,11 @@ class Agents:
         """The gaps, by id, for which some model gave no answer: it has not tried in vain."""
         return frozenset(gap for author in self.authors for gap in author.unanswered)
 
+    @property
+    def waited(self) -> float:
+        """How long answers have been waited for, in seconds; --aqe-llm-time-cap bounds it."""
+        return self._correspondence.waited
+
     def review(self, trial: Trial, target: Target) -> list[str]:
         """Return why an accepted test is not to be proposed, by a panel of the last model."""
         if not self._reviewers:

@@ -142,6 +142,8 @@ class Controller:
                 decision = self.selected.decision if self.selected else None
                 found = suspecting.brief(connection, self.run, decision, seconds=seconds)
                 brief["believed"] = found.pack()
+                if self._options.flaky == "rerun":
+                    brief["learnt"] = suspecting.learnt(connection, self.run.suite)
                 self.read_tables |= connection.read_tables
         self.plan = replace(self.plan, brief=brief)
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pytest_aqe.data import AttemptMode, Identity, Plan
 from pytest_aqe.evidence.failures import signature
 from pytest_aqe.evidence.identity import without_group
 from pytest_aqe.faults import Faults
+from pytest_aqe.history.episodes import KEY
 from pytest_aqe.learning import rerun
 from pytest_aqe.learning.flaky import BREAKS_UNSEEN, PRIOR, SUPPRESS, THETA, tempering
 from pytest_aqe.learning.rerun import FLAKY, INPROC, ISOLATED, NEW_TEST, REAL, Case
@@ -32,6 +34,9 @@ from pytest_aqe.quarantine import Entry, Quarantine, entry
 MOST_FAILING = 0.3  # share of tests failing beyond which nothing is run again: an outage
 FEW = 8  # failures that are never that many
 SLOWEST = 60.0  # seconds that an isolated attempt may take beyond ten times the first
+# Options of those who run tests, or run them again, themselves: pytest-rerunfailures,
+# pytest-retry, pytest-forked.
+_OTHERS = ("reruns", "retries", "forked")
 _TAIL = 4000  # characters shown of an isolated attempt that failed
 
 Reports = list[pytest.TestReport]
@@ -118,7 +123,7 @@ class Rerunner:
         self._faults = faults
         self._examiner = examiner
         self._spent = 0.0
-        self._others = bool(config.getoption("reruns", None) or config.getoption("retries", None))
+        self._others = any(config.getoption(name, None) for name in _OTHERS)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
@@ -144,9 +149,13 @@ class Rerunner:
         assert first is not None
         case = self._examiner.open(item, first)
         seconds = sum(report.duration for report in reports)
+        steps: list[tuple[int, int]] = []
         while case is not None:
-            action = rerun.shipped().choose(case, rerun.session_actions(case))
+            action = self._table.choose(case, rerun.session_actions(case))
+            steps.append((case.state, rerun.ACTIONS.index(action)))
             if action in (REAL, FLAKY) or not self._may_spend(action, seconds):
+                if action in (REAL, FLAKY) and len(steps) > 1:
+                    _hang(reports[-1], evidence={KEY: steps})
                 if _failed(reports) is None and action != FLAKY:
                     _disbelieve(reports, first, case)
                 break
@@ -166,6 +175,12 @@ class Rerunner:
             reports = again
             case = case.after(action, failed=_failed(reports) is not None)
         return reports
+
+    @cached_property
+    def _table(self) -> rerun.Table:
+        """What ships, with what was learnt in this history."""
+        learnt = self._examiner.told.get("learnt", {})
+        return rerun.shipped().with_learnt({int(state): each for state, each in learnt.items()})
 
     def _may_spend(self, action: str, seconds: float) -> bool:
         """Tell whether the session's time allows one more attempt."""

@@ -165,7 +165,7 @@ class Generating:
                 chosen.items(),
                 key=lambda item: -max(_urgency(gap, learner, turn) for gap in item[1]),
             ):
-                if time.monotonic() >= self._stop:
+                if self._left() <= 0:
                     self._notes.append("--aqe-generate-time is over; the next session goes on")
                     return
                 closed = self._one_target(session, measured.files[file], gaps, authors[turn])
@@ -331,7 +331,7 @@ class Generating:
             return None
         name, place = module
         most = sorted((covered.tests or {}).items(), key=lambda item: (-len(item[1]), item[0]))
-        left = max(self._stop - time.monotonic(), 1.0)
+        left = max(self._left(), 1.0)
         return Target(
             root=root,
             rootdir=self._config.rootpath,
@@ -346,6 +346,11 @@ class Generating:
             seed=self._seed(),
             seconds=min(PER_GAP * len(gaps), left),
         )
+
+    def _left(self) -> float:
+        """Return the seconds that are left, not counted those that models took to answer."""
+        waited = self._agents.waited if self._agents is not None else 0.0
+        return self._stop + waited - time.monotonic()
 
     def _source_of(self, file: str) -> str:
         try:

@@ -337,6 +337,8 @@ class Recorder:
             from pytest_aqe import suspecting
 
             known = suspecting.learn(connection, patience=suspecting.PATIENCE)
+            if self._options.flaky == "rerun":
+                suspecting.learn_rerunning(connection, self._options.suite)
             run = self._controller.run
             if not known:
                 self._controller.notes.append(

@@ -118,3 +118,24 @@ def no_brief(run: Run, *, seconds: float) -> Brief:
         run.branch or "", run.environment or "", run.source == "local", run.tree or run.commit
     )
     return Brief(conditions, {}, frozenset(), frozenset(), False, None, seconds)
+
+
+def learnt(connection: Connection, suite: str) -> dict[int, tuple[list[float], list[int]]]:
+    """Return what this history taught about running failed tests again."""
+    from pytest_aqe.history import episodes
+
+    return episodes.values(connection, suite)
+
+
+def learn_rerunning(connection: Connection, suite: str) -> int:
+    """Learn from the failures that were run again and whose truth has come out; count them."""
+    from pytest_aqe.history import episodes
+
+    found = episodes.come_out(connection, suite)
+    if found:
+        from pytest_aqe.learning.rerun import learn_from
+
+        known = episodes.values(connection, suite)
+        values = learn_from(known, [(each.steps, each.real) for each in found])
+        episodes.keep(connection, suite, values, found)
+    return len(found)

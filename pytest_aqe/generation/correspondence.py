@@ -118,6 +118,11 @@ class Correspondence:
         """Whom it asks, and within which caps."""
         return self._setup
 
+    @property
+    def waited(self) -> float:
+        """How long answers have been waited for, in seconds."""
+        return self._setup.patience - self._patience
+
     def ask(self, questions: Sequence[Question], files: Sequence[str] = ()) -> dict[str, Reply]:
         """Return a reply for every question, by its id. ``files`` are those quoted in them."""
         keys = {q.id: q.key(self._setup.models[q.model]) for q in questions}

@@ -135,7 +135,7 @@ def panelist(context: Context, trial: Trial) -> str:
 def _gap(context: Context) -> list[str]:
     gap = context.gap
     name = f"`{gap.name}`" if gap.name else "the code outside functions"
-    parts = [f"Module: `{context.module}` (file {_plain(gap.file)})\nCode: {name}"]
+    parts = [f"Module: `{context.module}`\nCode: {name}"]
     missing = []
     if gap.lines:
         missing.append(f"lines no test runs (marked >): {_ranges(gap.lines)}")
@@ -197,11 +197,6 @@ def _joined(parts: Sequence[str]) -> str:
         found.append(part)
         left -= size
     return "\n\n".join(found)
-
-
-def _plain(text: str) -> str:
-    """Return a path on one line: whoever named the file may have meant to be read."""
-    return " ".join(text.split())
 
 
 def _ranges(lines: Sequence[int]) -> str:

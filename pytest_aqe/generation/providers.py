@@ -73,8 +73,8 @@ PROVIDERS: dict[str, _Provider] = {
     "ollama": _Provider("http://localhost:11434/v1", None),
 }
 
-# List prices as the providers published them in 2025. Whoever pays another price says so with
-# --aqe-llm-price. A model that is not here has no known price.
+# List prices of early 2026. Whoever pays another price says so with --aqe-llm-price. A model that
+# is not here has no known price.
 PRICES: dict[str, Price] = {
     "openai/gpt-4.1": Price(2.0, 8.0),
     "openai/gpt-4.1-mini": Price(0.4, 1.6),

@@ -114,6 +114,7 @@ def forget(connection: Connection, doomed: Doomed) -> int:
             "run_files",
             "collected",
             "selections",
+            "flake_episodes",
             "covered",
             "gaps",
             "generations",

@@ -235,6 +235,21 @@ create table flake_causes (
     others varchar[] -- node ids of the tests before which it fails, or passes
 );
 
+-- Failures that were run again (--aqe-flaky=rerun) and whose truth has come out since.
+create table flake_episodes (
+    run_no integer, -- runs.run_no
+    node_no integer, -- nodes.node_no
+    real boolean -- it was a regression, no flake
+);
+
+-- What these taught about running a failed test again; beside it holds what ships.
+create table flake_values (
+    suite varchar, -- runs.suite
+    state integer, -- see learning/rerun.py
+    q double[], -- minutes saved by each action: real, flaky, inproc, isolated
+    visits integer[] -- how often each was tried
+);
+
 -- How far the beliefs have come; runs after it, by their start, they do not know.
 create table flake_marks (
     suite varchar, -- runs.suite

@@ -59,6 +59,8 @@ NEW_TABLES: dict[int, tuple[str, ...]] = {
         "flake_signatures",
         "flake_verdicts",
         "flake_causes",
+        "flake_episodes",
+        "flake_values",
         "flake_marks",
         "covered",
         "gaps",

@@ -17,6 +17,7 @@ information, and a shield stands above both.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,6 +49,7 @@ PASSES_BROKEN = 0.02  # P(an attempt passes | broken), as the policy was learnt 
 MOST_RERUNS = 6
 VOI_RERUNS = 4
 NEW_TEST = 5  # executions before which nothing is called a flake
+ALPHA = 0.02  # least step of an update
 MET = 20  # visits of a state's actions from which the table is believed
 
 FLAKY_EDGES = (0.05, 0.3, 0.8)
@@ -194,8 +196,15 @@ def session_actions(case: Case) -> list[Action]:
 class Table:
     """Q values by state, in minutes saved (negative), and how often each action was tried."""
 
-    values: Mapping[int, tuple[float, ...]]
-    visits: Mapping[int, tuple[int, ...]]
+    values: Mapping[int, Sequence[float]]
+    visits: Mapping[int, Sequence[int]]
+
+    def with_learnt(self, learnt: Learnt) -> Table:
+        """Return the table with what was learnt since in its place."""
+        return Table(
+            {**self.values, **{state: values for state, (values, _) in learnt.items()}},
+            {**self.visits, **{state: visits for state, (_, visits) in learnt.items()}},
+        )
 
     def choose(self, case: Case, open_: Collection[Action]) -> Action:
         """Return the best action that is open; the value of information where hardly met.
@@ -240,6 +249,37 @@ def _verdict(case: Case, open_: Collection[Action]) -> tuple[Action, float]:
     if FLAKY in open_ and ESCAPE * p < red:
         return FLAKY, ESCAPE * p
     return REAL, red
+
+
+Learnt = Mapping[int, tuple[Sequence[float], Sequence[int]]]
+"""Values and visits of every action, by state."""
+
+
+def learn_from(known: Learnt, episodes: Sequence[tuple[Sequence[tuple[int, int]], bool]]) -> Learnt:
+    """Learn from episodes and how they turned out; return every state met, what is known kept.
+
+    An episode is its steps (state, action), the last of which is a verdict, and whether it was a
+    regression. Starts from the table that ships.
+    """
+    from pytest_aqe.learning.qlearning import TabularQ
+
+    table = shipped().with_learnt(known)
+    q = TabularQ(STATES, len(ACTIONS), alpha=ALPHA, gamma=1.0)
+    for state, values in table.values.items():
+        q.values[state] = values
+        q.visits[state] = table.visits[state]
+    met = set(known)
+    for steps, real in episodes:
+        met |= {state for state, _ in steps}
+        for (state, action), (after, _) in itertools.pairwise(steps):
+            q.update(state, action, -MINUTES[ACTIONS[action]], after)
+        state, action = steps[-1]
+        wrong = real == (ACTIONS[action] == FLAKY)
+        q.update(state, action, -(ESCAPE if real else FALSE_ALARM) if wrong else 0.0)
+    return {
+        state: (tuple(map(float, q.values[state])), tuple(map(int, q.visits[state])))
+        for state in sorted(met)
+    }
 
 
 @lru_cache(maxsize=1)

@@ -154,3 +154,17 @@ def test_xfail_and_skip_are_no_failures(project: Project) -> None:
     )
     result = project.run("--aqe-flaky=rerun")
     assert result.parseoutcomes() == {"xfailed": 1, "skipped": 1}
+
+
+def test_it_learns_from_how_episodes_turn_out(known: Project) -> None:
+    """A flake that passes in the next run on the same code teaches; states keep their visits."""
+    fail(known, 1)
+    known.run("--aqe-flaky=rerun", NO_TRACKING)
+    assert known.sql("select count(*) from flake_episodes") == [(0,)]
+    fail(known, 0)
+    known.run("--aqe-flaky=rerun", NO_TRACKING)
+    assert known.sql("select real from flake_episodes") == [(False,)]
+    ((states,),) = known.sql("select count(*) from flake_values")
+    assert states >= 2  # before and after the attempt
+    known.run("--aqe-flaky=rerun", NO_TRACKING)
+    assert known.sql("select count(*) from flake_episodes") == [(1,)]

@@ -30,6 +30,9 @@ TESTS = """
 
     def test_other():
         assert library.other() >= 0
+
+    def test_that_fails():
+        assert 0
 """
 
 
@@ -100,3 +103,13 @@ def test_a_branch_and_back(suite: Suite) -> None:
     suite.run(used=1)
     one, two, three = suite.codes("test_used")
     assert one == three != two
+
+
+def test_a_suite_that_never_failed_needs_no_names(project: Project) -> None:
+    """Where nothing is suspected nothing is named; from the first failure on everything is."""
+    project.write(test_it="def test_one(): pass", test_other="def test_two(): pass")
+    project.run()
+    assert project.sql("select count(code) from results") == [(0,)]
+    project.write(test_it="def test_one(): assert 0")
+    project.run()
+    assert project.sql("select count(code) from results") == [(2,)]
