@@ -65,7 +65,9 @@ class Meter:
         if not any(self._coverage.get_option(f"run:{name}") for name in _CHOOSING):
             self._coverage.set_option("run:include", [f"{root}/*"])
             if not self._coverage.get_option("run:omit"):
-                self._coverage.set_option("run:omit", _INSTALLED)
+                own = Path(__file__).parents[1]  # a checkout of ours next door is not theirs
+                own_too = [] if own.is_relative_to(rootdir) else [f"{own}/*"]
+                self._coverage.set_option("run:omit", [*_INSTALLED, *own_too])
         if "core" in vars(self._coverage.config):  # sys.monitoring has no contexts (7.17)
             self._coverage.set_option("run:core", "ctrace")
         # a file of the project that no test imports is a gap of ours, not a warning of theirs
