@@ -20,10 +20,11 @@ from pytest_aqe.history.policies import Scored
 from pytest_aqe.history.store import Connection
 
 if TYPE_CHECKING:
-    from pytest_aqe.learning.backtest import Names, Track
+    from pytest_aqe.learning.backtest import Track
     from pytest_aqe.learning.features import Past
     from pytest_aqe.learning.guard import Guarded
     from pytest_aqe.learning.order import LearnedOrder
+    from pytest_aqe.learning.outcomes import Names
     from pytest_aqe.learning.publish import Part
 
 PATIENCE = 2.0  # seconds a session spends on runs that the learner does not know yet
@@ -171,19 +172,15 @@ def _resume(
     except AqeError:  # another version's: it learns again from the results
         return None, None, 0
     keeping.unpack_lessons(policies.lessons(connection, suite), learner)
-    known.cofailures.changes.update(
-        {path: changes for path, (changes, _) in policies.cofailures(connection, suite).items()}
-    )
-    known.cofailures.failures.update(
-        {path: counts for path, (_, counts) in policies.cofailures(connection, suite).items()}
-    )
+    for path, (changes, counts) in policies.cofailures(connection, suite).items():
+        known.cofailures.changes[path], known.cofailures.failures[path] = changes, counts
     return known, learner, found[0]
 
 
 def _take_in(known: Past, learner: Guarded, run: PastRun, names: Names) -> list[Scored]:
     """Score every policy on a full run, then learn from it."""
-    from pytest_aqe.learning.backtest import outcome_of
     from pytest_aqe.learning.features import Situation
+    from pytest_aqe.learning.outcomes import outcome_of
     from pytest_aqe.learning.publish import counterfactuals
 
     outcome = outcome_of(known, run, names)

@@ -344,10 +344,8 @@ def _tune(asked: argparse.Namespace) -> Answer:
         lines.append("nothing changed")
     else:
         lines.append(f"version {done.version}" + (f", before it {before}" if before else ""))
-        lines += table(
-            ("weight of", "before", "now"),
-            [(name, *pair) for name, pair in list(done.moved.items())[:_WEIGHTS]],
-        )[: len(done.moved) + 1]
+        moved = [(name, *pair) for name, pair in list(done.moved.items())[:_WEIGHTS]]
+        lines += table(("weight of", "before", "now"), moved) if moved else []
     return Answer(
         {
             "suite": asked.suite,

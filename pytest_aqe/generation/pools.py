@@ -13,6 +13,7 @@ import inspect
 import random
 import re
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from types import CodeType
 from typing import Any
 
@@ -163,12 +164,15 @@ def constants(code: CodeType) -> dict[str, list[Source]]:
     }
 
 
-def mutated(source: Source, tokens: Sequence[str], chance: random.Random) -> Source | None:
-    """Return a literal changed a little, or None for what is no literal."""
+def mutated(source: Source, tokens: Sequence[Any], chance: random.Random) -> Source | None:
+    """Return an expression with one literal changed a little, or None where it holds none.
+
+    A literal is changed as a whole or inside; of a call, one of its literals is.
+    """
     try:
         value = ast.literal_eval(source.text)
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        return None
+        return _mutated_inside(source, tokens, chance)
     changed = _changed(value, tokens, chance)
     try:
         text = repr(changed)
@@ -178,13 +182,36 @@ def mutated(source: Source, tokens: Sequence[str], chance: random.Random) -> Sou
     return Source(text) if len(text) < 400 else None
 
 
+def _mutated_inside(source: Source, tokens: Sequence[Any], chance: random.Random) -> Source | None:
+    try:
+        tree = ast.parse(source.text, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    literals = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float, str, bytes, bool)
+    ]
+    if not literals:
+        return None
+    node = chance.choice(literals)
+    node.value = _changed(node.value, tokens, chance)
+    text = ast.unparse(tree)
+    return Source(text, source.imports) if len(text) < 400 else None
+
+
 _TOKENS = (" ", "-", "0", ".", ",", ":", "/", "%", "\n", "A", "\xe9", "_", "=", "1", "[", "]", "(",
            ")", "<", ">", '"', "'", "#", "@", "+", "*", "\\", "{", "}", "&", "|")  # fmt: skip
 
 
-def _changed(value: Any, tokens: Sequence[str], chance: random.Random) -> Any:
+def _changed(value: Any, tokens: Sequence[Any], chance: random.Random) -> Any:
     if isinstance(value, bool):
         return not value
+    numbers = [each for each in tokens if not isinstance(each, str)]
+    if isinstance(value, (int, float)) and numbers and chance.random() < 0.3:
+        number = chance.choice(numbers)  # what the function itself compares with
+        return type(value)(number) if isinstance(value, float) else number
+    tokens = [each for each in tokens if isinstance(each, str)]
     if isinstance(value, int):
         return chance.choice([value + 1, value - 1, -value, value * 10, value // 2, value * 1000])
     if isinstance(value, float):
@@ -248,9 +275,26 @@ def _changed_items(items: list[Any], tokens: Sequence[str], chance: random.Rando
     return items
 
 
-def tokens_of(code: CodeType) -> list[str]:
-    """Return the short texts of a function: what its own comparisons look for."""
-    return [ast.literal_eval(each.text) for each in constants(code)["str"]][:20]
+def tokens_of(code: CodeType) -> list[Any]:
+    """Return the short texts and the numbers of a function: what its comparisons look for."""
+    found = constants(code)
+    texts = [ast.literal_eval(each.text) for each in found["str"]][:20]
+    numbers = [ast.literal_eval(each.text) for each in found["int"]][:24]
+    return [*texts, *(number for number in numbers if abs(number) < 1e18)]
+
+
+def words_of(module: Any) -> list[Source]:
+    """Return texts that a module's tables know: names of enumerations, keys, choices."""
+    found: dict[str, None] = {}
+    for name, value in list(vars(module).items()):
+        if name.startswith("__"):
+            continue
+        if isinstance(value, type) and issubclass(value, enum.Enum):
+            for each in value.__members__:
+                found[each] = found[each.lower()] = None
+        elif isinstance(value, (dict, list, tuple, set, frozenset)) and len(value) < 200:
+            found.update((each, None) for each in list(value)[:12] if isinstance(each, str))
+    return _sources([repr(each) for each in found if 0 < len(each) <= 40][:40])
 
 
 def walk_pool(
@@ -266,8 +310,10 @@ def walk_pool(
     boundaries, recorded of its type.
     """
     yield from extra
-    yield from by_name
+    rest: list[Source] = []
     for kind in types_of(parameter):
-        yield from own.get(kind, ())
-        yield from BOUNDARIES.get(kind, ())
-        yield from by_type.get(kind, ())[:20]
+        rest += own.get(kind, ())
+        rest += BOUNDARIES.get(kind, ())
+        rest += by_type.get(kind, ())[:20]
+    for pair in zip_longest(by_name, rest):
+        yield from (each for each in pair if each is not None)

@@ -24,7 +24,7 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -49,11 +49,13 @@ from pytest_aqe.generation.tracing import Tracer
 from pytest_aqe.generation.values import Source, Writer
 
 RESULT = "found.json"
-TRIES = 1500  # calls of one function
+SECONDS = 1.8  # of CPU for one function; a large gap gets twice that
+PATIENCE = 0.5  # seconds without anything new, and half of what was spent so far
 CALL = 0.4  # seconds a call may take
 HARVEST = 20  # seconds of CPU for tests and doctests
 LISTED = 30  # items of an iterator that are looked at
 RECEIVERS = 20
+LARGE = 25  # lines and branches
 MORE = 2  # further cases of a function that has a test anyway: they notice more mutants
 
 
@@ -117,8 +119,7 @@ class Case:
     call: str = ""
     form: str = ""
     error: str = ""
-    new: int = 0
-    law: str = ""
+    gains: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,22 +159,34 @@ def main() -> None:
     harvest = _harvest(job, module, folder, packages)
     search = Search(job, module, harvest, packages)
     done: set[str] = set()
-    for number, gap in enumerate(job.gaps):
+    for gap in job.gaps:
         outer = gap.name.split(".<locals>")[0]
         used = time.process_time() - started + _children()
         if not gap.name or outer in done or used > job.seconds:
             continue
         done.add(outer)
-        subject = subjects.find(module, outer, job.target)
-        if subject is None:
-            continue
         group = {n: g for n, g in enumerate(job.gaps) if g.name.split(".<locals>")[0] == outer}
-        said = leaf(lambda s=subject, g=group: search.cases(s, g), 4)  # type: ignore[misc]
-        if isinstance(said, list):
-            found += said
-        del number
+        for subject in subjects.reaching(module, outer, job.target, group.values()):
+            said = leaf(lambda s=subject, g=group: search.cases(s, g), 6)  # type: ignore[misc]
+            if isinstance(said, list):
+                found += said
+                group = _without_found(group, said)
     Path(job.scratch, RESULT).write_text(json.dumps(found), "utf-8")
     os._exit(0)
+
+
+def _without_found(group: dict[int, Wanted], said: Sequence[dict[str, Any]]) -> dict[int, Wanted]:
+    """Return what is still missing after a subject was searched."""
+    lines = {line for case in said for kind, line in case["gains"] if kind == "l"}
+    arcs = {tuple(arc) for case in said for kind, arc in case["gains"] if kind == "a"}
+    return {
+        number: replace(
+            gap,
+            lines=tuple(line for line in gap.lines if line not in lines),
+            arcs=tuple(arc for arc in gap.arcs if arc not in arcs),
+        )
+        for number, gap in group.items()
+    }
 
 
 def _children() -> float:
@@ -221,6 +234,7 @@ class Search:
         self._by_type: dict[str, list[Source]] = {}
         self._tracer = Tracer(job.target)
         self._guard = Guard("/nowhere")
+        self.words = pools.words_of(module)
         self._raises = _raise_lines(package_folder(job.target))
         self._pool_arguments()
 
@@ -324,8 +338,11 @@ class Search:
                     break
             outcome.value = items
 
-    def is_ours(self, error: BaseException) -> bool:
-        """Tell an exception that the project raises itself from a crash."""
+    def is_ours(self, error: BaseException, arcs: Collection[Arc]) -> bool:
+        """Tell an exception that the project raises itself, or again, from a crash."""
+        own = self._raises.get(self._job.target, frozenset())
+        if any(source in own and leads < 0 for source, leads in arcs):
+            return True
         trace = error.__traceback__
         last = None
         while trace is not None:
@@ -343,8 +360,8 @@ class Search:
         receiver = call.receiver
         inline = receiver is not None and not call.before and len(receiver.text) <= 60
         name = (_bracketed(receiver.text) if inline else "obj") if receiver is not None else ""
-        text = subject.spelled(name, call.arguments)
-        imports = set(subject.imports if subject.kind not in ("method", "property") else ())
+        text = subject.stated(name, call.arguments)
+        imports = set(subject.imports if not subject.bound else ())
         if subject.is_async:
             imports.add("import asyncio")
         for source in [*( [receiver] if receiver else []), *(a.source for a in call.arguments),
@@ -363,6 +380,8 @@ class Search:
         seen = self._seen(text, outcome)
         if seen is None:
             return None
+        if subject.kind == "setter" and outcome.error is None:
+            seen = replace(seen, lines=(), strength=snapshots.NONE)  # a statement has no value
         if seen.strength < snapshots.VALUE and outcome.error is None:
             if outcome.output:
                 said = snapshots.printed(text, outcome.output)
@@ -406,7 +425,7 @@ class Search:
         lines = tuple(
             line.replace("result.", "obj.") for line in after.lines if line != "result = obj"
         )
-        text = subject.spelled("obj", call.arguments)
+        text = subject.stated("obj", call.arguments)
         return replace(after, lines=(text, *lines), expected=None)
 
 
@@ -430,6 +449,8 @@ class _Hunt:
         self._samples = search._harvest.samples.get(subject.place, [])
         code = subject.function.__code__
         self._constants = pools.constants(code)
+        words = self._constants["str"] = [*self._constants["str"], *search.words]
+        self._constants["list"] = [Source(f"[{each.text}]") for each in words[:15]]
         self._tokens = pools.tokens_of(code)
         self._pools = {
             each.name: list(
@@ -439,28 +460,38 @@ class _Hunt:
                         self._constants,
                         search._by_name.get(each.name, []),
                         search._by_type,
-                        pools.members(each.annotation, search._writer.write),
+                        self._named_by_type(each),
                     )
                 )
             )
             for each in subject.parameters
         }
-        self._receivers = self._find_receivers() if subject.kind in ("method", "property") else []
+        self._receivers = self._find_receivers(subject.owner) if subject.bound else []
+
+    def _named_by_type(self, parameter: inspect.Parameter) -> list[Source]:
+        """Return what an annotation names: members, literals, objects of the project."""
+        annotation = parameter.annotation
+        found = pools.members(annotation, self._search._writer.write)
+        module = getattr(annotation, "__module__", "") or ""
+        ours = module.partition(".")[0] in self._search._packages
+        if not found and ours and isinstance(annotation, type):
+            found = self._find_receivers(annotation)[:8]
+        return found
 
     def run(self) -> None:
         """Try calls until nothing is missing, nothing new comes, or the time is over."""
-        stop = time.process_time() + 1.8
-        stale = 0
-        for count, call in enumerate(self._calls()):
-            if not self._missing or count > TRIES or stale > TRIES // 2:
+        started = gained = time.process_time()
+        stop = started + SECONDS * (2 if len(self._missing) > LARGE else 1)
+        for call in self._calls():
+            now = time.process_time()
+            if not self._missing or now > stop:
                 break
-            if time.process_time() > stop:
+            if now - gained > PATIENCE + (gained - started) / 2:
                 break
-            if call in self._tried:
-                stale += 1
-                continue
-            self._tried.add(call)
-            stale = 0 if self._try(call) else stale + 1
+            if call not in self._tried:
+                self._tried.add(call)
+                if self._try(call):
+                    gained = time.process_time()
 
     def _try(self, call: Call) -> bool:
         search, subject = self._search, self._subject
@@ -476,7 +507,7 @@ class _Hunt:
             if outcome.error is None and len(self._more) < MORE * 3 and self._samples:
                 self._keep_more(call, outcome)
             return False
-        if outcome.error is not None and not search.is_ours(outcome.error):
+        if outcome.error is not None and not search.is_ours(outcome.error, arcs):
             return False
         case = search.describe(subject, call, outcome)
         if case is None or (_says_nothing(case, outcome) and all(kind == "a" for kind, _ in new)):
@@ -498,7 +529,7 @@ class _Hunt:
                 )
             ),
         )
-        case.new = len(new)
+        case.gains = sorted(new, key=repr)
         self._missing -= new
         self._corpus.append(call)
         self._found.append((case, new))
@@ -550,17 +581,17 @@ class _Hunt:
         if self._subject.kind == "property":
             for receiver in self._receivers:
                 yield Call(receiver, ())
-        for _ in range(0 if recorded else 25):
-            yield self._made(only_required=True)
+        for place in range(4 if recorded else 25):
+            yield self._made(only_required=True, place=place)
         for receiver in self._receivers[:8]:
             for call in recorded[:2] or [self._made(only_required=True)]:
                 yield replace(call, receiver=receiver)
         for call in recorded[:4] or self._corpus[:2]:
             for number, argument in enumerate(call.arguments):
-                for value in self._pools.get(argument.name, [])[:25]:
+                for value in self._pools.get(argument.name, [])[:40]:
                     yield _with(call, number, replace(argument, source=value))
         for parameter in self._subject.parameters:
-            for value in self._pools.get(parameter.name, [])[:12]:
+            for value in self._pools.get(parameter.name, [])[:40]:
                 call = self._made(only_required=True)
                 yield self._adding(call, parameter, value)
         while True:
@@ -575,23 +606,24 @@ class _Hunt:
                 yield call
 
     def _needs_receiver(self) -> bool:
-        return self._subject.kind in ("method", "property")
+        return self._subject.bound
 
     def _receiver(self) -> Source | None:
         return self._chance.choice(self._receivers) if self._receivers else None
 
-    def _made(self, *, only_required: bool) -> Call:
+    def _made(self, *, only_required: bool, place: int | None = None) -> Call:
+        """Put a call together; with ``place`` from the fronts of the pools, else by chance."""
         arguments = []
         for each in self._subject.parameters:
             optional = each not in self._subject.required
             if optional and (only_required or self._chance.random() > 0.6):
                 continue
-            argument = self._drawn(each)
+            argument = self._drawn(each, place)
             if argument is not None:
                 arguments.append(argument)
         return Call(self._receiver(), tuple(_in_order(arguments)))
 
-    def _drawn(self, parameter: inspect.Parameter) -> Argument | None:
+    def _drawn(self, parameter: inspect.Parameter, front: int | None = None) -> Argument | None:
         chance = self._chance
         if parameter.kind is parameter.VAR_POSITIONAL:
             text = chance.choice(["(1,)", "('a', 'b')", "(1, 2)", "([1, 2],)"])
@@ -602,8 +634,8 @@ class _Hunt:
         if not pool:
             return None
         # the front of a pool is the likeliest
-        place = min(int(chance.expovariate(3 / len(pool))), len(pool) - 1)
-        return Argument(parameter.name, _passed(parameter), pool[place])
+        place = int(chance.expovariate(3 / len(pool))) if front is None else front
+        return Argument(parameter.name, _passed(parameter), pool[min(place, len(pool) - 1)])
 
     def _adding(self, call: Call, parameter: inspect.Parameter, value: Source) -> Call:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -617,6 +649,9 @@ class _Hunt:
     def _mutated(self, call: Call) -> Call:
         chance = self._chance
         if self._needs_receiver() and chance.random() < 0.3:
+            if call.receiver is not None and chance.random() < 0.4:
+                changed = pools.mutated(call.receiver, self._tokens, chance)
+                return replace(call, receiver=changed) if changed else call
             if chance.random() < 0.5 or len(call.before) >= 2:
                 return replace(call, receiver=self._receiver())
             step = self._step()
@@ -658,12 +693,11 @@ class _Hunt:
                     found.append((name, sample.arguments))
         return self._chance.choice(found) if found else None
 
-    def _find_receivers(self) -> list[Source]:
-        """Return objects to call the method on: seen ones, seen makings, made-up ones."""
-        owner = self._subject.owner
+    def _find_receivers(self, owner: type | None) -> list[Source]:
+        """Return objects of a class: seen ones, seen makings, made-up ones."""
         assert owner is not None
         found: dict[Source, None] = {}
-        for sample in self._samples:
+        for sample in self._samples if owner is self._subject.owner else ():
             if sample.receiver is not None:
                 found[sample.receiver] = None
         kinds = [owner, *_subclasses(owner, self._search._module)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import CodeType
+from typing import Any, Protocol
 
 from pytest_aqe.generation.harvest import Argument, Place, spelled
 from pytest_aqe.generation.values import Source
@@ -25,6 +26,7 @@ _OPERATORS = {
     "__bool__": "bool({0})", "__neg__": "-{0}", "__invert__": "~{0}", "__abs__": "abs({0})",
     "__int__": "int({0})", "__float__": "float({0})", "__next__": "next({0})",
 }  # fmt: skip
+MOST_HOLDERS = 3
 _UNTESTED = frozenset({"__del__", "__class_getitem__", "__hash__", "__init_subclass__", "__new__",
                        "__getattribute__", "__reduce__", "__reduce_ex__"})  # fmt: skip
 
@@ -44,6 +46,11 @@ class Subject:
     is_async: bool
 
     @property
+    def bound(self) -> bool:
+        """Tell what is called on an object."""
+        return self.kind in ("method", "property", "setter")
+
+    @property
     def required(self) -> tuple[inspect.Parameter, ...]:
         """The parameters without which it cannot be called."""
         return tuple(
@@ -56,6 +63,9 @@ class Subject:
     def spelled(self, receiver: str, arguments: Sequence[Argument]) -> str:
         """Write a call; ``receiver`` is an expression for ``self``."""
         shown = self._shortened(arguments)
+        if self.kind == "setter":
+            value = shown[0].source.text if shown else "None"
+            return f"setattr({receiver}, {self.name!r}, {value})"
         if self.kind == "property":
             return f"{receiver}.{self.name}"
         operator = _OPERATORS.get(self.name) if self.kind == "method" else None
@@ -68,6 +78,12 @@ class Subject:
             function = self.path
         text = f"{function}({spelled(shown)})"
         return f"asyncio.run({text})" if self.is_async else text
+
+    def stated(self, receiver: str, arguments: Sequence[Argument]) -> str:
+        """Write a call as it stands in a test: to set a property is a statement."""
+        if self.kind == "setter" and arguments:
+            return f"{receiver}.{self.name} = {arguments[0].source.text}"
+        return self.spelled(receiver, arguments)
 
     def _shortened(self, arguments: Sequence[Argument]) -> list[Argument]:
         """Leave out what equals the default; name what then stands at another place."""
@@ -97,7 +113,7 @@ def _bracketed(text: str) -> str:
     return f"({text})" if text.startswith(("-", "lambda")) else text
 
 
-def find(module: Any, name: str, target: str) -> Subject | None:
+def find(module: Any, name: str, target: str, *, setter: bool = False) -> Subject | None:
     """Return the function of a qualified name; of one inside another, the outer one."""
     outer = name.split(".<locals>")[0]
     *classes, last = outer.split(".")
@@ -113,13 +129,17 @@ def find(module: Any, name: str, target: str) -> Subject | None:
     raw = vars(holder).get(last)
     if raw is None or last in _UNTESTED:
         return None
-    kind, function = _unwrapped(raw, owner)
+    if setter:
+        if not isinstance(raw, property) or raw.fset is None:
+            return None
+        kind, function = "setter", raw.fset
+    else:
+        kind, function = _unwrapped(raw, owner)
     code = getattr(function, "__code__", None)
     if code is None or code.co_filename != target:
         return None
-    try:
-        parameters = tuple(inspect.signature(function).parameters.values())
-    except (ValueError, TypeError):
+    parameters = _parameters(function)
+    if parameters is None:
         return None
     if owner is not None and kind != "static":
         parameters = parameters[1:]
@@ -140,6 +160,57 @@ def find(module: Any, name: str, target: str) -> Subject | None:
                    is_async)  # fmt: skip
 
 
+class Located(Protocol):
+    """A gap: its qualified name, and the line of its function."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def line(self) -> int: ...
+
+
+def reaching(module: Any, name: str, target: str, gaps: Collection[Located]) -> list[Subject]:
+    """Return the functions whose calls can reach some gaps, which have an outer name in common.
+
+    That is the function of the name, its property's setter, and, where it makes functions
+    inside it, those of them that the module or its classes hold.
+    """
+    found = [find(module, name, target), find(module, name, target, setter=True)]
+    inner = {gap.line for gap in gaps if "<locals>" in gap.name}
+    if inner:
+        found += [
+            find(module, held, target) for held in _holders(module, target, inner)[:MOST_HOLDERS]
+        ]
+    lines = {gap.line for gap in gaps}
+    return [
+        each
+        for each in found
+        if each is not None and (each.kind != "setter" or _spans(each.function.__code__, lines))
+    ]
+
+
+def _spans(code: CodeType, lines: Collection[int]) -> bool:
+    """Tell whether a function begins at one of some lines; decorators stand above its line."""
+    last = max((number for *_, number in code.co_lines() if number), default=0)
+    return any(code.co_firstlineno <= line <= last for line in lines)
+
+
+def _holders(module: Any, target: str, lines: Collection[int]) -> list[str]:
+    """Return the names under which functions that were made at some lines can be called."""
+    found = []
+    for name, value in list(vars(module).items()):
+        if isinstance(value, type) and value.__module__ == module.__name__:
+            inside = [(f"{name}.{each}", held) for each, held in vars(value).items()]
+        else:
+            inside = [(name, value)]
+        for path, held in inside:
+            held = getattr(held, "__func__", held)
+            code = getattr(held, "__code__", None)
+            if code is not None and code.co_filename == target and _spans(code, lines):
+                found.append(path)
+    return found
+
+
 def _unwrapped(raw: Any, owner: type | None) -> tuple[str, Any]:
     kind = "function" if owner is None else "method"
     if isinstance(raw, staticmethod):
@@ -158,12 +229,22 @@ def _unwrapped(raw: Any, owner: type | None) -> tuple[str, Any]:
     return kind, inner
 
 
+def _parameters(function: Any) -> tuple[inspect.Parameter, ...] | None:
+    """Return what something takes, its annotations evaluated where that can be done."""
+    for evaluated in (True, False):
+        try:
+            found = inspect.signature(function, eval_str=evaluated)
+        except (ValueError, TypeError):
+            return None
+        except Exception:  # an annotation names what is not there at run time
+            continue
+        return tuple(found.parameters.values())
+    return None
+
+
 def making(owner: type) -> tuple[inspect.Parameter, ...] | None:
     """Return what a class takes to be made, or None where that cannot be told."""
-    try:
-        return tuple(inspect.signature(owner).parameters.values())
-    except (ValueError, TypeError):
-        return None
+    return _parameters(owner)
 
 
 def class_source(owner: type) -> Source | None:

@@ -20,7 +20,7 @@ from pytest_aqe.learning.guard import Guard, Guarded
 from pytest_aqe.learning.ranking import Lesson
 
 if TYPE_CHECKING:
-    from pytest_aqe.learning.backtest import Names
+    from pytest_aqe.learning.outcomes import Names
 
 FORMAT = 1
 _SCALARS = ("clock", "failures", "executions", "heat", "hours")
@@ -100,7 +100,7 @@ def fresh_lessons(guarded: Guarded) -> dict[int, bytes]:
     first = max(guarded.learner.kept, count - memory.capacity)
     items = memory.items
     places = [each % memory.capacity for each in range(first, count)]
-    return {place: pack_lesson(items[place]) for place in places}
+    return {place: pack_lesson(items[place].lesson()) for place in places}
 
 
 def pack_lesson(lesson: Lesson) -> bytes:
@@ -110,11 +110,20 @@ def pack_lesson(lesson: Lesson) -> bytes:
     return zlib.compress(file.getvalue(), 1)
 
 
+class Packed:
+    """A lesson as it was kept, read when it is learnt again."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def lesson(self) -> Lesson:
+        """Read it."""
+        with np.load(io.BytesIO(zlib.decompress(self._content)), allow_pickle=False) as arrays:
+            return Lesson(arrays["features"], arrays["failed"], arrays["importance"])
+
+
 def unpack_lessons(kept: Mapping[int, bytes], guarded: Guarded) -> None:
     """Put lessons back into the memory, each in its place."""
-    found = []
-    for _, content in sorted(kept.items()):
-        with np.load(io.BytesIO(zlib.decompress(content)), allow_pickle=False) as arrays:
-            found.append(Lesson(arrays["features"], arrays["failed"], arrays["importance"]))
-    guarded.learner.memory.resume(found, guarded.learner.lessons)
-    guarded.learner.kept = guarded.learner.lessons
+    learner = guarded.learner
+    learner.memory.resume([Packed(kept[place]) for place in sorted(kept)], learner.lessons)
+    learner.kept = learner.lessons

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -47,6 +47,17 @@ class Lesson:
     failed: NDArray[np.float32]
     importance: NDArray[np.float32]
 
+    def lesson(self) -> Lesson:
+        """Return itself: see `Remembered`."""
+        return self
+
+
+class Remembered(Protocol):
+    """A lesson, or where it can be read: of a long memory a run needs two."""
+
+    def lesson(self) -> Lesson:
+        """Return the lesson."""
+
 
 class ListwiseQ:
     """The linear Q-learner over the tests of a run."""
@@ -69,7 +80,7 @@ class ListwiseQ:
             step=settings.alpha,
             pull=settings.pull,
         )
-        self.memory: Replay[Lesson] = Replay(MEMORY)
+        self.memory: Replay[Remembered] = Replay(MEMORY)
         self._replays = settings.replays
         self._seed = seed
         self.lessons = 0
@@ -92,7 +103,7 @@ class ListwiseQ:
         lesson = lesson_of(run.features, failed, self.q(run), generator)
         self._study(lesson)
         for drawn in self.memory.sample(self._replays, generator):
-            self._study(drawn.item)
+            self._study(drawn.item.lesson())
         self.memory.add(lesson)
         self.lessons += 1
 

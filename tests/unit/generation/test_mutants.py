@@ -1,0 +1,81 @@
+"""Faults are put in and taken out again; a function can be given one while it lives."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pytest_aqe.generation.mutants import exchange, mutants
+from pytest_aqe.generation.tracing import Tracer, statement_starts
+
+SOURCE = '''
+def price(amount, rate=2):
+    """A docstring is no place for a fault."""
+    if amount > 10 and rate:
+        return amount * rate
+    total = amount + 1
+    return total
+
+
+class Till:
+    def open(self):
+        return "open"
+'''
+
+
+def load(path: Path) -> ModuleType:
+    path.write_text(SOURCE, "utf-8")
+    module = ModuleType("shop")
+    exec(compile(SOURCE, str(path), "exec"), vars(module))
+    return module
+
+
+def test_every_fault_changes_what_the_code_does(tmp_path: Path) -> None:
+    """One at a time; the code compiles with each, and comes back as it was."""
+    path = tmp_path / "shop.py"
+    load(path)
+    lines = frozenset(range(1, 20))
+    found = list(mutants(SOURCE, str(path), lines))
+    assert {each.what for each in found} >= {"return", "negate", "compare", "arithmetic", "and/or"}
+    changed = 0
+    for each in found:
+        space: dict[str, Any] = {}
+        exec(each.code, space)
+        results = [space["price"](a, r) for a, r in ((20, 3), (3, 3), (20, 0))]
+        changed += results != [60, 4, 21] or space["Till"]().open() != "open"
+    assert changed >= len(found) - 2  # a default's value may not matter
+
+
+def test_a_living_function_gets_the_fault(tmp_path: Path) -> None:
+    path = tmp_path / "shop.py"
+    module = load(path)
+    till = module.Till()
+    (fault,) = [
+        each for each in mutants(SOURCE, str(path), frozenset({12})) if each.what == "return"
+    ]
+    assert exchange(fault.code, str(path), fault.line)
+    assert till.open() is None
+    assert module.price(3) == 4
+    assert not exchange(fault.code, str(tmp_path / "other.py"), fault.line)
+
+
+def test_lines_and_jumps_are_those_of_coverage(tmp_path: Path) -> None:
+    path = tmp_path / "shop.py"
+    module = load(path)
+    tracer = Tracer(str(path))
+    tracer.start()
+    module.price(3)
+    tracer.stop()
+    lines, arcs = tracer.found()
+    assert lines == {4, 6, 7}
+    assert (4, 6) in arcs
+    assert (7, -2) in arcs
+    assert tracer.found() == (set(), set())
+
+
+def test_a_statement_is_known_by_its_first_line() -> None:
+    source = "x = [\n    1,\n    2,\n]\nif (x and\n        x):\n    y = (1 +\n         2)\n"
+    assert statement_starts(source) == {2: 1, 3: 1, 4: 1, 6: 5, 8: 7}
+    assert statement_starts(ast.unparse(ast.parse("a = 1"))) == {}

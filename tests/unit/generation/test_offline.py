@@ -1,0 +1,178 @@
+"""The author without a model: what it writes, from what, and what it leaves alone."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_aqe.data import Candidate, Trial, Verdict
+from pytest_aqe.generation.offline import Offline
+from pytest_aqe.generation.sandbox import Settings
+
+from .test_trial import make_target
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the author needs os.fork")
+
+SOURCE = '''
+"""Hard to reach by chance, easy by what the project shows."""
+
+import enum
+
+
+class Size(enum.Enum):
+    SMALL = 1
+    LARGE = 2
+
+
+class Box:
+    def __init__(self, width: int):
+        self.width = width
+
+    @property
+    def wide(self):
+        return self.width > 7
+
+    @wide.setter
+    def wide(self, value):
+        raise AttributeError("a box keeps its width")
+
+    def grow(self, by=1):
+        self.width += by
+
+
+def code(text):
+    """Return a number.
+
+    >>> code("sesame-17")
+    17
+    """
+    word, _, number = text.partition("-")
+    if word != "sesame":
+        raise ValueError("closed")
+    return int(number)
+
+
+def size(value: Size) -> str:
+    return "s" if value is Size.SMALL else "l"
+
+
+def crash(items):
+    return items[0] / 0
+
+
+def chance():
+    import random
+
+    return random.random()
+
+
+def numbers(limit: int):
+    for number in range(limit):
+        yield number * 2
+
+
+def shout(text: str):
+    print(text.upper())
+
+
+def key(password):
+    return password
+
+
+async def later(value: int) -> int:
+    return value + 1
+
+
+def covered(value):
+    return value
+'''
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Every candidate by the name of its gap."""
+    target = make_target(tmp_path_factory.mktemp("offline"), SOURCE)
+    suite = target.root / "tests" / "test_money.py"
+    suite.parent.mkdir()
+    suite.write_text(
+        "from pack.money import Box, key\n\n\ndef test_box():\n    Box(12).grow(3)\n"
+        "    key('sk-0123456789abcdef0123')\n",
+        "utf-8",
+    )
+    gaps = list(target.gaps)
+    tree = ast.parse(target.source)
+    (box,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Box"]
+    for node in [*box.body, *(n for n in tree.body if isinstance(n, ast.AsyncFunctionDef))]:
+        assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        end = node.end_lineno or node.lineno
+        name = f"Box.{node.name}" if node in box.body else node.name
+        lines = tuple(range(node.body[0].lineno, end + 1))
+        gaps.append(replace(gaps[0], name=name, line=node.lineno, end=end, lines=lines))
+    target = replace(target, gaps=tuple(gaps), tests=("tests/test_money.py::test_box",))
+    author = Offline(Settings())
+    return {
+        f"{gap.name}:{gap.line}": candidate.text
+        for gap in target.gaps
+        for candidate in author.author(gap, target)
+    }
+
+
+def text(written: dict[str, str], name: str) -> str:
+    return "\n".join(each for key, each in written.items() if key.startswith(f"{name}:"))
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("code", "('sesame-17', 17)"),
+        ("code", 'pytest.raises(ValueError, match="closed")'),
+        ("size", "Size.SMALL"),
+        ("Box.wide", "Box("),
+        ("Box.wide", '.wide = '),
+        ("Box.wide", 'match="a box keeps its width"'),
+        ("Box.grow", "obj = Box("),
+        ("numbers", "assert list(numbers("),
+        ("shout", "capsys.readouterr().out == "),
+        ("later", "asyncio.run(later("),
+    ],
+)  # fmt: skip
+def test_what_is_written(written: dict[str, str], name: str, said: str) -> None:
+    assert said in text(written, name)
+
+
+@pytest.mark.parametrize("name", ["crash", "chance"])
+def test_what_is_left_alone(written: dict[str, str], name: str) -> None:
+    """A crash may be a bug and is not pinned; what is different every time cannot be."""
+    assert text(written, name) == ""
+
+
+def test_no_secret_is_written(written: dict[str, str]) -> None:
+    """Arguments that look like one are not repeated, wherever they were seen."""
+    assert "0123456789abcdef" not in "".join(written.values())
+
+
+def test_all_of_it_is_a_module(written: dict[str, str]) -> None:
+    for each in written.values():
+        names = [node.name for node in ast.parse(each).body if hasattr(node, "name")]
+        assert len(names) == len(set(names))
+        assert all(name.startswith("test_") for name in names)
+
+
+def test_a_repair_takes_shared_tests_apart(tmp_path: Path) -> None:
+    """Once; a candidate that shares nothing is given up."""
+    source = "def label(amount: int):\n    if amount > 5:\n        return 'x'\n    return 'y'\n"
+    target = make_target(tmp_path, source)
+    author = Offline(Settings())
+    (candidate,) = author.author(target.gaps[0], target)
+    assert "parametrize" in candidate.text
+    refused = Trial(candidate, Verdict("rejected", "stability", "no"), candidate.text)
+    (again,) = author.repair([refused], target)
+    assert "parametrize" not in again.text
+    assert again.attempt == 1
+    assert author.repair([replace(refused, candidate=again)], target) == []
+    other = Candidate(target.gaps[0], "text", "offline", attempt=1)
+    assert author.repair([replace(refused, candidate=other)], target) == []

@@ -1,0 +1,103 @@
+"""Accepted tests become files; nothing that is there is lost."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from pytest_aqe.data import Candidate, Gap, Target, Trial, Verdict
+from pytest_aqe.errors import NotFound
+from pytest_aqe.generation import proposals
+from pytest_aqe.generation.proposals import Proposal
+
+GAP = Gap("pack/a.py", "f", 1, 2, (2,), (), 1)
+PROPOSAL = Proposal(
+    "test_aqe_a.py", "pack/a.py", "tests", ("pack/a.py::f:1",), ("offline",), ("test_f",), 1, 0, 2,
+    2, "Landlock 7", "run", "abc",
+)  # fmt: skip
+TEXT = "from pack.a import f\n\n\ndef test_f():\n    assert f() == 1\n"
+
+
+def trial(text: str) -> Trial:
+    return Trial(Candidate(GAP, text, "offline"), Verdict("accepted"), text)
+
+
+def test_modules_are_merged_and_names_stay_apart() -> None:
+    """Imports once and sorted; a test of a taken name gets a number; docstrings go."""
+    text, tests = proposals.merged(
+        [
+            '"""One."""\nimport math\nimport pytest\nfrom pack.a import f\n\n\n'
+            "@pytest.mark.parametrize('x', [1])\ndef test_f(x):\n    assert f(x) == math.pi\n",
+            "from pack.a import f, g\n\n\ndef test_f():\n    assert f() == g()\n",
+            "from pack.a import g\n\n\n"
+            "class TestG:\n    def test_g(self):\n        assert g() == 1\n",
+        ]
+    )
+    assert tests == ["test_f", "test_f_2", "TestG.test_g"]
+    assert text.startswith("import math\n\nimport pytest\n\nfrom pack.a import f, g\n")
+    assert [node.name for node in ast.parse(text).body if hasattr(node, "name")] == [
+        "test_f",
+        "test_f_2",
+        "TestG",
+    ]
+
+
+def test_helpers_of_one_name_need_files_of_their_own() -> None:
+    one = trial("A = 1\ndef test_a(): assert A\n")
+    two = trial("A = 2\ndef test_b(): assert A\n")
+    same = trial("A = 1\ndef test_c(): assert A\n")
+    assert proposals.bundled([one, two, same]) == [[one, same], [two]]
+
+
+def test_a_proposal_is_written_found_applied_and_dropped(tmp_path: Path) -> None:
+    folder = tmp_path / ".aqe"
+    path = proposals.write(folder, PROPOSAL, TEXT)
+    assert proposals.proposals(folder) == [PROPOSAL]
+    assert proposals.named(folder, "a") == proposals.named(folder, "pack/a.py") == PROPOSAL
+    assert "what the code does" in path.read_text("utf-8")
+    applied = proposals.apply(folder, tmp_path, PROPOSAL)
+    assert applied == tmp_path / "tests" / "test_aqe_a.py"
+    assert proposals.proposals(folder) == []
+    proposals.write(folder, PROPOSAL, TEXT)
+    assert proposals.apply(folder, tmp_path, PROPOSAL).name == "test_aqe_a_2.py"
+    with pytest.raises(NotFound):
+        proposals.named(folder, "a")
+
+
+def test_what_is_no_proposal_is_passed_over(tmp_path: Path) -> None:
+    """A broken description, or one without its file."""
+    place = tmp_path / proposals.FOLDER
+    place.mkdir()
+    (place / "test_aqe_a.json").write_text("{", "utf-8")
+    (place / "test_aqe_b.json").write_text("{}", "utf-8")
+    assert proposals.proposals(tmp_path) == []
+
+
+def test_a_proposal_cannot_leave_the_project(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from pytest_aqe.errors import AqeError
+
+    outside = replace(PROPOSAL, place="../../etc")
+    proposals.write(tmp_path / ".aqe", outside, TEXT)
+    with pytest.raises(AqeError, match="outside"):
+        proposals.apply(tmp_path / ".aqe", tmp_path, outside)
+
+
+def test_a_test_goes_where_the_nearest_test_is(tmp_path: Path) -> None:
+    def target(*tests: str) -> Target:
+        return Target(tmp_path, tmp_path, tmp_path / "a.py", "a", "", (), frozenset(), frozenset(),
+                      (), tests)  # fmt: skip
+
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "spec").mkdir()
+    assert proposals.place_of(target("tests/unit/test_a.py::t"), []) == tmp_path / "tests" / "unit"
+    assert proposals.place_of(target(), ["spec"]) == tmp_path / "spec"
+    assert proposals.place_of(target(), ["nowhere"]) == tmp_path / "tests"
+
+
+def test_names_say_what_is_tested() -> None:
+    assert proposals.file_name("pack.cli.look") == "test_aqe_cli_look.py"
+    assert proposals.file_name("single", 2) == "test_aqe_single_2.py"

@@ -1,0 +1,80 @@
+"""Values as source: what is written gives an equal value back, or is refused."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import fractions
+import io
+import pathlib
+import re
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_aqe.generation.values import Writer, same
+
+writer = Writer(frozenset({"tests"}))
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+    | st.binary(max_size=20) | st.datetimes() | st.dates() | st.timedeltas() | st.decimals()
+    | st.fractions() | st.uuids(),
+    lambda inner: st.lists(inner, max_size=4) | st.tuples(inner, inner)
+    | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(PLAIN)
+def test_what_is_written_is_the_same_value(value: Any) -> None:
+    """Or it is refused; never something near it."""
+    source = writer.write(value)
+    if source is not None:
+        again = source.value({})
+        assert same(value, again) or repr(again) == repr(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {3, 1, 2}, frozenset(), set(), (1,), (), range(3), slice(1, None), bytearray(b"a"),
+        collections.OrderedDict(a=1), collections.deque([1]), collections.Counter("aab"),
+        collections.defaultdict(list, {"a": [1]}), pathlib.Path("a/b"), re.compile("a+", re.I),
+        io.StringIO("x"), decimal.Decimal("1.50"), fractions.Fraction(1, 3), uuid.UUID(int=5),
+        datetime.timezone.utc, int, len, ValueError("no"), float("nan"), float("-inf"), ...,
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_many_kinds_can_be_written(value: Any) -> None:
+    source = writer.write(value)
+    assert source is not None
+    again = source.value({})
+    assert type(again) is type(value)
+    assert same(value, again) or repr(again) == repr(value)
+
+
+class Local:
+    """An object of the project without a recipe."""
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Local(), lambda: 1, list(range(100)), "x" * 1000, 10**50, [[[[[[[1]]]]]]], object(),
+        "AKIA" + "ABCDEFGHIJKL", "sk-" + "a1" * 20, "my password is x",
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", [{"a": "token=1"}],
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_what_cannot_or_must_not_be_written_is_refused(value: Any) -> None:
+    assert writer.write(value) is None
+
+
+def test_where_the_process_works_is_no_value() -> None:
+    """A path of this machine would hold nowhere else."""
+    assert Writer(frozenset(), folder="/tmp/here").write("/tmp/here/file.txt") is None
