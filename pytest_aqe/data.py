@@ -180,7 +180,8 @@ class Rollup:
 class Rank:
     """How urgent one known test is. Lower tiers run first; inside one, higher scores.
 
-    ``score`` is expected failures per second; 0 means no reason to move the test.
+    ``score`` is expected failures per second, or what a learnt policy gives (exp(Q) / seconds^b);
+    0 means no reason to move the test.
     """
 
     tier: int
