@@ -408,7 +408,8 @@ class Announcement:
     """What is about to leave the machine: said before a language model is first asked.
 
     ``bytes`` are those of the ``prompts`` at hand, which quote ``files``; repairs may follow,
-    within the caps. ``dollars`` is None where no price is known.
+    within the caps. ``dollars`` is None where no price is known. ``again``: it was said before,
+    of other files.
     """
 
     models: tuple[str, ...]
@@ -418,6 +419,7 @@ class Announcement:
     bytes: int
     tokens: int
     dollars: float | None
+    again: bool = False
 
 
 class Author(Protocol):
