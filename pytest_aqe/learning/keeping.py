@@ -17,6 +17,7 @@ import numpy as np
 from pytest_aqe.errors import AqeError
 from pytest_aqe.learning.features import FEATURES, Past
 from pytest_aqe.learning.guard import Guard, Guarded
+from pytest_aqe.learning.qlearning import PRESETS
 from pytest_aqe.learning.ranking import Lesson
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def pack(past: Past, guarded: Guarded) -> bytes:
         "paths": past.paths,
         "words": past.words,
         "lessons": guarded.learner.lessons,
+        "preset": guarded.learner.preset,
         "guard": {name: getattr(guarded.guard, name) for name in _GUARD},
     }
     arrays["told"] = np.frombuffer(json.dumps(told).encode(), np.uint8)
@@ -88,6 +90,8 @@ def unpack(content: bytes, names: Names, past: Past, guarded: Guarded) -> None:
         past.table.counts[level], past.table.sums[level] = counts.copy(), sums.copy()
     linear = guarded.learner.learner
     linear.weights, linear.squares, linear.prior = (each.copy() for each in found["weights"])
+    guarded.learner.preset = told["preset"]
+    linear.step, linear.pull = PRESETS[told["preset"]].alpha, PRESETS[told["preset"]].pull
     guarded.learner.lessons = told["lessons"]
     guarded.guard = Guard()
     for name, value in told["guard"].items():

@@ -71,17 +71,16 @@ class ListwiseQ:
         seed: str | int = 0,
         name: str = "linear-q",
     ) -> None:
-        settings = PRESETS[preset]
+        self.preset = preset
         weights = shipped_prior() if prior is None else prior
         self.name = name
         self.exponent = exponent
         self.learner = LinearQ(
             [weights.get(feature, 0.0) for feature in FEATURES],
-            step=settings.alpha,
-            pull=settings.pull,
+            step=PRESETS[preset].alpha,
+            pull=PRESETS[preset].pull,
         )
         self.memory: Replay[Remembered] = Replay(MEMORY)
-        self._replays = settings.replays
         self._seed = seed
         self.lessons = 0
         self.kept = 0  # of the lessons, by the history
@@ -102,7 +101,7 @@ class ListwiseQ:
         generator = seeded(self._seed, self.lessons)
         lesson = lesson_of(run.features, failed, self.q(run), generator)
         self._study(lesson)
-        for drawn in self.memory.sample(self._replays, generator):
+        for drawn in self.memory.sample(PRESETS[self.preset].replays, generator):
             self._study(drawn.item.lesson())
         self.memory.add(lesson)
         self.lessons += 1
