@@ -31,13 +31,15 @@ class Offline:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._found: dict[Gap, list[Case]] = {}  # of the targets searched
-        self._searched: set[str] = set()
+        self._files: set[str] = set()
+        self.searched: set[Gap] = set()
+        """Gaps that were looked at; for others there was no time."""
         self.seconds = 0.0
 
     def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
         """Return one candidate with all that was found for a gap."""
-        if str(target.file) not in self._searched:
-            self._searched.add(str(target.file))
+        if str(target.file) not in self._files:
+            self._files.add(str(target.file))
             self._search(target)
         cases = self._found.get(gap)
         if not cases:
@@ -76,10 +78,11 @@ class Offline:
                           wall=target.seconds * 4 + 60)  # fmt: skip
             self.seconds += sandbox.spent.seconds
             try:
-                found: list[dict[str, Any]] = json.loads((scratch / RESULT).read_text("utf-8"))
+                told: dict[str, Any] = json.loads((scratch / RESULT).read_text("utf-8"))
             except (OSError, ValueError):
                 return
-        for each in found:
+        self.searched |= {target.gaps[number] for number in told["searched"]}
+        for each in told["cases"]:
             case = Case(**each)
             self._found.setdefault(target.gaps[case.gap], []).append(case)
 

@@ -50,7 +50,7 @@ from pytest_aqe.generation.values import Source, Writer
 
 RESULT = "found.json"
 SECONDS = 1.8  # of CPU for one function; a large gap gets twice that
-PATIENCE = 0.5  # seconds without anything new, and half of what was spent so far
+PATIENCE = 0.25  # seconds without anything new, and half of what was spent so far
 CALL = 0.4  # seconds a call may take
 HARVEST = 20  # seconds of CPU for tests and doctests
 LISTED = 30  # items of an iterator that are looked at
@@ -159,6 +159,7 @@ def main() -> None:
     harvest = _harvest(job, module, folder, packages)
     search = Search(job, module, harvest, packages)
     done: set[str] = set()
+    searched: set[int] = set()
     for gap in job.gaps:
         outer = gap.name.split(".<locals>")[0]
         used = time.process_time() - started + _children()
@@ -166,12 +167,14 @@ def main() -> None:
             continue
         done.add(outer)
         group = {n: g for n, g in enumerate(job.gaps) if g.name.split(".<locals>")[0] == outer}
+        searched |= group.keys()
         for subject in subjects.reaching(module, outer, job.target, group.values()):
             said = leaf(lambda s=subject, g=group: search.cases(s, g), 6)  # type: ignore[misc]
             if isinstance(said, list):
                 found += said
                 group = _without_found(group, said)
-    Path(job.scratch, RESULT).write_text(json.dumps(found), "utf-8")
+    told = {"cases": found, "searched": sorted(searched)}
+    Path(job.scratch, RESULT).write_text(json.dumps(told), "utf-8")
     os._exit(0)
 
 
