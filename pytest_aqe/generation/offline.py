@@ -109,7 +109,7 @@ def written(cases: Sequence[Case], gap: Gap, *, merge: bool = True) -> str:
 
 
 def _single(name: str, case: Case) -> str:
-    lines = [f"def {name}({', '.join(case.fixtures)}):"]
+    lines = [*case.marks, f"def {name}({', '.join(case.fixtures)}):"]
     for line in case.lines:
         lines += [f"    {part}" for part in _folded(line)]
     return "\n".join(lines)
@@ -178,14 +178,20 @@ def _unused(name: str, used: set[str]) -> str:
 def _sorted_imports(imports: Iterable[str]) -> list[str]:
     """Merge ``from a import b``; standard library, pytest, project, each sorted."""
     plain = sorted(each for each in imports if each.startswith("import ") and "pytest" not in each)
+    other = {each for each in imports if each.startswith("from hypothesis ")}
+    imports = set(imports) - other
     named: dict[str, set[str]] = defaultdict(set)
     for each in imports:
         if each.startswith("from "):
             module, _, name = each.removeprefix("from ").partition(" import ")
             named[module].add(name)
     lines = [*plain]
-    if "import pytest" in imports:
-        lines += ["", "import pytest"] if plain else ["import pytest"]
+    third = (["import pytest"] if "import pytest" in imports else []) + (
+        ["from hypothesis import given, settings", "from hypothesis import strategies as st"]
+        if other
+        else []
+    )
+    lines += ["", *third] if plain and third else third
     if named and lines:
         lines.append("")
     return [

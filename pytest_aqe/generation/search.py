@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aqe.data import Arc
-from pytest_aqe.generation import confine, pools, snapshots, subjects
+from pytest_aqe.generation import confine, laws, pools, snapshots, subjects
 from pytest_aqe.generation.guard import Denied, Guard
 from pytest_aqe.generation.harvest import (
     Argument,
@@ -56,6 +56,7 @@ HARVEST = 20  # seconds of CPU for tests and doctests
 LISTED = 30  # items of an iterator that are looked at
 RECEIVERS = 20
 LARGE = 25  # lines and branches
+LAWS = 10  # seconds of CPU for properties
 MORE = 2  # further cases of a function that has a test anyway: they notice more mutants
 
 
@@ -120,6 +121,7 @@ class Case:
     form: str = ""
     error: str = ""
     gains: list[Any] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +175,28 @@ def main() -> None:
             if isinstance(said, list):
                 found += said
                 group = _without_found(group, said)
+    if time.process_time() - started + _children() < job.seconds:
+        said = leaf(lambda: _laws(job, module), LAWS)
+        found += said if isinstance(said, list) else []
     told = {"cases": found, "searched": sorted(searched)}
     Path(job.scratch, RESULT).write_text(json.dumps(told), "utf-8")
     os._exit(0)
+
+
+def _laws(job: SearchJob, module: Any) -> list[dict[str, Any]]:
+    """Return property tests for functions with a gap."""
+    numbers = {gap.name: number for number, gap in enumerate(job.gaps)}
+    cases = []
+    for law in laws.laws(module, frozenset(numbers)):
+        names = dict.fromkeys([law.first, law.second])
+        needed = [each for each in laws.IMPORTS if "string" in law.strategy or "string" not in each]
+        imports = [*needed, *(f"from {job.module} import {name}" for name in names)]
+        for name in names:
+            if name in numbers:
+                case = Case(numbers[name], law.title, "", [law.claim], imports, [], marks=law.marks)
+                cases.append(asdict(replace(case, fixtures=["value"])))
+                break
+    return cases
 
 
 def _without_found(group: dict[int, Wanted], said: Sequence[dict[str, Any]]) -> dict[int, Wanted]:
