@@ -24,9 +24,9 @@ import numpy as np
 from pytest_aqe.evidence.identity import from_node_id
 from pytest_aqe.history import interchange, past
 from pytest_aqe.history.store import open_history
-from pytest_aqe.learning import backtest
 from pytest_aqe.learning.baselines import beta_mean
 from pytest_aqe.learning.features import FEATURES, Past, Situation
+from pytest_aqe.learning.outcomes import outcome_of
 from pytest_aqe.learning.qlearning import seeded
 from pytest_aqe.learning.ranking import Lesson, lesson_of
 
@@ -99,7 +99,7 @@ def lessons(folder: Path) -> Iterator[Lesson]:
         names = past.tests_of(connection, "")
         known = Past()
         for run in past.runs(connection, past.run_numbers(connection, "")):
-            outcome = backtest.outcome_of(known, run, names)
+            outcome = outcome_of(known, run, names)
             situation = Situation(known, outcome.tests, run.changed_files, run.hours)
             if known.clock and outcome.failed.any() and not outcome.failed.all():
                 hard = np.log(beta_mean(situation))

@@ -56,8 +56,8 @@ create table annotations (
     note varchar
 );
 '''
-store.NEW_TABLES[store.SCHEMA_VERSION] = ("annotations",)
 store.SCHEMA_VERSION += 1
+store.NEW_TABLES[store.SCHEMA_VERSION] = ("annotations",)
 """
 
 MIGRATE = """

@@ -382,7 +382,7 @@ class Controller:
     def _select(self, connection: Connection, tests: list[Rollup]) -> None:
         """Decide what selection runs; a full run is scored in silence against it."""
         from pytest_aqe import selecting
-        from pytest_aqe.evidence.syntax import forget_trees
+        from pytest_aqe.evidence.readings import forget
         from pytest_aqe.learning.impact import upper_bound
 
         counts = dependencies.verdicts(connection, self._options.suite)
@@ -408,7 +408,7 @@ class Controller:
                 seed=self.seed,
             )
         finally:
-            forget_trees()
+            forget()
         decision = self.selected.decision
         if self._options.mode == "select" and base is None and decision is not None:
             self._note_unchanged(self.tests.keys() | decision.runs.keys() | decision.left_out)
@@ -479,6 +479,7 @@ def ground_of(config: pytest.Config, options: Options) -> Ground:
         environment=environment.label(),
         full_run_paths=options.full_run_paths,
         environ=options.environ,
+        folder=options.history.parent,
     )
 
 

@@ -180,7 +180,8 @@ class Rollup:
 class Rank:
     """How urgent one known test is. Lower tiers run first; inside one, higher scores.
 
-    ``score`` is expected failures per second; 0 means no reason to move the test.
+    ``score`` is expected failures per second, or what a learnt policy gives (exp(Q) / seconds^b);
+    0 means no reason to move the test.
     """
 
     tier: int
@@ -407,7 +408,8 @@ class Announcement:
     """What is about to leave the machine: said before a language model is first asked.
 
     ``bytes`` are those of the ``prompts`` at hand, which quote ``files``; repairs may follow,
-    within the caps. ``dollars`` is None where no price is known.
+    within the caps. ``dollars`` is None where no price is known. ``again``: it was said before,
+    of other files.
     """
 
     models: tuple[str, ...]
@@ -417,6 +419,7 @@ class Announcement:
     bytes: int
     tokens: int
     dollars: float | None
+    again: bool = False
 
 
 class Author(Protocol):

@@ -19,6 +19,7 @@ from pytest_aqe.evidence.configuration import CONFIGURATION, meaning
 from pytest_aqe.evidence.differences import Differences, Differing, Effect
 from pytest_aqe.evidence.environment import git_bytes
 from pytest_aqe.evidence.ground import Ground, configuration_files, state
+from pytest_aqe.evidence.readings import keep_in
 from pytest_aqe.history import dependencies
 from pytest_aqe.history.dependencies import Conditional
 from pytest_aqe.history.store import Connection
@@ -57,6 +58,7 @@ def select(
     seed: str,
 ) -> Selected:
     """Decide which known tests run. Reads the history and the work tree, writes neither."""
+    keep_in(ground.folder)
     runs, reason = _usable_runs(connection, ground)
     if not runs:
         return Selected(None, reason)

@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING
 
 from pytest_aqe.data import Identity, PastRun
 from pytest_aqe.errors import AqeError, NotFound
-from pytest_aqe.history import past, policies, queries
+from pytest_aqe.history import browse, past, policies, queries
 from pytest_aqe.history.policies import Scored
 from pytest_aqe.history.store import Connection
 
 if TYPE_CHECKING:
-    from pytest_aqe.learning.backtest import Names, Track
+    from pytest_aqe.learning.backtest import Track
     from pytest_aqe.learning.features import Past
     from pytest_aqe.learning.guard import Guarded
     from pytest_aqe.learning.order import LearnedOrder
+    from pytest_aqe.learning.outcomes import Names
     from pytest_aqe.learning.publish import Part
 
-PATIENCE = 2.0  # seconds a session spends on runs that the learner does not know yet
+PATIENCE = 1.0  # seconds a session spends on runs that the learner does not know yet
 IDLE_RUNS = 20  # runs without news that are taken in together: an order that stands needs none
 
 
@@ -58,11 +59,13 @@ def backtest(
     """
     from pytest_aqe.learning import backtest as replays
 
-    rankers = [replays.make(name, seed, prior) for name in policies]
+    wanted = replays.POLICIES if "all" in policies else policies
+    rankers = [replays.make(name, seed, prior) for name in wanted]
     names = past.tests_of(connection, suite)
     runs = list(past.runs(connection, past.run_numbers(connection, suite)))
     if not runs:
-        raise NotFound(f"{connection.path} has no runs of suite {suite!r} to replay")
+        held = ", ".join(map(repr, browse.suites(connection))) or "none"
+        raise NotFound(f"no runs of suite {suite!r} to replay; the history has: {held}")
     if share is None:
         tracks = replays.replay(runs, names, rankers, seed)
     else:
@@ -111,18 +114,26 @@ def learn(connection: Connection, suite: str, *, patience: float = float("inf"))
         return _learn(connection, suite, time.monotonic() + patience, tuned=False)
 
 
-def tune(connection: Connection, suite: str) -> Learnt:
-    """Fit a suite's policy again from its whole history, in the order in which it happened."""
-    return _learn(connection, suite, float("inf"), tuned=True)
+def tune(connection: Connection, suite: str, *, preset: str | None = None) -> Learnt:
+    """Fit a suite's policy again from its whole history, in the order in which it happened.
+
+    ``preset`` says how boldly it learns, then and in later sessions; None leaves it.
+    """
+    if preset is None:
+        latest = policies.latest(connection, suite)
+        preset = json.loads(latest.snapshot)["preset"] if latest else None
+    return _learn(connection, suite, float("inf"), tuned=True, preset=preset)
 
 
-def _learn(connection: Connection, suite: str, stop: float, *, tuned: bool) -> Learnt:
+def _learn(
+    connection: Connection, suite: str, stop: float, *, tuned: bool, preset: str | None = None
+) -> Learnt:
     names = past.tests_of(connection, suite)
     done = Learnt(before=policies.latest(connection, suite))
     found = (None, None, 0) if tuned else _resume(connection, suite, names)
     known, learner, mark = found
     if known is None or learner is None:
-        (known, learner), mark, done.anew = _fresh(suite), 0, True
+        (known, learner), mark, done.anew = _fresh(suite, preset), 0, True
     numbers = past.run_numbers(connection, suite, None if tuned else mark)
     scored: list[Scored] = []
     for run in past.runs(connection, numbers):
@@ -149,11 +160,11 @@ def _learn(connection: Connection, suite: str, stop: float, *, tuned: bool) -> L
     return done
 
 
-def _fresh(suite: str) -> tuple[Past, Guarded]:
+def _fresh(suite: str, preset: str | None = None) -> tuple[Past, Guarded]:
     from pytest_aqe.learning.features import Past
     from pytest_aqe.learning.guard import Guarded
 
-    return Past(), Guarded(seed=suite)
+    return Past(), Guarded(seed=suite, preset=preset or "balanced")
 
 
 def _resume(
@@ -171,19 +182,15 @@ def _resume(
     except AqeError:  # another version's: it learns again from the results
         return None, None, 0
     keeping.unpack_lessons(policies.lessons(connection, suite), learner)
-    known.cofailures.changes.update(
-        {path: changes for path, (changes, _) in policies.cofailures(connection, suite).items()}
-    )
-    known.cofailures.failures.update(
-        {path: counts for path, (_, counts) in policies.cofailures(connection, suite).items()}
-    )
+    for path, (changes, counts) in policies.cofailures(connection, suite).items():
+        known.cofailures.changes[path], known.cofailures.failures[path] = changes, counts
     return known, learner, found[0]
 
 
 def _take_in(known: Past, learner: Guarded, run: PastRun, names: Names) -> list[Scored]:
     """Score every policy on a full run, then learn from it."""
-    from pytest_aqe.learning.backtest import outcome_of
     from pytest_aqe.learning.features import Situation
+    from pytest_aqe.learning.outcomes import outcome_of
     from pytest_aqe.learning.publish import counterfactuals
 
     outcome = outcome_of(known, run, names)

@@ -135,7 +135,8 @@ class Uncovered:
         self.whole = self.whole and not notes and self._is_whole(session)
         root = self._controller.root
         if parts:
-            wanted = code_files(root, coverage.measured_files(parts))
+            measured = coverage.measured_files(parts)
+            wanted = code_files(root, self._config.rootpath, measured)
             self.measured = coverage.measured(
                 self._measuring.origin, parts, root, self._config.rootpath, wanted
             )
@@ -194,10 +195,11 @@ class Uncovered:
 _FIELDS = ("file", "statements", "ran", "branches", "taken", "changed", "changed_ran")
 
 
-def code_files(root: Path, measured: Collection[Path]) -> dict[str, Path]:
+def code_files(root: Path, rootdir: Path, measured: Collection[Path]) -> dict[str, Path]:
     """Return the code of the project, by path from the root: what was measured, and beside it.
 
     A file that no test imports leaves no data. It belongs to the project if its package does.
+    What a folder holds is told by its name below ``rootdir``: that may be an example itself.
     """
     found: dict[str, Path] = {}
     for path in measured:
@@ -208,7 +210,8 @@ def code_files(root: Path, measured: Collection[Path]) -> dict[str, Path]:
             top = top.parent
         for each in [path] if top == path else sorted(top.rglob("*.py")):
             name = each.relative_to(root).as_posix()
-            if name not in found and _is_code(name):
+            start = rootdir if each.is_relative_to(rootdir) else root
+            if name not in found and _is_code(each.relative_to(start).as_posix()):
                 found[name] = each
     return found
 

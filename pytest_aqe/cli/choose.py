@@ -53,6 +53,7 @@ def ground_of(history: Path, suite: str, full_run_paths: str = FULL_RUN_PATHS) -
         suite=suite,
         environment=environment.label(),
         full_run_paths=tuple(full_run_paths.replace(",", " ").split()),
+        folder=history.parent,
     )
 
 

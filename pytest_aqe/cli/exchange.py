@@ -17,7 +17,6 @@ from pytest_aqe.cli.arguments import count
 from pytest_aqe.errors import HistoryError, InterchangeError, NotFound, RunFileError
 from pytest_aqe.evidence.failures import signature
 from pytest_aqe.evidence.identity import from_node_id, prefix_of
-from pytest_aqe.evidence.reports import Fold
 from pytest_aqe.history import interchange, merging, reportlog, retention, runfile
 from pytest_aqe.history.store import open_history
 from pytest_aqe.report.terminal import counted
@@ -297,6 +296,8 @@ def _rootdir(history: Path) -> Path:
 
 def evidence_of(rootdir: Path) -> interchange.Evidence:
     """Return what an import borrows of the evidence wing, for node ids from ``rootdir``."""
+    from pytest_aqe.evidence.reports import Fold  # which imports pytest
+
     prefix = prefix_of(rootdir)
     return interchange.Evidence(
         rootdir=rootdir,

@@ -19,6 +19,7 @@ from pytest_aqe.cli.backtest import walk
 from pytest_aqe.cli.exchange import evidence_of
 from pytest_aqe.errors import AqeError, NotFound
 from pytest_aqe.history import interchange, policies
+from pytest_aqe.history.interchange import ENDINGS
 from pytest_aqe.history.merging import is_history
 from pytest_aqe.history.store import Connection, open_history
 from pytest_aqe.report.terminal import counted, table
@@ -71,8 +72,8 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "--policy",
         default=DEFAULT_POLICIES,
         metavar="NAMES",
-        help="policies, with commas between them (default: %(default)s). NAME@B divides by "
-        "seconds^B, for beta-mean and linear-q; MODULE:NAME is a policy of your own",
+        help="policies, with commas between them, or 'all' (default: %(default)s). NAME@B "
+        "divides by seconds^B, for beta-mean and linear-q; MODULE:NAME is a policy of your own",
     )
     backtest.add_argument(
         "--baseline",
@@ -112,6 +113,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "which it happened. Doing it twice changes nothing",
     )
     tune.add_argument("--suite", default="", metavar="NAME", help="the suite to learn")
+    tune.add_argument(
+        "--preset",
+        choices=("conservative", "balanced", "aggressive"),
+        help="how boldly it learns from now on (default: as before, at first balanced)",
+    )
     tune.set_defaults(run=_tune)
     policy = commands.add_parser(
         "policy",
@@ -231,9 +237,7 @@ def _results_and_runs(asked: list[Path], runs: Path | None) -> tuple[list[Path],
     """Tell results from a file of runs, which is called ``runs.*`` and may stand beside them."""
     paths: list[Path] = []
     for path in asked:
-        paths += (
-            sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
-        )
+        paths += _inside(path) if path.is_dir() else [path]
     described = [path for path in paths if path.name.startswith("runs.")]
     files = [path for path in paths if path not in described]
     if not files:
@@ -241,6 +245,10 @@ def _results_and_runs(asked: list[Path], runs: Path | None) -> tuple[list[Path],
     if runs is None and not described:
         described = [each for path in files for each in sorted(path.parent.glob("runs.*"))]
     return files, runs or (described[0] if described else None)
+
+
+def _inside(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.name.endswith(tuple(ENDINGS))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +342,7 @@ def _table(rows: list[_Row], part: float | None) -> list[str]:
 
 def _tune(asked: argparse.Namespace) -> Answer:
     with writing(asked.history) as connection:
-        done = training.tune(connection, asked.suite)
+        done = training.tune(connection, asked.suite, preset=asked.preset)
     before = done.before.policy if done.before else None
     lines = [
         f"learnt from {counted(done.runs, 'run')}, {done.scored:,} of them scored; "
@@ -344,10 +352,8 @@ def _tune(asked: argparse.Namespace) -> Answer:
         lines.append("nothing changed")
     else:
         lines.append(f"version {done.version}" + (f", before it {before}" if before else ""))
-        lines += table(
-            ("weight of", "before", "now"),
-            [(name, *pair) for name, pair in list(done.moved.items())[:_WEIGHTS]],
-        )[: len(done.moved) + 1]
+        moved = [(name, *pair) for name, pair in list(done.moved.items())[:_WEIGHTS]]
+        lines += table(("weight of", "before", "now"), moved) if moved else []
     return Answer(
         {
             "suite": asked.suite,

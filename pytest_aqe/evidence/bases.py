@@ -8,15 +8,12 @@ What cannot be followed to one of these is not.
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from pytest_aqe.evidence.bindings import Bindings, bound_by
-from pytest_aqe.evidence.pieces import pieces
-from pytest_aqe.evidence.plain import BINDING, STANDARD, bases_of, is_class
-from pytest_aqe.evidence.syntax import parse
+from pytest_aqe.evidence.plain import STANDARD
+from pytest_aqe.evidence.readings import reading
 
 Source = Callable[[str], bytes | None]
 
@@ -39,7 +36,6 @@ class Bases:
         self._files = files
         self._source = source
         self._plain: dict[tuple[str, str], bool] = {}
-        self._keys: dict[str, Mapping[str, tuple[str, ...]]] = {}
 
     def make_plain(self, file: str, bases: Iterable[str]) -> bool:
         """Tell whether a class that is plain itself, with these bases, only binds its name."""
@@ -51,18 +47,6 @@ class Bases:
         if known is None:
             self._plain[file, base] = False  # its own base, at some remove
             known = self._plain[file, base] = self._look_at(file, base)
-        return known
-
-    def classes(self, file: str) -> Mapping[str, tuple[str, ...]]:
-        """Return the classes at the top of a file that may be plain, and their bases."""
-        known = self._keys.get(file)
-        if known is None:
-            found = pieces(self._source(file) or b"").checksums
-            known = self._keys[file] = {
-                key.removeprefix(BINDING).partition("(")[0]: bases_of(key)
-                for key in found
-                if is_class(key)
-            }
         return known
 
     def hides(self, module: str) -> bool:
@@ -80,6 +64,8 @@ class Bases:
 
     def _look_at(self, file: str, base: str) -> bool:
         module, _, name = base.rpartition(".")
+        if not base:
+            return False
         if module == "builtins":
             return True
         if not base.count("."):
@@ -93,25 +79,20 @@ class Bases:
 
     def _bound(self, file: str, name: str) -> bool | None:
         """Tell whether what a file binds to a name is a plain base; None when it does not."""
-        if name in self.classes(file):
-            return self._is_plain_class(file, name)
-        source = self._source(file) or b""
-        tree = parse(source)
-        if tree is None:
+        top = reading(self._source(file) or b"").top
+        if top is None:
             return False
-        names = {each for statement in tree.body for each in bound_by(statement)}
-        if name not in names:
-            return False if "*" in names else None
-        path = Bindings(tree, source).path(ast.Name(name, ast.Load()))
+        if name in top.heirs:
+            return self._is_plain_class(file, name)
+        if name not in top.paths:
+            return False if "*" in top.paths else None
+        path = top.paths[name]
         return "." in path and self.is_plain(file, path)
 
     def _is_plain_class(self, file: str, name: str) -> bool:
-        bases = self.classes(file).get(name)
-        return (
-            bases is not None
-            and b"__init_subclass__" not in (self._source(file) or b"")
-            and all(self.is_plain(file, each) for each in bases)
-        )
+        top = reading(self._source(file) or b"").top
+        bases = top.heirs.get(name) if top is not None else None
+        return bases is not None and all(self.is_plain(file, each) for each in bases)
 
 
 def _is_module(file: str, parts: tuple[str, ...]) -> bool:

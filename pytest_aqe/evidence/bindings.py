@@ -129,7 +129,8 @@ class Bindings:
             return ""
         if base.id in self._classes:
             return base.id
-        return "" if base.id in self._first else f"builtins.{base.id}"
+        known = base.id in _BUILTINS and base.id not in self._first
+        return f"builtins.{base.id}" if known else ""
 
     def may_be_function(self, value: ast.expr | None) -> bool:
         """Tell another name for a function of this module, or for anything imported."""

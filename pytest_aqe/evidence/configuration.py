@@ -1,8 +1,10 @@
 """What of a configuration file can matter to tests.
 
-Half the commits that touch ``pyproject.toml`` or ``setup.cfg`` set up a formatter or a type
-checker. Such sections are left out of the file's version; whatever is not known to be inert
-stays in.
+Most commits that touch ``pyproject.toml`` or ``setup.cfg`` set up a formatter or a type
+checker, or say how to build the project, what its next version is or which tools work on it.
+None of that reaches a test: what is installed is followed by itself, and tests do not build
+the project. Such sections are left out of the file's version; whatever is not known to be
+inert stays in.
 """
 
 from __future__ import annotations
@@ -23,17 +25,20 @@ _TOOLS = """
     doc8 docformatter flake8 importlinter interrogate isort mypy pycln pycodestyle pydocstyle
     pylint pyright pyupgrade refurb ruff semantic_release sphinx-lint towncrier ty typos vulture
     yapf zest.releaser
+    aliases bdist_wheel egg_info flit maturin metadata pdm pip-tools pixi poetry rye scikit-build
+    sdist setuptools setuptools-scm setuptools_scm uv wheel
 """
 _INERT_TOOLS = frozenset(_TOOLS.split())
-_ABOUT = "authors classifiers description keywords license license-files maintainers readme urls"
-_INERT_ABOUT = frozenset(_ABOUT.split())  # of [project]
+# What [project] says of how the project runs; all else is for builds and indexes.
+_RUNNING = frozenset({"dependencies", "entry-points", "gui-scripts", "name", "scripts"})
+_RUNNING_OPTIONS = frozenset({"install_requires", "entry_points"})
 
 
 def meaning(name: str, content: bytes) -> Version:
     """Return the version of a configuration file, by what tests can notice of it."""
     base = name.rpartition("/")[2]
     try:
-        if base == "pyproject.toml" and sys.version_info >= (3, 11):
+        if base == "pyproject.toml":
             return _digest(_of_pyproject(content.decode("utf-8")))
         if base in ("setup.cfg", "tox.ini"):
             return _digest(_of_ini(content.decode("utf-8"), only_pytest=base == "tox.ini"))
@@ -47,31 +52,44 @@ def _digest(meant: dict[str, Any]) -> Version:
 
 
 def _of_pyproject(text: str) -> dict[str, Any]:
-    import tomllib
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib  # pytest requires it there
 
     found = tomllib.loads(text)
+    for name in ("build-system", "dependency-groups"):
+        found.pop(name, None)
     found["tool"] = {
         name: value for name, value in found.get("tool", {}).items() if name not in _INERT_TOOLS
     }
     found["project"] = {
-        name: value for name, value in found.get("project", {}).items() if name not in _INERT_ABOUT
+        name: value for name, value in found.get("project", {}).items() if name in _RUNNING
     }
     return found
 
 
 def _of_ini(text: str, *, only_pytest: bool) -> dict[str, Any]:
-    """Return the sections that matter; of tox.ini pytest reads one, tox is not running."""
+    """Return what matters; of tox.ini pytest reads one section, tox is not running."""
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # pytest minds the case
     parser.read_string(text)
+    if only_pytest:
+        return dict(parser["pytest"]) if "pytest" in parser else {}
     return {
-        section: dict(parser[section])
+        section: {
+            name: value
+            for name, value in parser[section].items()
+            if section != "options" or name in _RUNNING_OPTIONS
+        }
         for section in parser.sections()
-        if (section == "pytest" if only_pytest else _matters(section))
+        if _matters(section)
     }
 
 
 def _matters(section: str) -> bool:
     """Tell ``[mypy-foo.*]``, ``[tool:isort]`` and ``[bumpversion:file:x]`` from the rest."""
     name = section.removeprefix("tool:")
+    if name.startswith("options."):
+        return name == "options.entry_points"
     return name.partition(":")[0].partition("-")[0] not in _INERT_TOOLS and name not in _INERT_TOOLS

@@ -64,6 +64,10 @@ class Meter:
         )
         if not any(self._coverage.get_option(f"run:{name}") for name in _CHOOSING):
             self._coverage.set_option("run:include", [f"{root}/*"])
+            if not self._coverage.get_option("run:omit"):
+                own = Path(__file__).parents[1]  # a checkout of ours next door is not theirs
+                own_too = [] if own.is_relative_to(rootdir) else [f"{own}/*"]
+                self._coverage.set_option("run:omit", [*_INSTALLED, *own_too])
         if "core" in vars(self._coverage.config):  # sys.monitoring has no contexts (7.17)
             self._coverage.set_option("run:core", "ctrace")
         # a file of the project that no test imports is a gap of ours, not a warning of theirs
@@ -102,6 +106,7 @@ class Meter:
 
 
 _CHOOSING = ("source", "source_pkgs", "include", "source_dirs")
+_INSTALLED = ["*/site-packages/*", "*/dist-packages/*"]  # an environment below the root
 _WARNINGS = ("no-data-collected", "module-not-measured", "module-not-imported",
              "already-imported", "couldnt-parse", "no-sysmon", "no-ctracer")  # fmt: skip
 

@@ -48,7 +48,7 @@ from pytest_aqe.evidence.versions import (
 
 Pieces = dict[str, set[str]]
 
-_ONCE = 32  # starts of cache-filling functions told apart in one test; the rest are lumped
+_ONCE = 256  # starts of cache-filling functions told apart in one test; the rest are lumped
 _SCOPED_BY_FOLDER = frozenset({"conftest.py", "__init__.py"})
 
 

@@ -7,7 +7,7 @@ tests can tell the difference. Only files whose version differs are read and par
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -16,7 +16,7 @@ from pytest_aqe.evidence import mentions
 from pytest_aqe.evidence.configuration import CONFIGURATION
 from pytest_aqe.evidence.packages import Packages
 from pytest_aqe.evidence.pieces import MODULE, Difference, compare, pieces
-from pytest_aqe.evidence.plain import BINDING, bases_of, is_class, modules_of, names_of
+from pytest_aqe.evidence.plain import BINDING, bases_of, is_class, is_doc, modules_of, names_of
 from pytest_aqe.evidence.reach import Project, Reach
 from pytest_aqe.evidence.tree import INSTALLED
 from pytest_aqe.evidence.versions import FIXTURE, UNSTABLE
@@ -83,6 +83,7 @@ _SIGNATURE_READERS = frozenset(
         "spec_set",
     }
 )
+_DOC_READERS = frozenset({"__doc__", "getdoc", "help", "pydoc"})
 _WORD = re.compile(rb"\w+")
 _MOST_BYTES = 4 << 20  # of a file that is read
 # What a module says of itself; nothing acts by it.
@@ -112,7 +113,7 @@ class Differences:
         self._sources: dict[str, bytes | None] = {}
         self._pieces: dict[str, Pieces] = {}
         self._project = Project(python_files, self._source)
-        self._reached: dict[tuple[str, frozenset[str], frozenset[str]], Reach] = {}
+        self._reached: dict[tuple[object, ...], Reach] = {}
         self._packages = Packages(root)
 
     def effect(self, differing: Collection[Differing], tracked: Collection[str]) -> Effect:
@@ -198,12 +199,13 @@ class Differences:
         inert |= {name for name in old.inert ^ new.inert if name not in difference.changed}
         bound = {name for key in new.checksums if "." not in key for name in names_of(key)}
         bound |= {name for key in new.checksums if is_class(key) for name in names_of(key)}
+        binding = {key for key in keys if not is_doc(key)}
         return _Python(
             frozenset({*difference.changed, *difference.removed, *difference.added}),
             difference.added,
             frozenset(name.rpartition(".")[2] for name in inert),
             keys,
-            frozenset(name for key in keys for name in names_of(key)) - bound,
+            frozenset(name for key in binding for name in names_of(key)) - bound,
         )
 
     def _only_binds(self, file: str, key: str) -> bool:
@@ -217,10 +219,16 @@ class Differences:
     ) -> None:
         """What a module binds matters to who uses it, or looks names up in the module."""
         keys = {key for key in found.keys if not self._is_function(each.file, key)}
+        if any(map(is_doc, keys)):
+            keys = {key for key in keys if not is_doc(key)}
+            readers = frozenset(self._mentioning(_DOC_READERS))
+            effect.conditional.append((each.run_no, each.file, readers))
         if not keys:
             return
         names = {name for key in keys for name in names_of(key)}
-        reach = self._reach(each.file, names, found.gone)
+        taken = {name for key in keys if modules_of(key) for name in names_of(key)}
+        taken -= {name for key in keys if not modules_of(key) for name in names_of(key)}
+        reach = self._reach(each.file, names, found.gone, frozenset(taken), names <= _ABOUT)
         ours = {
             name
             for key in keys
@@ -257,16 +265,28 @@ class Differences:
         if noticing:
             effect.conditional.append((each.run_no, each.file, frozenset(noticing)))
 
+    def _mentioning(self, names: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Yield the pieces that say one of these names."""
+        for file in self._python_files:
+            for piece in mentions.mentions(self._source(file) or b"", names):
+                yield file, piece
+
     def _is_function(self, file: str, key: str) -> bool:
         return key.removeprefix(BINDING) in self._now(file).checksums
 
     def _reach(
-        self, module: str, names: Iterable[str], gone: frozenset[str] = frozenset()
+        self,
+        module: str,
+        names: Iterable[str],
+        gone: frozenset[str] = frozenset(),
+        taken: frozenset[str] = frozenset(),
+        told: bool = False,
     ) -> Reach:
-        key = module, frozenset(names), gone
+        key = module, frozenset(names), gone, taken, told
         known = self._reached.get(key)
         if known is None:
-            known = self._reached[key] = self._project.reach(*key)
+            known = self._project.reach(module, key[1], gone, taken=taken, told=told)
+            self._reached[key] = known
         return known
 
     def _may_name(self, file: str, words: set[bytes]) -> bool:
@@ -302,13 +322,19 @@ class Differences:
             effect.conditional.append((run_no, module, frozenset(noticing)))
 
     def _looking(self, module: str) -> set[tuple[str, str]]:
-        """Return the pieces that may find names of a module without saying them."""
+        """Return the pieces that may find names of a module without saying them.
+
+        Who asks an object for a name it does not say may ask a module only where one is about
+        as a value.
+        """
         files, names = self._project.holders(module)
+        sources = {file: source for file in files if (source := self._source(file)) is not None}
+        giving = {file: mentions.gives(source, names) for file, source in sources.items()}
+        about = any(giving.values()) or any(map(self._project.loads, files))
         return {
             (file, piece)
-            for file in files
-            if (source := self._source(file)) is not None
-            for piece in mentions.reflects(source) | mentions.gives(source, names)
+            for file, source in sources.items()
+            for piece in giving[file] | mentions.reflects(source, asking=about)
         }
 
     def _importable(self, new_modules: Mapping[int, set[str]], effect: Effect) -> None:

@@ -15,13 +15,17 @@ from pytest_aqe.evidence.versions import VARIABLE, Packages, version_of
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Where selection looks: the git root (or rootdir), and the folder pytest runs in."""
+    """Where selection looks: the git root (or rootdir), and the folder pytest runs in.
+
+    ``folder`` is where what was read of the project is kept, if anywhere.
+    """
 
     root: Path
     prefix: str
     suite: str
     environment: str
     full_run_paths: tuple[str, ...]
+    folder: Path | None = None
     environ: tuple[str, ...] = ()  # declared variables: what cannot be followed may read them
 
 

@@ -7,6 +7,7 @@ raise (`dependencies` guards them) and look at the stack only for what is the pr
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from threading import Thread
 from types import FrameType
@@ -16,7 +17,12 @@ from pytest_aqe.evidence.auditing import Handler
 from pytest_aqe.evidence.contexts import Context, Kind
 from pytest_aqe.evidence.territory import Territory
 
-_PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.startfile")
+_PROCESSES = ("os.system", "os.exec", "os.startfile")
+_READING = """
+    basename cat cut dirname echo expr false grep head less more printf sleep sort tail tr true
+    uname uniq wc
+"""
+_READERS = frozenset(_READING.split())  # programs that read what they are given, and run no other
 _FORKS = ("os.fork", "os.forkpty")
 _THREADS = ("_thread.start_new_thread", "_thread.start_joinable_thread")
 _CODE = (".py", ".pyc", ".so", ".pyd")
@@ -51,6 +57,10 @@ class Observer:
             "import": self._import,
             "ctypes.dlopen": self._library,
             **dict.fromkeys(_PROCESSES, lambda *_: self._doubt("subprocess")),
+            "subprocess.Popen": self._spawned,
+            "os.posix_spawn": lambda path, arguments, env: self._spawned(
+                path, arguments, None, env
+            ),
             **dict.fromkeys(_FORKS, lambda *_: self._doubt("fork")),
             **dict.fromkeys(_THREADS, self.thread_started),
         }
@@ -86,6 +96,28 @@ class Observer:
             self._note(place)
         if name is not None and self._is_the_projects_doing():
             self._context().doubts.add("ctypes")
+
+    def _spawned(self, executable: Any, arguments: Any, folder: Any, env: Any) -> None:
+        """Note the files a harmless program is given; any other cannot be followed."""
+        path = (env or os.environ).get("PATH")
+        words = [arguments] if isinstance(arguments, (str, bytes)) else list(arguments)
+        program = os.fsdecode(executable or words[0])
+        start = os.fsdecode(folder or "")
+        paths = [os.path.join(start, os.fsdecode(each)) for each in words[1:]]  # noqa: PTH118
+        if (
+            os.path.basename(program) not in _READERS  # noqa: PTH119
+            or self._place(shutil.which(program, path=path) or os.sep)
+            or any(map(os.path.isdir, paths))
+        ):
+            self._doubt("subprocess")
+            return
+        for place in map(self._place, paths):
+            if (
+                place is not None
+                and place not in self._written
+                and os.path.lexists(self._territory.path(place))
+            ):
+                self._note(place)
 
     def _doubt(self, kind: str) -> None:
         context = self._context()

@@ -25,6 +25,7 @@ from ast import Attribute, Call, Constant, Name, arg
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -56,6 +57,7 @@ class Difference:
     removed: frozenset[str]
 
 
+@lru_cache(maxsize=4096)
 def pieces(source: bytes) -> Pieces:
     """Tell the pieces of a file; one that no Python can parse is a single piece."""
     tree = parse(source)
@@ -201,7 +203,8 @@ class _Reading:
             elif isinstance(statement, ast.ClassDef):
                 self._class(statement, self._binding(statement, out), "", direct=True)
             elif not does_nothing(statement):
-                self._flatten([statement], self._binding(statement, out), "")
+                for part in _parts(statement):
+                    self._flatten([part], self._binding(part, out), "")
 
     def _binding(self, statement: ast.stmt, out: list[Any]) -> list[Any]:
         """Return where a statement goes: apart when all it does is bind names, else to ``out``.
@@ -329,10 +332,14 @@ class _Reading:
         if doc is not None:
             plain = not node.keywords and all(map(_is_plain_base, bases))
             plain = plain and all(map(self._bindings.ignores, node.decorator_list))
-            if plain and not self._docs and ">>>" not in doc:
-                body = body[1:]
-            else:
+            read = self._docs or ">>>" in doc
+            apart = self._plain.doc_key(node) if direct and not (plain or read) else None
+            if read or not (plain or apart):
                 out += (b"Doc", doc)
+            else:
+                body = body[1:]
+                if apart is not None:
+                    self._flat[apart] = [doc]
         for field in (node.bases, node.keywords, node.decorator_list, type_params(node)):
             self._flatten([field], out, prefix)
         repeated: set[str] | None = None
@@ -418,6 +425,18 @@ class _Reading:
 
     def _quiet(self, expressions: Iterable[ast.expr | None]) -> bool:
         return self._bindings.are_quiet(expressions)
+
+
+def _parts(statement: ast.stmt) -> list[ast.stmt]:
+    """Part an import of several names: each may be bound anew without the others."""
+    if not isinstance(statement, (ast.Import, ast.ImportFrom)) or len(statement.names) == 1:
+        return [statement]
+    return [
+        ast.Import([each])
+        if isinstance(statement, ast.Import)
+        else ast.ImportFrom(statement.module, [each], statement.level)
+        for each in statement.names
+    ]
 
 
 def _calls_in_doctest(name: str, doc: str) -> bool:

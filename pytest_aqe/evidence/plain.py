@@ -4,9 +4,9 @@ Such a statement (a quiet assignment, a plain class, an import from the standard
 part of ``<module>``: when it differs, it matters to who uses the names. Its key says what
 follows the names: a constant's are bare, ``<module>:A,B``; a class names its bases and where
 they come from, ``<module>:C(.shapes.Shape,enum.Enum)``, for what those do when a class is made
-from them stands elsewhere; an import the modules, ``<module>:os,t<os,typing>``, which the
-project may hide; a function's is ``<module>:f`` and a method's ``<module>:C.m``, for its
-signature.
+from them stands elsewhere; an imported name its module, ``<module>:t<typing>``, which the
+project may hide; the docstring of a class that a base may read ``<module>:C.__doc__(.Shape)``; a
+function's is ``<module>:f`` and a method's ``<module>:C.m``, for its signature.
 
 When unsure, a statement stays in ``<module>``.
 """
@@ -21,6 +21,7 @@ from pytest_aqe.evidence.bindings import Bindings, bound_by
 from pytest_aqe.evidence.syntax import Function, is_type_checking, text_of
 
 BINDING = "<module>:"  # before the names
+_DOC = ".__doc__("
 
 # Names that act by being bound, and those that star imports, Python or pytest read.
 _ACTING = re.compile(r"pytest\w*|collect_ignore\w*|load_tests|[Tt]est\w*")
@@ -66,6 +67,11 @@ def is_class(key: str) -> bool:
     return key.endswith(")")
 
 
+def is_doc(key: str) -> bool:
+    """Tell the key of a class's docstring."""
+    return _DOC in key
+
+
 def _between(key: str, start: str, end: str) -> tuple[str, ...]:
     if not key.startswith(BINDING):
         return ()
@@ -108,6 +114,15 @@ class Plain:
         # another name for what may be a fixture, which pytest finds by its name
         named_again = self._bindings.may_be_function(statement.value)
         return key if self._only_binds(statement) and not named_again else None
+
+    def doc_key(self, node: ast.ClassDef) -> str | None:
+        """Return the key of a class's docstring; None where more than its bases may read it."""
+        if node.keywords or not all(map(self._bindings.ignores, node.decorator_list)):
+            return None
+        if node.name in self._bindings.repeated:
+            return None
+        bases = {self._bindings.path(base) for base in node.bases}
+        return None if "" in bases else f"{BINDING}{node.name}{_DOC}{','.join(sorted(bases))})"
 
     def _only_binds(self, statement: ast.stmt) -> bool:
         """Tell an assignment of a quiet value to names."""

@@ -14,18 +14,16 @@ the module in a setting, or that reads by name what nobody else does.
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from pytest_aqe.evidence.bases import Bases, module_of
-from pytest_aqe.evidence.bindings import bound_by
-from pytest_aqe.evidence.mentions import mentions, named
-from pytest_aqe.evidence.pieces import MODULE, READ_ANNOTATIONS, pieces
-from pytest_aqe.evidence.plain import is_standard, modules_of, names_of, only_names
-from pytest_aqe.evidence.syntax import annotations_of, last_name, parse, text_of
+from pytest_aqe.evidence.mentions import mentions
+from pytest_aqe.evidence.pieces import MODULE
+from pytest_aqe.evidence.readings import reading
+from pytest_aqe.evidence.toplevel import TopLevel
 
 Source = Callable[[str], bytes | None]
 
@@ -67,7 +65,6 @@ _LOADERS = frozenset(
 )
 _SETTINGS = ("pytest.ini", ".pytest.ini", "pyproject.toml", "setup.cfg", "tox.ini", ".env")
 _WORD = re.compile(rb"\w+")
-_ANNOTATIONS_READ = re.compile(b"|".join(READ_ANNOTATIONS))
 
 
 @dataclass(slots=True)
@@ -83,28 +80,6 @@ class Reach:
     unused: set[str] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class _Statement:
-    """What one statement does at import: the words it uses, those in texts, what it binds."""
-
-    used: frozenset[str]
-    texts: frozenset[str]
-    bound: frozenset[str]
-    acts: bool
-    imports: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file's top level, its classes with the names of their bases, and all it imports."""
-
-    statements: tuple[_Statement, ...]
-    classes: dict[str, set[str]]
-    aliases: tuple[tuple[str, str], ...]  # a name that is imported or assigned, and the new one
-    imported: frozenset[str]
-    own: frozenset[str]  # imported here from the standard library, and said of nothing else
-
-
 class Project:
     """The Python files of a project as they are now."""
 
@@ -112,19 +87,32 @@ class Project:
         self._files = files
         self._source = source
         self._words: dict[str, frozenset[bytes]] = {}
-        self._read: dict[str, _File | None] = {}
+        self._read: dict[str, TopLevel | None] = {}
         self.bases = Bases(files, source)
 
-    def reach(self, module: str, names: Iterable[str], gone: Collection[str] = ()) -> Reach:
+    def reach(
+        self,
+        module: str,
+        names: Iterable[str],
+        gone: Collection[str] = (),
+        *,
+        taken: Collection[str] = (),
+        told: bool = False,
+    ) -> Reach:
         """Follow names that ``module`` changed through all others to the pieces that may notice.
 
         ``gone`` are those that are not bound any more: using one at import fails. A file that
-        imports such a name from the standard library for itself means that.
+        imports such a name from the standard library for itself means that. ``taken`` are those
+        that the module imports itself: others have them from it only if they say its name.
+        ``told`` says that
+        the names only tell something, such as a version: what a statement makes of them is all
+        it does with them.
         """
         changed = set(names)
         reach = Reach(names=set(changed))
         noticed: set[str] = set()
         fresh = changed
+        importing = self._importing(module) if taken else set()
         while fresh:
             further: set[str] = set()
             for file in self._with_words(fresh):
@@ -134,6 +122,7 @@ class Project:
                     noticed |= fresh
                     continue
                 here = fresh if file == module else fresh - found.own
+                here = here if file in importing else here.difference(taken)
                 for statement in found.statements:
                     by_name, by_text = here & statement.used, here & statement.texts
                     if not (by_name or by_text):
@@ -142,14 +131,16 @@ class Project:
                     if statement.bound == {"__all__"} and by_text.isdisjoint(gone):
                         continue
                     further |= statement.bound
-                    if statement.acts or by_text or not by_name.isdisjoint(gone):
+                    acts = statement.acts and not (told and statement.bound)
+                    if acts or by_text or not by_name.isdisjoint(gone):
                         reach.pieces.add((file, MODULE))
             fresh = further - reach.names
             reach.names |= fresh
         for file in self._with_words(reach.names | _FINDERS):
             found = self._file(file)
             own = found.own if found is not None and file != module else frozenset[str]()
-            here = (reach.names - own) | _FINDERS
+            here = reach.names - own
+            here = (here if file in importing else here.difference(taken)) | _FINDERS
             for piece, words in mentions(self._source(file) or b"", here).items():
                 if piece != MODULE:
                     noticed |= words
@@ -159,6 +150,16 @@ class Project:
         reach.pieces |= set(self._methods(reach.names))
         reach.unused = changed - noticed
         return reach
+
+    def _importing(self, module: str) -> set[str]:
+        """Return the files that may have from a module what it imports, itself among them."""
+        stem = module_of(module)[-1:]
+        files = set(self._with_words(set(stem))) if stem else set(self._files)
+        for file in files - {module}:
+            found = self._file(file)
+            if found is None or any("*" in statement.bound for statement in found.statements):
+                return set(self._files)  # it gives them on
+        return files | {module}
 
     def holders(self, module: str) -> tuple[set[str], set[str]]:
         """Return the files that can look names up in a module, and what it is called there.
@@ -185,6 +186,10 @@ class Project:
             if piece != MODULE
         }
         return {module, *loading, *self._with_words(names | loaders)}, names
+
+    def loads(self, file: str) -> bool:
+        """Tell a file with a piece that gets modules as values."""
+        return bool(mentions(self._source(file) or b"", _LOADERS | {"modules"}))
 
     def is_read_by_others(self, module: str) -> bool:
         """Tell a module that no source imports, or that a setting names: a framework reads it."""
@@ -232,84 +237,18 @@ class Project:
             known = self._words[file] = frozenset(_WORD.findall(self._source(file) or b""))
         return known
 
-    def _file(self, file: str) -> _File | None:
+    def _file(self, file: str) -> TopLevel | None:
+        """Return what a file's top level does, with what its classes inherit known."""
         if file not in self._read:
-            self._read[file] = self._look_at(file)
-        return self._read[file]
-
-    def _look_at(self, file: str) -> _File | None:
-        source = self._source(file) or b""
-        tree = parse(source)
-        if tree is None:
-            return None
-        annotated = _ANNOTATIONS_READ.search(source) is not None
-        classes: dict[str, set[str]] = {}
-        aliases: list[tuple[str, str]] = []
-        imported: set[str] = set()
-        own = {
-            name for key in pieces(source).checksums if modules_of(key) for name in names_of(key)
-        }
-        said: set[str] = set()
-        prose: set[ast.AST] = set()
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Expr) and ">>>" not in (text_of(node.value) or ">>>"):
-                prose.add(node.value)
-            elif isinstance(node, ast.Attribute):
-                if not (isinstance(node.value, ast.Name) and node.value.id in own):
-                    said.add(node.attr)
-            elif isinstance(node, ast.Constant) and node not in prose:
-                said.update(named(node))
-            elif isinstance(node, ast.ImportFrom) and not is_standard(node):
-                for each in node.names:
-                    said.update(own if each.name == "*" else {each.name, each.asname or ""})
-            if isinstance(node, ast.ClassDef):
-                classes.setdefault(node.name, set()).update(map(last_name, node.bases))
-            elif isinstance(node, (ast.Import, ast.ImportFrom)):
-                imported.update(word for each in (node, *node.names) for word in named(each))
-                aliases += (
-                    (each.name.rpartition(".")[2], each.asname)
-                    for each in node.names
-                    if each.asname
-                )
-            elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.Name, ast.Attribute)):
-                old = last_name(node.value)
-                aliases += ((old, new) for new in bound_by(node))
-        return _File(
-            tuple(
-                read
-                for each in tree.body
-                for read in (
-                    map(_import, each.names)
-                    if isinstance(each, (ast.Import, ast.ImportFrom))
-                    else [self._statement(file, each, annotated)]
-                )
-            ),
-            classes,
-            tuple(aliases),
-            frozenset(imported),
-            frozenset(own - said),
-        )
-
-    def _statement(self, file: str, statement: ast.stmt, annotated: bool) -> _Statement:
-        """Read one statement; ``annotated`` tells that its module reads annotations."""
-        bound = set(bound_by(statement))
-        acts = True
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            acts = not all(map(_is_of_pytest, statement.decorator_list))
-        elif isinstance(statement, ast.ClassDef):
-            bases = self.bases.classes(file).get(statement.name)
-            acts = bases is None or not self.bases.make_plain(file, bases)
-        nodes = list(_at_import(statement, annotated or acts))
-        bound |= {each.target.id for each in nodes if isinstance(each, ast.NamedExpr)}
-        if isinstance(statement, (ast.Assign, ast.AnnAssign)):
-            acts = any(isinstance(each, ast.Call) for each in nodes) or not (
-                isinstance(statement.target, ast.Name)
-                if isinstance(statement, ast.AnnAssign)
-                else only_names(statement)
+            found = reading(self._source(file) or b"").top
+            self._read[file] = found and found.with_acting(
+                {
+                    name
+                    for name, bases in found.plain_classes.items()
+                    if not self.bases.make_plain(file, bases)
+                }
             )
-        acts = acts or any(name.startswith(("__", "pytest")) for name in bound)
-        used, texts = _uses(nodes)
-        return _Statement(used, texts, frozenset(bound), acts, imports=False)
+        return self._read[file]
 
     def _finds(self, file: str) -> bool:
         found = self._file(file)
@@ -336,7 +275,7 @@ class Project:
             found = self._file(file)
             if found is None or (whole | inherited).isdisjoint(found.classes):
                 continue
-            for piece in pieces(self._source(file) or b"").checksums:
+            for piece in reading(self._source(file) or b"").pieces.checksums:
                 *path, last = piece.split(".")
                 if not piece.startswith(MODULE) and (
                     not whole.isdisjoint(path)
@@ -361,58 +300,7 @@ class Project:
         return above
 
 
-def _import(name: ast.alias) -> _Statement:
-    """Read one name of an import; others of the same statement have nothing to do with it."""
-    bound = name.asname or name.name.partition(".")[0]
-    return _Statement(
-        frozenset(name.name.split(".")), frozenset(), frozenset({bound}), acts=False, imports=True
-    )
-
-
 def _is_collected(file: str) -> bool:
     """Tell what pytest imports by its name."""
     name = file.rpartition("/")[2]
     return name == "conftest.py" or name.startswith("test_") or name.endswith("_test.py")
-
-
-def _is_of_pytest(decorator: ast.expr) -> bool:
-    """Tell ``@pytest.mark.parametrize("x", CASES)``: the test itself names what it uses."""
-    node: ast.AST = decorator.func if isinstance(decorator, ast.Call) else decorator
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return isinstance(node, ast.Name) and node.id == "pytest"
-
-
-def _at_import(statement: ast.stmt, annotated: bool) -> Iterator[ast.AST]:
-    """Yield what runs of a statement when its module is imported, bodies of functions not.
-
-    Annotations of functions are there for who decorates, or otherwise reads them.
-    """
-    left: list[ast.AST] = [statement]
-    while left:
-        node = left.pop()
-        if isinstance(node, ast.Expr) and text_of(node.value) is not None:
-            continue
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            left += node.decorator_list
-            left += node.args.defaults
-            left += [each for each in node.args.kw_defaults if each is not None]
-            if annotated or node.decorator_list:
-                left += [annotation for _, annotation in annotations_of(node)]
-            continue
-        yield node
-        left += ast.iter_child_nodes(node)
-
-
-def _uses(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the words that nodes use, as identifiers and in texts, not those they bind."""
-    used: set[str] = set()
-    texts: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.ClassDef) or not isinstance(getattr(node, "ctx", _LOAD), ast.Load):
-            continue
-        (texts if text_of(node) is not None else used).update(named(node))
-    return frozenset(used), frozenset(texts)
-
-
-_LOAD = ast.Load()

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pytest_aqe.data import Gap, NodeId, Target
+from pytest_aqe.generation.proposals import place_of
 from pytest_aqe.generation.similar import Index
 
 EXAMPLES = 3  # sibling tests that are shown
@@ -327,9 +328,12 @@ def _tests_in(
 
 
 def _fixtures(target: Target, tree: Tree) -> Iterator[str]:
-    """Yield the fixtures of conftests, each with the first line of what it says of itself."""
+    """Yield the fixtures that a test of this target would see, and how each begins its words."""
+    place = place_of(target, ())
     for file, text in tree.tests.items():
-        if not file.endswith("conftest.py"):
+        if not file.endswith("conftest.py") or not place.is_relative_to(
+            (target.root / file).parent
+        ):
             continue
         try:
             module = ast.parse(text)

@@ -104,6 +104,7 @@ class Correspondence:
         self._environ = os.environ if environ is None else environ
         self._process: _Process | None = None
         self._known: dict[str, Reply] = {}
+        self._told: set[str] | None = None
         self._patience = setup.patience
         self.over: str | None = None
         """Why nothing more is asked."""
@@ -188,8 +189,8 @@ class Correspondence:
         if self.over is None:
             try:
                 if self._process is None:
-                    self._say_what_leaves(questions, files)
                     self._process = _Process(self._setup, self._environ)
+                self._say_what_leaves(questions, files)
                 for reply, spent in self._process.ask(questions, self._setup, self._patience):
                     del waiting[reply.id]
                     self.spent = spent
@@ -203,16 +204,24 @@ class Correspondence:
             yield Reply(question.id, error=self.over or "no answer")
 
     def _say_what_leaves(self, questions: Sequence[Question], files: Sequence[str]) -> None:
+        """Announce the first questions, and later ones that quote other files."""
+        again = self._told is not None
+        told = self._told or set()
+        new = [file for file in dict.fromkeys(files) if file not in told]
+        self._told = told | set(new)
+        if again and not new:
+            return
         models = self._setup.models
         self._announce(
             Announcement(
                 models=tuple(str(model) for model in models),
                 hosts=tuple(dict.fromkeys(model.host for model in models)),
-                files=tuple(dict.fromkeys(files)),
+                files=tuple(new),
                 prompts=len(questions),
-                bytes=sum(len((q.system + q.prompt).encode()) for q in questions),
+                bytes=sum(len((q.system + q.prompt).encode("utf-8", "replace")) for q in questions),
                 tokens=self._setup.caps.tokens,
                 dollars=self._setup.caps.dollars,
+                again=again,
             )
         )
 

@@ -20,9 +20,9 @@ class Job:
     the suite misses of it. With ``alone`` each test runs in a process of its own, its gain and
     its traces are measured and up to ``mutants`` mutants are tried; then all run together.
     Those in ``weak`` (``file::name``) must notice more than a result that is gone.
-    ``order`` shuffles, ``clock`` is the time it seems to be (seconds since 1970). With
-    ``enforced`` nothing runs unless the system confines it. ``beside`` are files of the suite
-    to be run afterwards, with ``conftests`` loaded.
+    ``conftests`` are loaded first. ``order`` shuffles, ``clock`` is the time it seems to be
+    (seconds since 1970). With ``enforced`` nothing runs unless the system confines it.
+    ``beside`` are files of the suite to be run afterwards.
     """
 
     nonce: str

@@ -27,6 +27,7 @@ from typing import Any
 
 from pytest_aqe.data import Target
 from pytest_aqe.errors import AqeError
+from pytest_aqe.generation.fixtures import conftests
 from pytest_aqe.generation.job import RESULT, Job, Report
 
 WALL = 120  # seconds for one child; its CPU time is limited inside
@@ -85,6 +86,7 @@ class Sandbox:
     def job(self, scratch: Path, files: Sequence[str], *, model: bool) -> Job:
         """Return the job for test modules in ``scratch``, ready for more settings."""
         target = self._target
+        texts = [(scratch / name).read_text("utf-8") for name in files]
         return Job(
             nonce=secrets.token_hex(16),
             scratch=str(scratch),
@@ -93,6 +95,7 @@ class Sandbox:
             module=target.module,
             files=tuple(str(scratch / name) for name in files),
             readable=tuple(readable(target)),
+            conftests=conftests(target, texts),
             enforced=model and not self._settings.unsafe and not self._settings.command,
         )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pytest_aqe.data import FAILING, Identity, NodeId, Pieces, Version
 from pytest_aqe.history import codes
@@ -479,37 +480,47 @@ def reached(
         )
         for identity, clean, file, name, ran, doubt, globs in connection.execute(
             """
-            with hits as (
+            with used as (
+                select distinct own_no, base_no
+                from dependencies
+                where list_contains($2::integer[], run_no)
+            ),
+            parts as (
+                select own_no, base_no, own_no as set_no from used
+                union
+                select own_no, base_no, base_no from used
+            ),
+            members as materialized (
+                select set_no, unnest(pieces) as piece_no
+                from sets
+                where set_no in (select set_no from parts)
+            ),
+            hits as (
                 select run_no, set_no, min(piece_no) as piece_no
-                from sets, unnest(sets.pieces) as each(piece_no)
-                    join changed_pieces using (piece_no)
-                where changed_pieces.group_no is null
+                from members join changed_pieces using (piece_no)
                 group by run_no, set_no
             ),
-            partial_hits as (
-                select run_no, set_no, group_no, needed, min(piece_no) as piece_no
-                from sets, unnest(sets.pieces) as each(piece_no)
-                    join changed_pieces using (piece_no)
-                where changed_pieces.group_no is not null
-                group by run_no, set_no, group_no, needed
+            partial_hits as materialized (
+                select set_no, group_no, needed, min(piece_no) as piece_no
+                from members join group_pieces using (piece_no)
+                group by set_no, group_no, needed
+            ),
+            paired_sets as (
+                select own_no, base_no, one.group_no, min(one.piece_no) as piece_no
+                from parts
+                    join partial_hits as one on one.set_no = parts.set_no and not one.needed
+                    join (
+                        select distinct own_no, base_no, group_no
+                        from parts join partial_hits using (set_no)
+                        where needed
+                    ) as other using (own_no, base_no, group_no)
+                group by all
             ),
             paired as (
-                select
-                    one.run_no,
-                    dependencies.test_no,
-                    dependencies.own_no,
-                    dependencies.base_no,
-                    min(one.piece_no) as piece_no
+                select run_no, test_no, own_no, base_no, min(piece_no) as piece_no
                 from dependencies
-                    join partial_hits as one
-                        on one.run_no = dependencies.run_no
-                        and one.set_no in (dependencies.own_no, dependencies.base_no)
-                        and not one.needed
-                    join partial_hits as other
-                        on other.run_no = dependencies.run_no
-                        and other.group_no = one.group_no
-                        and other.set_no in (dependencies.own_no, dependencies.base_no)
-                        and other.needed
+                    join group_runs using (run_no)
+                    join paired_sets using (own_no, base_no, group_no)
                 group by all
             ),
             judged as (
@@ -594,34 +605,61 @@ def _stage_changed(
     changed: Iterable[tuple[int, str, str | None]],
     conditional: Sequence[Conditional],
 ) -> None:
-    """Put the changed pieces into ``changed_pieces``; those of a group need its module too."""
-    rows: list[tuple[int, str, str | None, int | None, bool]] = [
-        (run_no, file, name, None, False) for run_no, file, name in changed
+    """Put the changed pieces into ``changed_pieces``, those that need their module too apart.
+
+    Many runs differ in the same: a group of pieces is told once, for all its runs.
+    """
+    groups: dict[tuple[str, frozenset[tuple[str, str]]], int] = {}
+    runs: list[tuple[int, int]] = []
+    for each in conditional:
+        number = groups.setdefault((each.file, each.pieces), len(groups))
+        runs.append((number, each.run_no))
+    rows = [
+        (number, *piece, needed)
+        for (file, pieces), number in groups.items()
+        for needed, those in ((True, [(file, "<module>")]), (False, pieces))
+        for piece in those
     ]
-    for number, group in enumerate(conditional):
-        rows.append((group.run_no, group.file, "<module>", number, True))
-        rows += [(group.run_no, file, name, number, False) for file, name in group.pieces]
-    connection.execute(
-        """
-        create or replace temp table changes as
-        select
-            unnest($1::integer[]) as run_no,
-            unnest($2::varchar[]) as file,
-            unnest($3::varchar[]) as name,
-            unnest($4::integer[]) as group_no,
-            unnest($5::boolean[]) as needed
-        """,
-        [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * 5,
-    )
     connection.execute(
         """
         create or replace temp table changed_pieces as
-        select distinct run_no, piece_no, group_no, needed
-        from changes join pieces
+        select distinct run_no, piece_no
+        from (
+            select
+                unnest($1::integer[]) as run_no,
+                unnest($2::varchar[]) as file,
+                unnest($3::varchar[]) as name
+        ) as changes join pieces
             on pieces.file = changes.file
             and (changes.name is null or pieces.name = changes.name)
-        """
+        """,
+        _columns(list(changed), 3),
     )
+    connection.execute(
+        """
+        create or replace temp table group_pieces as
+        select distinct group_no, piece_no, needed
+        from (
+            select
+                unnest($1::integer[]) as group_no,
+                unnest($2::varchar[]) as file,
+                unnest($3::varchar[]) as name,
+                unnest($4::boolean[]) as needed
+        ) join pieces using (file, name)
+        """,
+        _columns(rows, 4),
+    )
+    connection.execute(
+        """
+        create or replace temp table group_runs as
+        select distinct unnest($1::integer[]) as group_no, unnest($2::integer[]) as run_no
+        """,
+        _columns(runs, 2),
+    )
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * width
 
 
 def verdicts(connection: Connection, suite: str) -> tuple[int, int, int, int, int]:

@@ -50,7 +50,7 @@ RESULTS = (
 RUNS = ("run_id", "started_at", "commit", "branch", "changed_files")
 
 _CSV, _PARQUET, _JUNIT, _REPORTLOG = "csv", "parquet", "junit", "reportlog"
-_ENDINGS = {
+ENDINGS = {
     ".csv": _CSV,
     ".csv.gz": _CSV,
     ".parquet": _PARQUET,
@@ -167,7 +167,7 @@ def kind_of(path: Path) -> str:
     """Tell a file's format by its ending, or without a known one by how it starts."""
     start = _start(path)
     name = path.name.lower()
-    kind = next((each for ending, each in _ENDINGS.items() if name.endswith(ending)), None)
+    kind = next((each for ending, each in ENDINGS.items() if name.endswith(ending)), None)
     if kind is None:
         kind = _kind_by_content(start)
     if kind == _REPORTLOG and b'"$report_type"' not in start and b'"pytest_version"' not in start:

@@ -33,48 +33,20 @@ WAIT = 2.0  # seconds to wait for another process to let go of the history
 _DESCRIPTORS = 16  # files that must still be openable; DuckDB needed 2 (measured)
 _RETRY = 0.05  # seconds between two tries
 
-TABLES = (
-    "meta",
-    "runs",
-    "changed_files",
-    "tests",
-    "nodes",
-    "results",
-    "rollups",
-    "renames",
-    "pieces",
-    "sets",
-    "dependencies",
-    "run_files",
-    "collected",
-    "file_pieces",
-    "selections",
-    "flake_tests",
-    "flake_lanes",
-    "flake_signatures",
-    "flake_verdicts",
-    "flake_causes",
-    "flake_episodes",
-    "flake_values",
-    "flake_marks",
-    "covered",
-    "gaps",
-    "generations",
-    "policies",
-    "learner_states",
-    "lessons",
-    "test_scores",
-    "cofailures",
-    "policy_scores",
-    "calls",
-    "examples",
-    "memory",
-    "touches",
-)
-
-# The tables that version n + 1 has and version n had not. An older file is refused.
+# The tables that version n has and version n - 1 had not, made by `schema.sql`.
 NEW_TABLES: dict[int, tuple[str, ...]] = {
     1: (
+        "meta",
+        "runs",
+        "changed_files",
+        "tests",
+        "nodes",
+        "results",
+        "rollups",
+        "renames",
+        "touches",
+    ),
+    2: (
         "pieces",
         "sets",
         "dependencies",
@@ -104,6 +76,7 @@ NEW_TABLES: dict[int, tuple[str, ...]] = {
         "memory",
     ),
 }
+TABLES = tuple(table for tables in NEW_TABLES.values() for table in tables)
 
 _BUSY = ("could not set lock", "conflicting lock", "used by another process")
 _DENIED = (
@@ -380,13 +353,13 @@ def _create(connection: Connection) -> None:
 
 def _migrate(connection: Connection, version: int) -> None:
     with connection.transaction():
-        for step in range(version, SCHEMA_VERSION):
-            if step not in NEW_TABLES:
-                raise HistoryError(
-                    connection.path,
-                    f"{connection.path} has schema {version}, too old to be migrated; "
-                    "move it away and the run files rebuild it",
-                )
+        if version not in NEW_TABLES:
+            raise HistoryError(
+                connection.path,
+                f"{connection.path} has schema {version}, too old to be migrated; "
+                "move it away and the run files rebuild it",
+            )
+        for step in range(version + 1, SCHEMA_VERSION + 1):
             _add_tables(connection, NEW_TABLES[step])
         connection.execute(
             "update meta set value = $1 where name = 'schema_version'", (str(SCHEMA_VERSION),)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from pytest_aqe.data import Identity, PastRun, Policy, Rollup
+from pytest_aqe.data import PastRun, Policy, Rollup
 from pytest_aqe.errors import AqeError
 from pytest_aqe.learning import baselines, metrics
 from pytest_aqe.learning.baselines import DECAY_9, Ranker
 from pytest_aqe.learning.features import Past, Situation
 from pytest_aqe.learning.guard import Guarded
+from pytest_aqe.learning.outcomes import Names, measured, outcome_of
 from pytest_aqe.learning.qlearning import seeded
 from pytest_aqe.learning.ranking import ListwiseQ
 
@@ -32,25 +33,8 @@ if TYPE_CHECKING:
 
 _ROUNDING = 1e-9  # of a budget: what fits exactly fits
 
-Names = Mapping[int, tuple[Identity, str]]
-"""The identity and the file of every test, by the history's number."""
-
 Prior = Mapping[str, float]
 """Weights by the names of `features.FEATURES`; one not named is 0."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One run as arrays: indices of `Past`, in recorded order; seconds are NaN if unmeasured."""
-
-    tests: Ints
-    failed: Mask
-    seconds: Floats
-
-    @property
-    def measured(self) -> Floats | None:
-        """The seconds, where all of them are known."""
-        return _measured(self.seconds)
 
 
 @dataclass(slots=True)
@@ -68,15 +52,6 @@ class Track:
     failures: int = 0
     caught: int = 0  # runs with a failure of which one was observed, of `faulty`
     faulty: int = 0
-
-
-def outcome_of(past: Past, run: PastRun, names: Names) -> Outcome:
-    """Turn a run into arrays; tests not seen before enter `past` without a record."""
-    tests = np.fromiter(
-        (past.index(test, *names[test]) for test in run.tests), np.int64, len(run.tests)
-    )
-    seconds = np.array([np.nan if each is None else each for each in run.seconds], np.float64)
-    return Outcome(tests, np.array(run.failed, np.bool_), seconds)
 
 
 def order_of(scores: Floats, ties: Floats) -> Ints:
@@ -156,7 +131,7 @@ def replay_partly(
         seen = np.sort(chosen)
         part = Situation(past, outcome.tests[seen], run.changed_files, run.hours)
         start = time.process_time()
-        ranker.learn(part, outcome.failed[seen], _measured(outcome.seconds[seen]))
+        ranker.learn(part, outcome.failed[seen], measured(outcome.seconds[seen]))
         track.learning += time.process_time() - start
         past.learn(part, outcome.failed[seen], outcome.seconds[seen])
         last_run.update(dict.fromkeys(outcome.tests[seen].tolist(), number))
@@ -181,10 +156,6 @@ def _fitting(order: Ints, costs: Floats, budget: float) -> Ints:
             taken.append(index)
             left -= cost
     return np.array(taken, np.int64)
-
-
-def _measured(seconds: Floats) -> Floats | None:
-    return None if np.isnan(seconds).any() else seconds
 
 
 class Foreign:

@@ -284,7 +284,7 @@ class Logistic:
 
 
 class TabularContext(_Stateless):
-    """The back-off table alone: its Q at the finest context."""
+    """The back-off table alone: its Q at the finest context, equals by the decayed Beta mean."""
 
     name = "tabular-q"
 
@@ -292,4 +292,4 @@ class TabularContext(_Stateless):
         """Score by the table."""
         run.past.table.initial = run.past.base_rate
         found: Floats = run.past.table.values(run.table_keys)[:, -1]
-        return found
+        return found + 1e-6 * beta_mean(run)

@@ -17,10 +17,11 @@ import numpy as np
 from pytest_aqe.errors import AqeError
 from pytest_aqe.learning.features import FEATURES, Past
 from pytest_aqe.learning.guard import Guard, Guarded
+from pytest_aqe.learning.qlearning import PRESETS
 from pytest_aqe.learning.ranking import Lesson
 
 if TYPE_CHECKING:
-    from pytest_aqe.learning.backtest import Names
+    from pytest_aqe.learning.outcomes import Names
 
 FORMAT = 1
 _SCALARS = ("clock", "failures", "executions", "heat", "hours")
@@ -45,6 +46,7 @@ def pack(past: Past, guarded: Guarded) -> bytes:
         "paths": past.paths,
         "words": past.words,
         "lessons": guarded.learner.lessons,
+        "preset": guarded.learner.preset,
         "guard": {name: getattr(guarded.guard, name) for name in _GUARD},
     }
     arrays["told"] = np.frombuffer(json.dumps(told).encode(), np.uint8)
@@ -88,6 +90,8 @@ def unpack(content: bytes, names: Names, past: Past, guarded: Guarded) -> None:
         past.table.counts[level], past.table.sums[level] = counts.copy(), sums.copy()
     linear = guarded.learner.learner
     linear.weights, linear.squares, linear.prior = (each.copy() for each in found["weights"])
+    guarded.learner.preset = told["preset"]
+    linear.step, linear.pull = PRESETS[told["preset"]].alpha, PRESETS[told["preset"]].pull
     guarded.learner.lessons = told["lessons"]
     guarded.guard = Guard()
     for name, value in told["guard"].items():
@@ -100,7 +104,7 @@ def fresh_lessons(guarded: Guarded) -> dict[int, bytes]:
     first = max(guarded.learner.kept, count - memory.capacity)
     items = memory.items
     places = [each % memory.capacity for each in range(first, count)]
-    return {place: pack_lesson(items[place]) for place in places}
+    return {place: pack_lesson(items[place].lesson()) for place in places}
 
 
 def pack_lesson(lesson: Lesson) -> bytes:
@@ -110,11 +114,20 @@ def pack_lesson(lesson: Lesson) -> bytes:
     return zlib.compress(file.getvalue(), 1)
 
 
+class Packed:
+    """A lesson as it was kept, read when it is learnt again."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def lesson(self) -> Lesson:
+        """Read it."""
+        with np.load(io.BytesIO(zlib.decompress(self._content)), allow_pickle=False) as arrays:
+            return Lesson(arrays["features"], arrays["failed"], arrays["importance"])
+
+
 def unpack_lessons(kept: Mapping[int, bytes], guarded: Guarded) -> None:
     """Put lessons back into the memory, each in its place."""
-    found = []
-    for _, content in sorted(kept.items()):
-        with np.load(io.BytesIO(zlib.decompress(content)), allow_pickle=False) as arrays:
-            found.append(Lesson(arrays["features"], arrays["failed"], arrays["importance"]))
-    guarded.learner.memory.resume(found, guarded.learner.lessons)
-    guarded.learner.kept = guarded.learner.lessons
+    learner = guarded.learner
+    learner.memory.resume([Packed(kept[place]) for place in sorted(kept)], learner.lessons)
+    learner.kept = learner.lessons

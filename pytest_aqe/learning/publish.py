@@ -69,6 +69,7 @@ def publish(past: Past, guarded: Guarded) -> Published:
         np.round(q, DIGITS).tolist(),
         Snapshot(
             "selection",
+            guarded.learner.preset,
             parameters={
                 "in_force": guard.in_force,
                 "weights": {name: round(weight, 6) for name, weight in by_name.items()},

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -47,6 +47,17 @@ class Lesson:
     failed: NDArray[np.float32]
     importance: NDArray[np.float32]
 
+    def lesson(self) -> Lesson:
+        """Return itself: see `Remembered`."""
+        return self
+
+
+class Remembered(Protocol):
+    """A lesson, or where it can be read: of a long memory a run needs two."""
+
+    def lesson(self) -> Lesson:
+        """Return the lesson."""
+
 
 class ListwiseQ:
     """The linear Q-learner over the tests of a run."""
@@ -60,17 +71,16 @@ class ListwiseQ:
         seed: str | int = 0,
         name: str = "linear-q",
     ) -> None:
-        settings = PRESETS[preset]
+        self.preset = preset
         weights = shipped_prior() if prior is None else prior
         self.name = name
         self.exponent = exponent
         self.learner = LinearQ(
             [weights.get(feature, 0.0) for feature in FEATURES],
-            step=settings.alpha,
-            pull=settings.pull,
+            step=PRESETS[preset].alpha,
+            pull=PRESETS[preset].pull,
         )
-        self.memory: Replay[Lesson] = Replay(MEMORY)
-        self._replays = settings.replays
+        self.memory: Replay[Remembered] = Replay(MEMORY)
         self._seed = seed
         self.lessons = 0
         self.kept = 0  # of the lessons, by the history
@@ -91,8 +101,8 @@ class ListwiseQ:
         generator = seeded(self._seed, self.lessons)
         lesson = lesson_of(run.features, failed, self.q(run), generator)
         self._study(lesson)
-        for drawn in self.memory.sample(self._replays, generator):
-            self._study(drawn.item)
+        for drawn in self.memory.sample(PRESETS[self.preset].replays, generator):
+            self._study(drawn.item.lesson())
         self.memory.add(lesson)
         self.lessons += 1
 

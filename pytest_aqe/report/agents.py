@@ -37,6 +37,8 @@ def announcement_lines(told: Announcement) -> list[str]:
     files = list(told.files[:_FILES])
     if len(told.files) > _FILES:
         files.append(f"{len(told.files) - _FILES} more")
+    if told.again:
+        return [printable(f"prompts now quote {', '.join(files)} too")]
     cap = f"at most {told.tokens:,} tokens"
     cap += f" and {dollars(told.dollars)}" if told.dollars is not None else "; the price is unknown"
     lines = [

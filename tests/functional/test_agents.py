@@ -125,7 +125,7 @@ def test_questions_are_answered_in_parallel_and_word_for_word(desk: Desk) -> Non
 
 
 def test_what_leaves_the_machine_is_said_before_the_first_request_and_once(desk: Desk) -> None:
-    """To whom, how much of which files, and at most at what cost."""
+    """To whom, how much of which files, and at most at what cost; other files when they come."""
     seen: list[int] = []
     desk.correspondence._announce = lambda told: (  # type: ignore[assignment]
         seen.append(len(desk.server.requests)),
@@ -133,8 +133,10 @@ def test_what_leaves_the_machine_is_said_before_the_first_request_and_once(desk:
     )
     desk.ask("one", "two")
     desk.ask("three")
-    (told,) = desk.announced
-    assert seen == [0]
+    desk.correspondence.ask([Question("x", 0, "author", "s", "four", 9)], ["a.py", "b.py"])
+    told, more = desk.announced
+    assert seen == [0, 3]
+    assert (more.files, more.again) == (("b.py",), True)
     assert told.models == ("mine/small",)
     assert told.hosts == (desk.server.url.split("/")[2],)
     assert told.files == ("a.py",)

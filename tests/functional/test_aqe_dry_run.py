@@ -39,7 +39,7 @@ def test_plan(project: Project, workers: Workers) -> None:
     """With a history it says how many tests are moved, and by what."""
     project.run()
     project.run("--aqe-dry-run", *workers).stdout.fnmatch_lines(
-        ["2 tests would run, 2 of them moved by decayed failure rate per second"]
+        ["2 tests would run, 2 of them moved by linear-q@0.5"]
     )
 
 

@@ -86,7 +86,7 @@ def test_several_models_share_caps_and_key() -> None:
 
 @pytest.mark.skipif(find_spec("lionagi") is not None, reason="the extra `agents` is installed")
 def test_without_the_extra_one_line_says_what_to_install() -> None:
-    """Every question is answered by it, and nothing is announced twice."""
+    """Every question is answered by it, and nothing is announced."""
     told: list[Announcement] = []
     correspondence = Correspondence(setup(PLAIN), told.append)
     for _ in range(2):
@@ -94,6 +94,7 @@ def test_without_the_extra_one_line_says_what_to_install() -> None:
         assert reply.error is not None
         assert "pip install 'pytest-aqe[agents]'" in reply.error
     assert correspondence.over == reply.error
+    assert told == []
 
 
 def test_the_command_agents_shows_what_was_never_asked(project: Project) -> None:

@@ -79,6 +79,25 @@ def test_partial_feedback(project: Project, results: Path) -> None:
     assert 0 <= answer["policies"][0]["observed_recall"] <= 1
 
 
+def test_every_policy(project: Project, results: Path) -> None:
+    """'all' stands for every policy there is."""
+    found = [
+        each["policy"]
+        for each in project.answer("backtest", results, "--policy", "all")["policies"]
+    ]
+    assert len(found) == 16
+    assert {"rocket", "ucb", "frrmab", "thompson", "logistic", "guarded"} <= set(found)
+
+
+def test_another_suite(project: Project, results: Path) -> None:
+    """A suite that is not there is named beside those that are."""
+    project.command("import", results, "--suite", "linux")
+    code, printed = project.command("backtest")
+    assert code == 1
+    assert "no runs of suite ''" in printed
+    assert "'linux'" in printed
+
+
 def test_a_table(project: Project, results: Path) -> None:
     """People see a line a policy."""
     code, printed = project.command("backtest", results)

@@ -406,3 +406,9 @@ def test_closed_pipe(project: Project, two_runs: None) -> None:
     printed, _ = process.communicate()
     assert process.returncode == 0
     assert printed == ""
+
+
+def test_commands_do_without_pytest(project: Project) -> None:
+    """Whoever only asks does not wait for pytest and what it imports."""
+    process = project.python("import sys, pytest_aqe.cli; print('pytest' in sys.modules)")
+    assert process.communicate()[0] == "False\n"

@@ -131,6 +131,18 @@ def test_versions(project: Project) -> None:
     assert not list(project.folder.glob("faults/*"))
 
 
+def test_a_preset_stays(project: Project) -> None:
+    """How boldly to learn is said once; sessions and later tunings go on with it."""
+    fail(project)
+    fail(project)
+    assert project.answer("tune", "--preset", "aggressive")["changed"] is True
+    fail(project)
+    assert project.answer("tune")["changed"] is False
+    assert project.sql("select distinct snapshot->>'preset' from policies where version > 2") == [
+        ("aggressive",)
+    ]
+
+
 def test_two_policies_are_compared(project: Project) -> None:
     """A/B of what policies scored on the same full runs; too few runs are not enough."""
     for _ in range(4):

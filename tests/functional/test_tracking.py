@@ -691,6 +691,9 @@ def test_declared_variables_are_dependencies(
     [
         ("import subprocess, sys; subprocess.run([sys.executable, '-c', ''])", ["subprocess"]),
         ("import os; os.system('true')", ["subprocess"]),
+        ("import subprocess; subprocess.run('true', shell=True)", ["subprocess"]),
+        ("import subprocess; subprocess.run(['true'])", []),
+        ("import subprocess; subprocess.run(['cat', '.'], stderr=-3)", ["subprocess"]),
         ("import os; pid = os.fork() or os._exit(0); os.waitpid(pid, 0)", ["fork"]),
         ("import threading, time; threading.Timer(2, print).start()", ["thread"]),
         ("import threading; t = threading.Thread(target=len, args=('',)); t.start(); t.join()", []),

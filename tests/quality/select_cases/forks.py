@@ -9,6 +9,7 @@ each to its standard output.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -45,7 +46,8 @@ def _import_all() -> None:
 
     for module in pkgutil.walk_packages(pytest_aqe.__path__, "pytest_aqe."):
         if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+            with contextlib.suppress(ModuleNotFoundError):  # of an extra
+                importlib.import_module(module.name)
 
 
 def run(folder: str, environ: dict[str, str], arguments: list[str], output: str) -> int:

@@ -106,6 +106,48 @@ CASES: tuple[Case, ...] = (
         selected={"test_rate"},
     ),
     Case(
+        "file that a program of the system reads",
+        """
+        -- rate.txt --
+        2
+        -- test_shop.py --
+        import subprocess
+        from pathlib import Path
+
+        def test_rate():
+            here = Path(__file__).parent
+            done = subprocess.run(["cat", "rate.txt"], cwd=here, capture_output=True)
+            assert done.stdout == b"2\\n"
+
+        def test_none():
+            assert subprocess.run(["true"]).returncode == 0
+        """,
+        change={"rate.txt": "3\n"},
+        selected={"test_rate"},
+        spared={"test_bystander", "test_none"},
+    ),
+    Case(
+        "program of the project that is called like one of the system",
+        """
+        -- bin/cat --
+        #!/bin/sh
+        . ./rate.sh
+        -- rate.sh --
+        echo 2
+        -- test_shop.py --
+        import os, subprocess
+        from pathlib import Path
+
+        def test_rate(monkeypatch):
+            here = Path(__file__).parent
+            monkeypatch.setenv("PATH", str(here / "bin"), prepend=os.pathsep)
+            (here / "bin" / "cat").chmod(0o755)
+            assert subprocess.run(["cat"], cwd=here, capture_output=True).stdout == b"2\\n"
+        """,
+        change={"rate.sh": "echo 3\n"},
+        selected={"test_rate"},
+    ),
+    Case(
         "thread",
         """
         -- rates.py --

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 
 import pytest
 
 from pytest_aqe.evidence.configuration import meaning
 from pytest_aqe.evidence.versions import digest
-
-reads_toml = pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is not there")
 
 
 def of(name: str, text: str) -> str:
@@ -23,6 +20,7 @@ PYPROJECT = """
     requires = ["hatchling"]
     [project]
     name = "proj"
+    version = "1"
     description = "One."
     dependencies = ["attrs"]
     scripts = {proj = "proj.cli:main"}
@@ -41,7 +39,6 @@ PYPROJECT = """
 """
 
 
-@reads_toml
 class TestPyproject:
     @pytest.mark.parametrize(
         ("old", "new"),
@@ -51,10 +48,14 @@ class TestPyproject:
             ("One.", "Two."),
             ('"proj"\n', '"proj"  # a comment\n\n'),
             ("[tool.mypy]", "[tool.black]\nskip = 1\n[tool.mypy]"),
+            ("hatchling", "setuptools"),
+            ('["pytest"]', '["pytest", "mock"]'),
+            ('version = "1"', 'version = "2"'),
+            ("[tool.mypy]", "[tool.setuptools]\nx = 1\n[dependency-groups]\ndev = []\n[tool.mypy]"),
         ],
     )
     def test_what_does_not_count(self, old: str, new: str) -> None:
-        """Formatters, type checkers, descriptions and comments change nothing."""
+        """Formatters, type checkers, builds, extras, versions and comments change nothing."""
         assert of("pyproject.toml", PYPROJECT.replace(old, new)) == of("pyproject.toml", PYPROJECT)
 
     @pytest.mark.parametrize(
@@ -64,27 +65,19 @@ class TestPyproject:
             ("attrs", "attrs>2"),
             ("cli:main", "cli:run"),
             ("proj.plugin", "proj.other"),
-            ('["pytest"]', '["pytest", "mock"]'),
-            ("hatchling", "setuptools"),
             ("env = 1", "env = 2"),
             ('name = "proj"', 'name = "other"'),
             ("[tool.mypy]", "[tool.unheard-of]\nx = 1\n[tool.mypy]"),
         ],
     )
     def test_what_counts(self, old: str, new: str) -> None:
-        """Pytest's options, dependencies, entry points, the build and any unknown tool count."""
+        """Pytest's options, dependencies, entry points and any unknown tool count."""
         assert of("pyproject.toml", PYPROJECT.replace(old, new)) != of("pyproject.toml", PYPROJECT)
 
     def test_a_file_in_a_folder(self) -> None:
         """A file further down is read alike."""
         old, new = PYPROJECT, PYPROJECT.replace("88", "100")
         assert of("sub/pyproject.toml", old) == of("sub/pyproject.toml", new)
-
-
-def test_a_python_that_reads_no_toml() -> None:
-    """Before Python 3.11 the bytes of pyproject.toml are its version."""
-    content = b"[tool.ruff]\n"
-    assert (meaning("pyproject.toml", content) == digest(content)) == (sys.version_info < (3, 11))
 
 
 SETUP = """
@@ -115,11 +108,14 @@ class TestSetupCfg:
             ("True", "False"),
             ("profile = black", "profile = google"),
             ("search = 1", "search = 2"),
+            ("name = proj", "name = other"),
+            ("= attrs", "= attrs\n    python_requires = >=3.9"),
+            ("[flake8]", "[options.extras_require]\n    dev = mypy\n    [flake8]"),
             ("[flake8]", "# a comment\n    [mypy]\n    strict = True\n    [flake8]"),
         ],
     )
     def test_what_does_not_count(self, old: str, new: str) -> None:
-        """Sections of formatters and checkers, however they are written, change nothing."""
+        """Formatters, checkers, extras and metadata, however they are written, change nothing."""
         assert of("setup.cfg", SETUP.replace(old, new)) == of("setup.cfg", SETUP)
 
     @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from pytest_aqe.evidence.mentions import memos, mentions, reflects
+from pytest_aqe.evidence.mentions import mentions, reflects
 from pytest_aqe.evidence.pieces import MODULE
 
 
@@ -124,29 +124,3 @@ class TestReflects:
     def test_a_star_takes_all(self) -> None:
         """A star-import takes what is there."""
         assert reflects(b"from m import *") == {MODULE}
-
-
-class TestMemos:
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "@functools.lru_cache(maxsize=1)\ndef f(): pass",
-            "@cache\ndef f(): pass",
-            "@app.memoize(60)\ndef f(): pass",
-            "def f():\n global x\n x = 1",
-            "def f():\n @cache\n def g(): pass",
-            "def f(): pass\ng = lru_cache(maxsize=None)(f)",
-        ],
-    )
-    def test_what_keeps_its_result(self, text: str) -> None:
-        """What is cached, or sets a global, may answer a later test from memory."""
-        assert memos(f"{text}\ndef other(): pass".encode()) == {"f"}
-
-    def test_a_cached_method(self) -> None:
-        """A cached property is one, by its qualified name."""
-        assert memos(b"class C:\n @cached_property\n def x(self): pass") == {"C.x"}
-
-    @pytest.mark.parametrize("text", ["def f(): cache.clear()", "def cached(): pass", "x = 1"])
-    def test_what_does_not(self, text: str) -> None:
-        """Using a cache, or being called one, keeps nothing."""
-        assert memos(text.encode()) == frozenset()

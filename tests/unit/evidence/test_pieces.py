@@ -69,7 +69,8 @@ SAMPLE = """
 """
 EXPECTED = {
     "<module>": "4c21deeee1547be5",
-    "<module>:os,t<os,typing>": "6c3f722b34bf6bde",
+    "<module>:os<os>": "517b67dbd4f3e011",
+    "<module>:t<typing>": "fbf92e7e6bf44808",
     "<module>:lru_cache<functools>": "c0717a84ba1ce52e",
     "<module>:LIMIT": "3dc6f23ce0f1b35a",
     "<module>:NAMES": "08bcc5a8042f0cc8",

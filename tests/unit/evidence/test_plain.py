@@ -8,13 +8,13 @@ import sys
 import pytest
 
 from pytest_aqe.evidence.pieces import MODULE, pieces
-from pytest_aqe.evidence.plain import STANDARD, bases_of, is_class, modules_of, names_of
+from pytest_aqe.evidence.plain import STANDARD, bases_of, is_class, is_doc, modules_of, names_of
 
 
 def keys(text: str) -> set[str]:
     """Return the keys of a file's statements, with the word ``module`` for all the others."""
     empty = pieces(b"").checksums[MODULE]
-    found = pieces(text.encode()).checksums
+    found = dict(pieces(text.encode()).checksums)
     rest = {"module"} if found.pop(MODULE) != empty else set()
     return rest | {key.removeprefix("<module>:") for key in found if key.startswith(MODULE)}
 
@@ -31,13 +31,26 @@ class TestKeys:
             ("class C(dict, ValueError): x = 1", "C(builtins.ValueError,builtins.dict)"),
             ("class C:\n class D(str): pass", "C(builtins.str)"),
             ("import os", "os<os>"),
-            ("import os.path as p, typing", "p,typing<os,typing>"),
+            ("import os.path as p", "p<os>"),
             ("from collections.abc import Sequence as S", "S<collections>"),
         ],
     )
     def test_what_only_binds(self, text: str, expected: str) -> None:
         """A quiet assignment, a plain class and an import of a standard module stand apart."""
         assert keys(text) == {expected}
+
+    def test_each_name_of_an_import_stands_for_itself(self) -> None:
+        """Nobody who uses one name of a statement minds the others."""
+        assert keys("import os.path as p, typing") == {"p<os>", "typing<typing>"}
+        assert keys("from os import sep, path") == {"sep<os>", "path<os>"}
+
+    def test_the_docstring_of_a_class_with_bases(self) -> None:
+        """A base may read it, whatever the body of the class does."""
+        text = "from m import B\nclass C(B):\n 'Doc.'\n x = make()"
+        assert keys(text) == {"module", "C.__doc__(m.B)"}
+        assert is_class("<module>:C.__doc__(m.B)")
+        assert is_doc("<module>:C.__doc__(m.B)")
+        assert not is_doc("<module>:C(m.B)")
 
     @pytest.mark.parametrize(
         ("imports", "base", "path"),

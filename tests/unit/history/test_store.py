@@ -56,7 +56,7 @@ def version(path: Path) -> str:
 
 def age(path: Path, to: int) -> None:
     """Make a history what an earlier version would have left: fewer tables."""
-    newer = [table for step in range(to, SCHEMA_VERSION) for table in NEW_TABLES[step]]
+    newer = [table for step in range(to + 1, SCHEMA_VERSION + 1) for table in NEW_TABLES[step]]
     with duckdb.connect(str(path)) as connection:
         for table in newer:
             connection.execute(f"drop table {table}")

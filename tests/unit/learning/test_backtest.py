@@ -13,6 +13,7 @@ from pytest_aqe.learning import backtest
 from pytest_aqe.learning.backtest import POLICIES, make, replay, replay_partly
 from pytest_aqe.learning.baselines import lift_unknown
 from pytest_aqe.learning.features import FEATURES, Past, Situation
+from pytest_aqe.learning.outcomes import outcome_of
 from pytest_aqe.learning.qlearning import seeded
 from pytest_aqe.learning.ranking import ListwiseQ, shipped_prior
 
@@ -69,7 +70,7 @@ def test_no_test_is_lost(name: str) -> None:
     """Every policy gives every test a finite score, known or not, in any run."""
     past, ranker = Past(), make(name)
     for run in history(runs=12):
-        outcome = backtest.outcome_of(past, run, NAMES)
+        outcome = outcome_of(past, run, NAMES)
         situation = Situation(past, outcome.tests, run.changed_files, run.hours)
         scores = ranker.scores(situation)
         assert np.isfinite(scores).all()
@@ -84,7 +85,7 @@ def test_an_unknown_test_is_not_below_the_median_of_never_failed_ones(name: str)
     """Nothing is known against a test of which nothing is known."""
     past, ranker = Past(), make(name)
     for run in history(runs=20):
-        outcome = backtest.outcome_of(past, run, NAMES)
+        outcome = outcome_of(past, run, NAMES)
         situation = Situation(past, outcome.tests, run.changed_files, run.hours)
         ranker.learn(situation, outcome.failed, outcome.measured)
         past.learn(situation, outcome.failed, outcome.seconds)
@@ -128,7 +129,7 @@ def test_features_are_finite(seed: int) -> None:
     """Whatever a suite went through, every feature is a number."""
     past = Past()
     for run in history(runs=8, seed=seed):
-        outcome = backtest.outcome_of(past, run, NAMES)
+        outcome = outcome_of(past, run, NAMES)
         situation = Situation(past, outcome.tests, run.changed_files, run.hours)
         assert np.isfinite(situation.features).all()
         assert situation.features.shape == (len(run.tests), len(FEATURES))

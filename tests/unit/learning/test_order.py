@@ -8,11 +8,11 @@ import pytest
 from pytest_aqe.data import PastRun, Rollup
 from pytest_aqe.errors import AqeError
 from pytest_aqe.learning import keeping
-from pytest_aqe.learning.backtest import outcome_of
 from pytest_aqe.learning.changes import Cofailures, touched
 from pytest_aqe.learning.features import Past, Situation
 from pytest_aqe.learning.guard import Guarded
 from pytest_aqe.learning.order import UNTOUCHED, Learned, LearnedOrder
+from pytest_aqe.learning.outcomes import outcome_of
 from pytest_aqe.learning.publish import DIGITS, counterfactuals, explain, publish
 from pytest_aqe.learning.qlearning import seeded
 

@@ -16,6 +16,9 @@ def test_an_announcement_says_whom_what_and_how_much() -> None:
         "asking m/x, m/y at h: 2 prompts, 3,000 bytes, then repairs; at most 500 tokens and $0.50",
         "they quote 0.py, 1.py, 2.py, 3.py, 4.py, 2 more",
     ]
+    assert announcement_lines(replace(TOLD, files=("a.py", "b.py"), again=True)) == [
+        "prompts now quote a.py, b.py too"
+    ]
     assert "the price is unknown" in announcement_lines(replace(TOLD, dollars=None))[0]
 
 
