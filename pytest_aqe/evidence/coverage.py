@@ -62,13 +62,14 @@ class Meter:
         self._coverage = coverage.Coverage(
             data_file=None, config_file=_configuration(rootdir), branch=True, messages=False
         )
-        if not any(self._coverage.get_option(f"run:{name}") for name in _CHOOSING):
+        config = vars(self._coverage.config)  # some options are newer than coverage 7.6
+        if not any(config.get(name) for name in _CHOOSING):
             self._coverage.set_option("run:include", [f"{root}/*"])
             if not self._coverage.get_option("run:omit"):
                 own = Path(__file__).parents[1]  # a checkout of ours next door is not theirs
                 own_too = [] if own.is_relative_to(rootdir) else [f"{own}/*"]
                 self._coverage.set_option("run:omit", [*_INSTALLED, *own_too])
-        if "core" in vars(self._coverage.config):  # sys.monitoring has no contexts (7.17)
+        if "core" in config:  # sys.monitoring has no contexts (7.17)
             self._coverage.set_option("run:core", "ctrace")
         # a file of the project that no test imports is a gap of ours, not a warning of theirs
         self._coverage.set_option("run:disable_warnings", list(_WARNINGS))
@@ -105,7 +106,7 @@ class Meter:
             return self._coverage.get_data()
 
 
-_CHOOSING = ("source", "source_pkgs", "include", "source_dirs")
+_CHOOSING = ("source", "source_pkgs", "run_include", "source_dirs")  # of the configuration
 _INSTALLED = ["*/site-packages/*", "*/dist-packages/*"]  # an environment below the root
 _WARNINGS = ("no-data-collected", "module-not-measured", "module-not-imported",
              "already-imported", "couldnt-parse", "no-sysmon", "no-ctracer")  # fmt: skip

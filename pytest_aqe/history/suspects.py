@@ -210,7 +210,7 @@ def verdicts(
                 join nodes on nodes.node_no = verdicts.node_no
                 join tests on tests.test_no = verdicts.test_no
             where outcome in ({_FAILING}) and {which}
-            order by started_at nulls last, runs.run_no, nodes.node_no, environment, attempt
+            order by started_at nulls last, runs.run_no, nodes.node_no, results.environment, attempt
             """,
             parameters,
         )
