@@ -95,7 +95,8 @@ class Meter:
             data = coverage.CoverageData(str(path))
             data.update(self._coverage.get_data())
             data.write()
-            data.close()
+            if hasattr(data, "close"):  # coverage 7.6 closes it with the object
+                data.close()
 
     @property
     def data(self) -> Any:
