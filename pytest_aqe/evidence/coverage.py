@@ -114,13 +114,12 @@ _WARNINGS = ("no-data-collected", "module-not-measured", "module-not-imported",
 
 def close(data: Any) -> None:
     """Close data that are ours: from Python 3.13 on, what is left open warns when it goes."""
-    closing = getattr(data, "close", None)  # coverage 7.6 has none
-    if closing is None:
+    if not hasattr(data, "close"):  # coverage 7.6
         return
     try:
-        closing(force=True)  # also what lies in memory only
+        data.close(force=True)  # also what lies in memory only
     except TypeError:  # coverage before that argument
-        closing()
+        data.close()
 
 
 def running() -> Any | None:

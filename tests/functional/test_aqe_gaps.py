@@ -49,7 +49,8 @@ def test_what_is_missing_by_function(project: Project, workers: Workers) -> None
     """With our own measurement: lines, branches, tests; a file nobody imports is missing."""
     done = project.run("--aqe-gaps", *workers)
     done.assert_outcomes(passed=1)
-    done.stdout.fnmatch_lines(["*- gaps -*", "covered * statements*, 1 of 2 branches*"])
+    # coverage 7.6 counts a docstring as a statement
+    done.stdout.fnmatch_lines(["*- gaps -*", "covered [56] of [89] statements*, 1 of 2 branches*"])
     assert places(project) == {
         "pack/a.py::half": ([4], [[2, 4]]),
         "pack/a.py::C.never": ([8], []),
