@@ -132,12 +132,13 @@ def _holds(
     first: Callable[[Any], Any], second: Callable[[Any], Any], strategy: str, *, same: bool
 ) -> bool:
     """Try a law; it must hold for every value, and something must happen to one at least."""
-    from hypothesis import HealthCheck, given, settings
+    from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import strategies as st
 
     happened: list[bool] = []
 
     @settings(derandomize=True, database=None, deadline=None, max_examples=TRIED,
+              phases=(Phase.generate,),  # to shrink what breaks it would take seconds
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(value=eval(strategy, {"st": st, "string": string}))
     def law(value: Any) -> None:
