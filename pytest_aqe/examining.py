@@ -6,6 +6,7 @@ the history believes came with the plan; nothing here opens it.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -37,6 +38,7 @@ SLOWEST = 60.0  # seconds that an isolated attempt may take beyond ten times the
 # Options of those who run tests, or run them again, themselves: pytest-rerunfailures,
 # pytest-retry, pytest-forked.
 _OTHERS = ("reruns", "retries", "forked")
+_OURS = ("PYTEST_AQE", "PYTEST_XDIST_", "PYTEST_CURRENT_TEST")  # of this process alone
 _TAIL = 4000  # characters shown of an isolated attempt that failed
 
 Reports = list[pytest.TestReport]
@@ -338,15 +340,16 @@ def _run_isolated(item: pytest.Item, seconds: float) -> Reports | None:
         "-p",
         "no:cacheprovider",
         "-p",
-        "no:xdist",
-        "-p",
         "no:randomly",
+        *(("-n0",) if item.config.pluginmanager.has_plugin("xdist") else ()),
     ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     start = time.monotonic()
     try:
         done = subprocess.run(
             command,
             cwd=item.config.invocation_params.dir,
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from pytest_aqe.agents import Agents
 
+LEAST_TIME = 5.0  # seconds that must be left to begin with another file
 PER_GAP = 2.0  # seconds of CPU that an author may spend on a gap; the bar of its research
 _CATEGORY = "generated passed"
 
@@ -165,7 +166,7 @@ class Generating:
                 chosen.items(),
                 key=lambda item: -max(_urgency(gap, learner, turn) for gap in item[1]),
             ):
-                if self._left() <= 0:
+                if self._left() <= LEAST_TIME:
                     self._notes.append("--aqe-generate-time is over; the next session goes on")
                     return
                 closed = self._one_target(session, measured.files[file], gaps, authors[turn])

@@ -27,6 +27,7 @@ class Measuring:
         self._faults = faults
         self._folder = folder / FOLDER
         self._meter: Meter | None = None
+        self._parts: list[Any] = []
         self.origin = "coverage.py"
 
     def start(self) -> None:
@@ -67,6 +68,9 @@ class Measuring:
                         path = self._folder / f"{given['testrunuid']}-{given['workerid']}"
                         self._meter.write(path)
                         self._config.workeroutput["aqe_coverage"] = str(path)
+                else:  # the session ended before anybody asked
+                    with self._faults.guard("closing coverage"):
+                        coverage.close(self._meter.data)
 
     def data(self, left: list[Path]) -> tuple[list[Any], list[str]]:
         """Return the data of all processes, and what is missing of it.
@@ -90,9 +94,13 @@ class Measuring:
                 parts.append(coverage.read(path))
             except AqeError as error:
                 notes.append(str(error))
+        self._parts = parts
         return parts, notes
 
     def forget(self, left: list[Path]) -> None:
-        """Remove what workers left."""
+        """Let go of the data, and remove what workers left."""
+        for part in self._parts:
+            coverage.close(part)
+        self._parts = []
         for path in left:
             path.unlink(missing_ok=True)

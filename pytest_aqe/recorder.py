@@ -16,7 +16,7 @@ from pytest_aqe.errors import RunFileError
 from pytest_aqe.evidence import tree
 from pytest_aqe.evidence.reports import Facts, Fold
 from pytest_aqe.faults import Faults
-from pytest_aqe.history import runfile, writes
+from pytest_aqe.history import queries, runfile, writes
 from pytest_aqe.options import Options
 from pytest_aqe.report import terminal
 
@@ -316,6 +316,8 @@ class Recorder:
 
     def _learn_order(self, connection: Connection) -> None:
         """Learn from this run, and find where other orders would have met its first failure."""
+        if not queries.ever_failed(connection):
+            return
         from pytest_aqe import training
 
         learnt = training.learn(connection, self._options.suite, patience=training.PATIENCE)

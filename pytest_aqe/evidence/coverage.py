@@ -93,9 +93,11 @@ class Meter:
         with _quiet():
             path.parent.mkdir(parents=True, exist_ok=True)
             data = coverage.CoverageData(str(path))
-            data.update(self._coverage.get_data())
+            own = self._coverage.get_data()
+            data.update(own)
             data.write()
-            data.close()
+            close(data)
+            close(own)
 
     @property
     def data(self) -> Any:
@@ -108,6 +110,16 @@ _CHOOSING = ("source", "source_pkgs", "run_include", "source_dirs")  # of the co
 _INSTALLED = ["*/site-packages/*", "*/dist-packages/*"]  # an environment below the root
 _WARNINGS = ("no-data-collected", "module-not-measured", "module-not-imported",
              "already-imported", "couldnt-parse", "no-sysmon", "no-ctracer")  # fmt: skip
+
+
+def close(data: Any) -> None:
+    """Close data that are ours: from Python 3.13 on, what is left open warns when it goes."""
+    if not hasattr(data, "close"):  # coverage 7.6
+        return
+    try:
+        data.close(force=True)  # also what lies in memory only
+    except TypeError:  # coverage before that argument
+        data.close()
 
 
 def running() -> Any | None:
@@ -156,11 +168,11 @@ def measured(
     with _quiet():
         whole = _combined(parts, rootdir)
         data = whole.get_data()
+        files: dict[str, FileCoverage] = {}
         branches = bool(data.has_arcs()) or not data.measured_files()
         contexts = any(name for name in data.measured_contexts())
         report, notes = _report(whole, wanted.values())
         real = {str(Path(name).resolve()): name for name in data.measured_files()}
-        files = {}
         for file, path in wanted.items():
             found = report.get(path)
             if found is None:
@@ -174,6 +186,7 @@ def measured(
                 _arcs(found, "missing_branches") if branches else None,
                 _by_test(data, name) if contexts else None,
             )
+        close(data)
     return Measured(origin, files, tuple(notes))
 
 

@@ -16,6 +16,7 @@ import random
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,10 @@ def main() -> None:
     confine.limit()
     report.layers = confine.confine(job.readable, [job.scratch], job.root)
     if job.enforced and not confine.is_enforced(report.layers):
-        report.refused = "the system has no sandbox that holds"
+        report.refused = (
+            "the system has no sandbox that holds (--aqe-sandbox-cmd gives one, --aqe-unsafe "
+            "does without)"
+        )
     else:
         guard = Guard(job.scratch)
         guard.install()
@@ -99,6 +103,7 @@ class Inside:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the job's tests in forks of this process."""
         self._report.broken |= {"": "; ".join(self._guard.denied)} if self._guard.denied else {}
+        _warm_up()
         own = [item for item in session.items if str(item.path) in self._job.files]
         beside = [item for item in session.items if str(item.path) in self._job.beside]
         if self._job.alone:
@@ -222,6 +227,14 @@ class Inside:
             return None
         done = [self._run(group) for group in groups]
         return ["" if ran.outcome == "passed" else "wrong" if ran.wrong else "died" for ran in done]
+
+
+def _warm_up() -> None:
+    """Let hypothesis, where a candidate uses it, set up its table of Unicode once for all forks."""
+    table = sys.modules.get("hypothesis.internal.charmap")
+    with suppress(Exception):  # its innards; without them every fork takes a second longer
+        if table is not None:
+            table.charmap()
 
 
 def _groups(items: Iterable[pytest.Item]) -> list[list[pytest.Item]]:

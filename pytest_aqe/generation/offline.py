@@ -31,13 +31,15 @@ class Offline:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._found: dict[Gap, list[Case]] = {}  # of the targets searched
-        self._searched: set[str] = set()
+        self._files: set[str] = set()
+        self.searched: set[Gap] = set()
+        """Gaps that were looked at; for others there was no time."""
         self.seconds = 0.0
 
     def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
         """Return one candidate with all that was found for a gap."""
-        if str(target.file) not in self._searched:
-            self._searched.add(str(target.file))
+        if str(target.file) not in self._files:
+            self._files.add(str(target.file))
             self._search(target)
         cases = self._found.get(gap)
         if not cases:
@@ -76,10 +78,11 @@ class Offline:
                           wall=target.seconds * 4 + 60)  # fmt: skip
             self.seconds += sandbox.spent.seconds
             try:
-                found: list[dict[str, Any]] = json.loads((scratch / RESULT).read_text("utf-8"))
+                told: dict[str, Any] = json.loads((scratch / RESULT).read_text("utf-8"))
             except (OSError, ValueError):
                 return
-        for each in found:
+        self.searched |= {target.gaps[number] for number in told["searched"]}
+        for each in told["cases"]:
             case = Case(**each)
             self._found.setdefault(target.gaps[case.gap], []).append(case)
 
@@ -106,7 +109,7 @@ def written(cases: Sequence[Case], gap: Gap, *, merge: bool = True) -> str:
 
 
 def _single(name: str, case: Case) -> str:
-    lines = [f"def {name}({', '.join(case.fixtures)}):"]
+    lines = [*case.marks, f"def {name}({', '.join(case.fixtures)}):"]
     for line in case.lines:
         lines += [f"    {part}" for part in _folded(line)]
     return "\n".join(lines)
@@ -175,14 +178,20 @@ def _unused(name: str, used: set[str]) -> str:
 def _sorted_imports(imports: Iterable[str]) -> list[str]:
     """Merge ``from a import b``; standard library, pytest, project, each sorted."""
     plain = sorted(each for each in imports if each.startswith("import ") and "pytest" not in each)
+    other = {each for each in imports if each.startswith("from hypothesis ")}
+    imports = set(imports) - other
     named: dict[str, set[str]] = defaultdict(set)
     for each in imports:
         if each.startswith("from "):
             module, _, name = each.removeprefix("from ").partition(" import ")
             named[module].add(name)
     lines = [*plain]
-    if "import pytest" in imports:
-        lines += ["", "import pytest"] if plain else ["import pytest"]
+    third = (["import pytest"] if "import pytest" in imports else []) + (
+        ["from hypothesis import given, settings", "from hypothesis import strategies as st"]
+        if other
+        else []
+    )
+    lines += ["", *third] if plain and third else third
     if named and lines:
         lines.append("")
     return [

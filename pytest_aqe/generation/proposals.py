@@ -164,6 +164,12 @@ def _import_lines(imports: Iterable[ast.Import | ast.ImportFrom]) -> list[str]:
     lines += first
     if "import pytest" in plain:
         lines += [*([""] if first else []), "import pytest"]
+    given = sorted(named.pop("hypothesis", set()))
+    for names in (
+        [each for each in given if " as " not in each],
+        [e for e in given if " as " in e],
+    ):
+        lines += _from("hypothesis", names) if names else []
     if named and lines:
         lines.append("")
     return lines + [

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aqe.data import Arc
-from pytest_aqe.generation import confine, pools, snapshots, subjects
+from pytest_aqe.generation import confine, laws, pools, snapshots, subjects
 from pytest_aqe.generation.guard import Denied, Guard
 from pytest_aqe.generation.harvest import (
     Argument,
@@ -50,12 +50,13 @@ from pytest_aqe.generation.values import Source, Writer
 
 RESULT = "found.json"
 SECONDS = 1.8  # of CPU for one function; a large gap gets twice that
-PATIENCE = 0.5  # seconds without anything new, and half of what was spent so far
+PATIENCE = 0.25  # seconds without anything new, and half of what was spent so far
 CALL = 0.4  # seconds a call may take
 HARVEST = 20  # seconds of CPU for tests and doctests
 LISTED = 30  # items of an iterator that are looked at
 RECEIVERS = 20
 LARGE = 25  # lines and branches
+LAWS = 10  # seconds of CPU for properties
 MORE = 2  # further cases of a function that has a test anyway: they notice more mutants
 
 
@@ -120,6 +121,7 @@ class Case:
     form: str = ""
     error: str = ""
     gains: list[Any] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,7 @@ def main() -> None:
     harvest = _harvest(job, module, folder, packages)
     search = Search(job, module, harvest, packages)
     done: set[str] = set()
+    searched: set[int] = set()
     for gap in job.gaps:
         outer = gap.name.split(".<locals>")[0]
         used = time.process_time() - started + _children()
@@ -166,13 +169,34 @@ def main() -> None:
             continue
         done.add(outer)
         group = {n: g for n, g in enumerate(job.gaps) if g.name.split(".<locals>")[0] == outer}
+        searched |= group.keys()
         for subject in subjects.reaching(module, outer, job.target, group.values()):
             said = leaf(lambda s=subject, g=group: search.cases(s, g), 6)  # type: ignore[misc]
             if isinstance(said, list):
                 found += said
                 group = _without_found(group, said)
-    Path(job.scratch, RESULT).write_text(json.dumps(found), "utf-8")
+    if time.process_time() - started + _children() < job.seconds:
+        said = leaf(lambda: _laws(job, module), LAWS)
+        found += said if isinstance(said, list) else []
+    told = {"cases": found, "searched": sorted(searched)}
+    Path(job.scratch, RESULT).write_text(json.dumps(told), "utf-8")
     os._exit(0)
+
+
+def _laws(job: SearchJob, module: Any) -> list[dict[str, Any]]:
+    """Return property tests for functions with a gap."""
+    numbers = {gap.name: number for number, gap in enumerate(job.gaps)}
+    cases = []
+    for law in laws.laws(module, frozenset(numbers)):
+        names = dict.fromkeys([law.first, law.second])
+        needed = [each for each in laws.IMPORTS if "string" in law.strategy or "string" not in each]
+        imports = [*needed, *(f"from {job.module} import {name}" for name in names)]
+        for name in names:
+            if name in numbers:
+                case = Case(numbers[name], law.title, "", [law.claim], imports, [], marks=law.marks)
+                cases.append(asdict(replace(case, fixtures=["value"])))
+                break
+    return cases
 
 
 def _without_found(group: dict[int, Wanted], said: Sequence[dict[str, Any]]) -> dict[int, Wanted]:

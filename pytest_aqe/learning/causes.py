@@ -1,7 +1,7 @@
 """Why a test flakes: the cause that its recorded attempts name, with the evidence, or unknown.
 
 No model and no text: each cause is a difference between the attempts that failed and those that
-passed, and is named only where chance makes such a difference in less than 1 % of cases, over all
+passed, and is named only where chance makes such a difference in less than 0.1 % of cases, over all
 that were looked at (Fisher's exact test, Bonferroni). Order is asked first: in Python more than
 half of all flaky tests depend on it (Gruber et al., ICST 2021).
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import comb
 
-LEVEL = 0.01
+LEVEL = 0.001  # over all differences looked at for a test; a suite has many tests
 _HOURS = 4  # length of a part of the day
 _NOTHING = 0.1  # seconds below which writing the traceback is what takes longer
 _SLOW = 1.5  # times the median of the passes from which an attempt is slow

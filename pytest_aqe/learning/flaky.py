@@ -16,7 +16,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from pytest_aqe.beliefs import (
     LOCAL,
@@ -137,7 +138,7 @@ class LaneBayes:
         lane = foresee(belief, conditions, execution.code)
         flake, real = likelihoods(execution.attempts)
         if failed_first:
-            weigh_signature(flake, belief, execution.signature)
+            flake = weigh_signature(flake, belief, execution.signature)
             real *= signature_if_broken(belief, execution.signature)
             if outage:
                 flake = [(1 - outage) * each + outage / 2 for each in flake]
@@ -213,7 +214,8 @@ def _new_lane(belief: Belief, conditions: Conditions) -> Lane:
     return Lane([BROKEN_AT_FIRST] * len(THETA))
 
 
-def likelihoods(attempts: Iterable[tuple[AttemptMode, bool]]) -> tuple[Rates, float]:
+@lru_cache(maxsize=256)  # nearly always a single pass
+def likelihoods(attempts: tuple[tuple[AttemptMode, bool], ...]) -> tuple[Sequence[float], float]:
     """Return P(attempts | flake rate) of a test that is whole, and P(attempts | broken).
 
     A flake persists into the next attempt with a probability that depends on how far that
@@ -237,13 +239,14 @@ def likelihoods(attempts: Iterable[tuple[AttemptMode, bool]]) -> tuple[Rates, fl
     return flake, real
 
 
-def weigh_signature(flake: Rates, belief: Belief, signature: str | None) -> None:
+def weigh_signature(
+    flake: Sequence[float], belief: Belief, signature: str | None
+) -> Sequence[float]:
     """Multiply by P(signature | a flake of this test): a Chinese restaurant process, alpha 1."""
     if signature is None or not belief.signatures:
-        return
+        return flake
     factor = belief.signatures.get(signature, 1.0) / (sum(belief.signatures.values()) + 1)
-    for index, each in enumerate(flake):
-        flake[index] = each * factor
+    return [each * factor for each in flake]
 
 
 def signature_if_broken(belief: Belief, signature: str | None) -> float:
@@ -274,7 +277,7 @@ def tempering(conditions: Conditions, signature: str | None, events: Counter[str
     return outage
 
 
-def learn(rates: Rates, broken: Rates, flake: Rates, real: float) -> None:
+def learn(rates: Rates, broken: Rates, flake: Sequence[float], real: float) -> None:
     """Move P(flake rate) and P(broken | flake rate) by Bayes' rule, in place."""
     total = 0.0
     for index, chance in enumerate(flake):

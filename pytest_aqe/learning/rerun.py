@@ -157,8 +157,8 @@ def examine(
         last.code != code if code is not None else last.tree != conditions.tree
     )
     lane = foresee(known, conditions, code)
-    flake, real = likelihoods([("first", True)])
-    weigh_signature(flake, known, signature)
+    flake, real = likelihoods((("first", True),))
+    flake = weigh_signature(flake, known, signature)
     real *= signature_if_broken(known, signature)
     if outage:
         flake = [(1 - outage) * each + outage / 2 for each in flake]

@@ -168,3 +168,37 @@ def test_it_learns_from_how_episodes_turn_out(known: Project) -> None:
     assert states >= 2  # before and after the attempt
     known.run("--aqe-flaky=rerun", NO_TRACKING)
     assert known.sql("select count(*) from flake_episodes") == [(1,)]
+
+
+def test_an_attempt_in_a_fresh_process(project: Project, workers: Workers) -> None:
+    """A victim passes alone: it is run in a process of its own, which says which mode that was."""
+    project.write(
+        test_it="""
+        import os
+
+        STATE = []
+
+        def test_polluter():
+            if os.path.exists(".aqe/pollute"):
+                STATE.append(1)
+
+        def test_victim(): assert not STATE
+        """
+    )
+    project.commit_all()
+    for run in range(12):
+        project.folder.mkdir(exist_ok=True)
+        (project.folder / "pollute").touch()
+        if run % 3 != 2:
+            (project.folder / "pollute").unlink()
+        project.run(NO_TRACKING)
+    (project.folder / "pollute").touch()
+    kept = ("--aqe-mode=observe", *(("--dist=loadfile",) if workers else ()))
+    result = project.run(*workers, *kept, "--aqe-flaky=rerun", NO_TRACKING)
+    modes = project.sql(
+        "select attempt_mode, outcome from results join tests using (test_no) "
+        "where identity like '%test_victim' and attempt > 0"
+    )
+    result.stdout.no_fnmatch_line("*internal fault*")
+    assert ("isolated", "passed") in modes
+    assert result.ret == 0

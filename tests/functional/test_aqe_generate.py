@@ -200,7 +200,7 @@ def test_junit_holds_generated_tests_too(project: Project) -> None:
 
 def test_the_time_is_kept(project: Project) -> None:
     """What does not fit is left to the next session, and said."""
-    done = project.run("--aqe-generate=propose", "--aqe-generate-time=0.001s")
+    done = project.run("--aqe-generate=propose", "--aqe-generate-time=1s")
     done.stdout.fnmatch_lines(["--aqe-generate-time is over; the next session goes on"])
 
 

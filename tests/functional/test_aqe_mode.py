@@ -68,7 +68,7 @@ def test_policy_is_recorded(project: Project) -> None:
     project.run()
     assert project.sql("select policy from runs order by run_no") == [
         (None,),
-        ("decayed failure rate per second",),
+        ("linear-q@0.5",),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from pytest_aqe.data import Candidate, Trial, Verdict
 from pytest_aqe.generation.offline import Offline
 from pytest_aqe.generation.sandbox import Settings
+from pytest_aqe.generation.trial import Trials
 
 from .test_trial import make_target
 
@@ -58,6 +60,26 @@ def code(text):
 
 def size(value: Size) -> str:
     return "s" if value is Size.SMALL else "l"
+
+
+def encode(text):
+    return ".".join(format(ord(each), "x") for each in text)
+
+
+def decode(code):
+    return "".join(chr(int(each, 16)) for each in code.split(".") if each)
+
+
+def squeeze(text):
+    return " ".join(text.split())
+
+
+def unquote(text):
+    return text[1:]
+
+
+def quote(text):
+    return "'" + text + "'"
 
 
 def crash(items):
@@ -138,6 +160,8 @@ def text(written: dict[str, str], name: str) -> str:
         ("numbers", "assert list(numbers("),
         ("shout", "capsys.readouterr().out == "),
         ("later", "asyncio.run(later("),
+        ("encode", "assert decode(encode(value)) == value"),
+        ("squeeze", "assert squeeze(squeeze(value)) == squeeze(value)"),
     ],
 )  # fmt: skip
 def test_what_is_written(written: dict[str, str], name: str, said: str) -> None:
@@ -148,6 +172,12 @@ def test_what_is_written(written: dict[str, str], name: str, said: str) -> None:
 def test_what_is_left_alone(written: dict[str, str], name: str) -> None:
     """A crash may be a bug and is not pinned; what is different every time cannot be."""
     assert text(written, name) == ""
+
+
+def test_a_law_that_does_not_hold_is_not_claimed(written: dict[str, str]) -> None:
+    """Names suggest, values decide."""
+    assert "unquote(quote(" not in "".join(written.values())
+    assert "given(value=st.text(alphabet=string.printable))" in text(written, "encode")
 
 
 def test_no_secret_is_written(written: dict[str, str]) -> None:
@@ -176,3 +206,19 @@ def test_a_repair_takes_shared_tests_apart(tmp_path: Path) -> None:
     assert author.repair([replace(refused, candidate=again)], target) == []
     other = Candidate(target.gaps[0], "text", "offline", attempt=1)
     assert author.repair([replace(refused, candidate=other)], target) == []
+
+
+def test_a_property_proves_itself_like_any_test(tmp_path: Path) -> None:
+    """The trial accepts it, and its text says which values it means."""
+    source = (
+        "def encode(text):\n    return text[::-1] + '.'\n\n\n"
+        "def decode(code):\n    return code[:-1][::-1]\n"
+    )
+    target = make_target(tmp_path, source)
+    author = Offline(Settings())
+    candidates = [each for gap in target.gaps for each in author.author(gap, target)]
+    trials = Trials(Settings(), target, time.time()).judge(candidates, target)
+    accepted = "\n".join(trial.text for trial in trials if trial.accepted)
+    assert "def test_decode_undoes_encode(value):" in accepted, [trial.refused for trial in trials]
+    assert "@given(value=st.text(" in accepted
+    assert all(trial.accepted for trial in trials), [trial.verdict for trial in trials]
