@@ -44,7 +44,10 @@ def main() -> None:
     confine.limit()
     report.layers = confine.confine(job.readable, [job.scratch], job.root)
     if job.enforced and not confine.is_enforced(report.layers):
-        report.refused = "the system has no sandbox that holds"
+        report.refused = (
+            "the system has no sandbox that holds (--aqe-sandbox-cmd gives one, --aqe-unsafe "
+            "does without)"
+        )
     else:
         guard = Guard(job.scratch)
         guard.install()
