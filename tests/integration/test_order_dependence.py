@@ -38,6 +38,7 @@ class Project:
 
 
 MODEL, PROBLEM = "tests/test_model.py::", "tests/test_problem.py::"
+TUNNEL = "supertunnel/ssh/continuous_test.py::"
 PROJECTS = (
     Project(
         "Alexei-Kornienko/schematics_to_swagger",
@@ -62,6 +63,17 @@ PROJECTS = (
             f"{PROBLEM}test_exception_to_http_response_with_traceback_param": "victim",
         },
         ("six",),
+    ),
+    Project(
+        "alexrudy/supertunnel",
+        "4c64e2fedda3382b809a2c3d01c711ec4961f933",
+        {
+            f"{TUNNEL}test_backoff": "brittle",
+            f"{TUNNEL}test_run": "brittle",
+            f"{TUNNEL}test_run_continuous": "brittle",
+            f"{TUNNEL}test_run_continuous_hang": "brittle",
+        },
+        ("click", "pytest-asyncio"),
     ),
 )
 

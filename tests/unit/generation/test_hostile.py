@@ -7,8 +7,10 @@ alone.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -24,7 +26,7 @@ from .test_trial import make_target
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a trial needs os.fork")
 
-VICTIM = "/var/tmp/aqe-hostile"
+VICTIM = f"/var/tmp/aqe-hostile-{os.getpid()}"  # not under the folders that pytest cleans
 HEAD = """
 import ctypes, multiprocessing, os, pathlib, resource, shutil, signal, socket, subprocess, sys
 import threading, time
@@ -107,14 +109,13 @@ ENFORCED_ONLY = frozenset(
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Target:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """A package, and a folder elsewhere that must stay as it is."""
     victim = Path(VICTIM)
-    victim.mkdir(exist_ok=True)
-    for each in victim.iterdir():
-        each.unlink()
+    victim.mkdir()
     (victim / "kept").write_text("kept", "utf-8")
-    return make_target(tmp_path_factory.mktemp("hostile"))
+    yield make_target(tmp_path_factory.mktemp("hostile"))
+    shutil.rmtree(victim)
 
 
 @pytest.fixture(scope="module")
