@@ -203,6 +203,7 @@ def readable(target: Target) -> Iterator[str]:
     """Yield what a child may read: Python, the system's libraries, the project. No home."""
     yield from _SYSTEM
     yield from {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()}
+    yield from (path for path in sys.path if path.endswith(("site-packages", "dist-packages")))
     yield str(target.root)
     for path in target.paths:
         if path != str(Path.home()) and Path(path) not in Path.home().parents:
