@@ -211,3 +211,25 @@ def test_no_plan_no_message(project: Project) -> None:
     """Workers of a run that is not ordered get no plan and say nothing."""
     project.write(**_FILES)
     project.run("-n2", "--aqe-mode=observe").stdout.no_fnmatch_line("*fault*")
+
+
+def test_every_worker_has_the_same_order(project: Project) -> None:
+    """Four workers run what failed first, each from one and the same plan."""
+    project.write(
+        conftest="""
+        import os, pathlib
+
+        def pytest_collection_finish(session):
+            worker = os.environ.get("PYTEST_XDIST_WORKER")
+            if worker:
+                ids = [item.nodeid for item in session.items]
+                pathlib.Path(f"{worker}.order").write_text("\\n".join(ids))
+        """,
+        **{f"test_{name}": f"def test_x(): assert {name!r} < 'g'\n" for name in "abcdefgh"},
+    )
+    project.run("--aqe")
+    project.run("--aqe", "-n4")
+    orders = [path.read_text().split() for path in project.path.glob("gw*.order")]
+    assert len(orders) == 4
+    assert orders == [orders[0]] * 4
+    assert set(orders[0][:2]) == {"test_g.py::test_x", "test_h.py::test_x"}
