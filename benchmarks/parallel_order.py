@@ -1,6 +1,6 @@
 """When the first failure comes with ``-n4``, with the order of the history and without.
 
-A generated suite whose tests wait 20 ms each, in 20 files, one of which fails: the last. Its
+A generated suite whose tests wait 100 ms each, in 20 files, one of which fails: the last. Its
 history knows that from two runs. Time runs from the start of pytest to the first report of a
 failure, in interleaved rounds of ``--aqe -n4`` and ``-p no:aqe -n4``.
 """
@@ -42,7 +42,7 @@ def main() -> int:
         (suite / "clock.py").write_text(CLOCK)
         for number in range(FILES):
             tests = [
-                f"def test_{each}():\n    time.sleep(0.02)\n    assert {number} < {FILES - 1}\n"
+                f"def test_{each}():\n    time.sleep(0.1)\n    assert {number} < {FILES - 1}\n"
                 for each in range(TESTS)
             ]
             (suite / f"test_{number:02}.py").write_text("import time\n\n" + "\n".join(tests))
