@@ -131,6 +131,7 @@ class Dependencies:
     def start(self) -> None:
         """Watch what is loaded already, and listen."""
         self._engine.start(self._call_started, self._call_ended)
+        self._observer.start()
         with self._quietly():
             for module in list(sys.modules.values()):
                 self._adopt_loaded(module)
@@ -146,6 +147,7 @@ class Dependencies:
     def stop(self) -> None:
         """Leave nothing behind but the audit hook, which then costs a look-up."""
         auditing.silence()
+        self._observer.stop()
         for undo in reversed(self._undo):
             undo()
         self._undo.clear()

@@ -46,6 +46,15 @@ class Observer:
         self._frame = frame
         self._touched = touched
         self._written: set[str] = set()
+        self._runner: FrameType | None = None
+
+    def start(self) -> None:
+        """Take no frame for the project's that was there before: a script that runs pytest."""
+        self._runner = self._nearest()
+
+    def stop(self) -> None:
+        """Let go of the frame."""
+        self._runner = None
 
     def handlers(self) -> dict[str, Handler]:
         """Return what to do at which event."""
@@ -81,7 +90,7 @@ class Observer:
     def _list(self, path: Any) -> None:
         if path is None:
             path = os.getcwd()  # noqa: PTH109
-        place = "." if path == self._territory.root else self._place(path)
+        place = self._place(path)
         if place is not None and self._is_wanted(f"{place}/"):
             self._note(f"{place}/")
 
@@ -162,7 +171,7 @@ class Observer:
         frame: FrameType | None = self._frame()
         source = place.endswith(".py")
         reading = showing = False
-        while frame is not None:
+        while frame is not self._runner and frame is not None:
             name = frame.f_code.co_filename
             if name.startswith("<frozen importlib._bootstrap_external") and place.endswith(
                 _IMPORTED
@@ -177,20 +186,19 @@ class Observer:
             frame = frame.f_back
         return False
 
-    def _nearest(self) -> str | None:
-        """Return the place of the innermost frame that is the project's."""
+    def _nearest(self) -> FrameType | None:
+        """Return the innermost frame that is the project's."""
         frame: FrameType | None = self._frame()
-        while frame is not None:
-            place = self._territory.place(frame.f_code.co_filename)
-            if place is not None:
-                return place
+        while frame is not self._runner and frame is not None:
+            if self._territory.place(frame.f_code.co_filename) is not None:
+                return frame
             frame = frame.f_back
         return None
 
     def _is_the_projects_doing(self) -> bool:
         """Tell whether the innermost frame outside the standard library is the project's."""
         frame: FrameType | None = self._frame()
-        while frame is not None:
+        while frame is not self._runner and frame is not None:
             name = frame.f_code.co_filename
             if self._territory.place(name) is not None:
                 return True

@@ -35,6 +35,7 @@ class Territory:
     def __init__(self, root: str, exclude: Iterable[str] = ()) -> None:
         roots = dict.fromkeys((os.path.normpath(root), os.path.realpath(root)))
         self.root = next(iter(roots))
+        self._roots = tuple(roots)
         self._prefixes = tuple(os.path.join(each, "") for each in roots)  # noqa: PTH118
         outside = [*exclude, *self._environments(), tempfile.gettempdir()]
         self._outside = tuple(
@@ -57,7 +58,7 @@ class Territory:
         """Places whose installed copy is another than the source."""
 
     def place(self, name: str) -> str | None:
-        """Return the path from the root with slashes, or None if it is not the project's.
+        """Return the path from the root with slashes (``.`` for it), or None if it is not ours.
 
         A Python file that is neither in the project nor installed (a checkout next door,
         put on the path) has its absolute path for a place.
@@ -70,7 +71,9 @@ class Territory:
 
     def inside(self, name: str) -> bool:
         """Tell cheaply whether a name can be the project's at all: most opened files are not."""
-        return name.startswith(self._prefixes) or not os.path.isabs(name)  # noqa: PTH117
+        if name.startswith(self._prefixes) or name in self._roots:
+            return True
+        return not os.path.isabs(name)  # noqa: PTH117
 
     def is_library(self, name: str) -> bool:
         """Tell whether a file is the standard library's."""
@@ -84,6 +87,8 @@ class Territory:
         if name.startswith("<"):
             return None
         path = os.path.abspath(name)  # noqa: PTH100
+        if path in self._roots:
+            return "."
         if path.startswith(self._outside):
             return self._installed(path)
         prefix = next((each for each in self._prefixes if path.startswith(each)), None)

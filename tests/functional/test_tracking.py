@@ -97,9 +97,12 @@ class Project:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(dedent(text).lstrip("\n"), encoding="utf-8")
 
-    def follow(self, *arguments: str) -> Followed:
+    def follow(self, *arguments: str, script: str | None = None) -> Followed:
         self._out.unlink(missing_ok=True)
-        result = self.pytester.runpytest_subprocess("-p", "follow", *arguments)
+        if script is None:
+            result = self.pytester.runpytest_subprocess("-p", "follow", *arguments)
+        else:
+            result = self.pytester.run(sys.executable, self.path / script, "-p", "follow")
         assert result.ret == 0, str(result.stdout) + str(result.stderr)
         return Followed(self._out.read_text(encoding="utf-8"))
 
@@ -614,6 +617,23 @@ def test_files_and_folders_that_were_read_are_dependencies(project: Project) -> 
     assert followed.own(one + "write") == {"test_a.py::test_write"}
     assert "data/base.db::" in followed.own(one + "sqlite")
     assert followed.own(one + "none") == {"test_a.py::test_none"}
+
+
+def test_what_pytest_looks_at_is_not_the_doing_of_a_script_that_runs_it(project: Project) -> None:
+    """Below a script of the project's, only what its tests read counts, not the collection."""
+    project.write(
+        runtests="import sys, pytest\nif __name__ == '__main__': sys.exit(pytest.main())",
+        test_a="""
+        import os
+        def test_list(): os.listdir(".")
+        def test_glob(): list(os.scandir(os.getcwd() + os.sep))
+        def test_none(): pass
+        """,
+    )
+    followed = project.follow(script="runtests.py")
+    for name in ("list", "glob"):
+        assert "./::" in followed.own(f"test_a.py::test_{name}")
+    assert "./::" not in followed.all("test_a.py::test_none")
 
 
 def test_data_read_at_import_belongs_to_the_importers(project: Project) -> None:
