@@ -155,13 +155,12 @@ def main() -> None:
     confine.confine(job.readable, [job.scratch], job.root)
     folder = package_folder(job.target)
     packages = frozenset({job.module.partition(".")[0]})
-    found: list[dict[str, Any]] = []
+    told: dict[str, list[Any]] = {"cases": [], "searched": []}
     module = importlib.import_module(job.module)
     started = time.process_time()
     harvest = _harvest(job, module, folder, packages)
     search = Search(job, module, harvest, packages)
     done: set[str] = set()
-    searched: set[int] = set()
     for gap in job.gaps:
         outer = gap.name.split(".<locals>")[0]
         used = time.process_time() - started + _children()
@@ -169,18 +168,25 @@ def main() -> None:
             continue
         done.add(outer)
         group = {n: g for n, g in enumerate(job.gaps) if g.name.split(".<locals>")[0] == outer}
-        searched |= group.keys()
+        told["searched"] += group.keys()
         for subject in subjects.reaching(module, outer, job.target, group.values()):
             said = leaf(lambda s=subject, g=group: search.cases(s, g), 6)  # type: ignore[misc]
             if isinstance(said, list):
-                found += said
+                told["cases"] += said
                 group = _without_found(group, said)
+        _tell(job, told)
     if time.process_time() - started + _children() < job.seconds:
         said = leaf(lambda: _laws(job, module), LAWS)
-        found += said if isinstance(said, list) else []
-    told = {"cases": found, "searched": sorted(searched)}
-    Path(job.scratch, RESULT).write_text(json.dumps(told), "utf-8")
+        told["cases"] += said if isinstance(said, list) else []
+        _tell(job, told)
     os._exit(0)
+
+
+def _tell(job: SearchJob, told: dict[str, list[Any]]) -> None:
+    """Leave what was found so far: whatever ends this process later, it is not lost."""
+    fresh = Path(job.scratch, f"{RESULT}.new")
+    fresh.write_text(json.dumps(told), "utf-8")
+    fresh.replace(Path(job.scratch, RESULT))
 
 
 def _laws(job: SearchJob, module: Any) -> list[dict[str, Any]]:

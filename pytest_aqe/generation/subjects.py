@@ -136,7 +136,7 @@ def find(module: Any, name: str, target: str, *, setter: bool = False) -> Subjec
     else:
         kind, function = _unwrapped(raw, owner)
     code = getattr(function, "__code__", None)
-    if code is None or code.co_filename != target:
+    if not isinstance(code, CodeType) or code.co_filename != target:
         return None
     parameters = _parameters(function)
     if parameters is None:
@@ -206,7 +206,7 @@ def _holders(module: Any, target: str, lines: Collection[int]) -> list[str]:
         for path, held in inside:
             held = getattr(held, "__func__", held)
             code = getattr(held, "__code__", None)
-            if code is not None and code.co_filename == target and _spans(code, lines):
+            if isinstance(code, CodeType) and code.co_filename == target and _spans(code, lines):
                 found.append(path)
     return found
 

@@ -192,6 +192,23 @@ def test_all_of_it_is_a_module(written: dict[str, str]) -> None:
         assert all(name.startswith("test_") for name in names)
 
 
+def test_a_class_that_pretends_to_be_a_function_spoils_nothing(tmp_path: Path) -> None:
+    """``__code__`` of a class of functions is a descriptor, not code."""
+    source = (
+        "import types\n\n\n"
+        "class Pretender:\n    __code__ = types.FunctionType.__code__\n\n\n"
+        "class Holder:\n    held = Pretender\n\n\n"
+        "def made(by: int):\n    def inner(value: int):\n        return value * by\n"
+        "    return inner\n\n\n"
+        "twice = made(2)\n"
+    )
+    target = make_target(tmp_path, source)
+    gap = replace(target.gaps[0], name="made.<locals>.inner", line=13, end=14, lines=(14,))
+    target = replace(target, gaps=(gap,))
+    (candidate,) = Offline(Settings()).author(gap, target)
+    assert "twice(" in candidate.text
+
+
 def test_a_repair_takes_shared_tests_apart(tmp_path: Path) -> None:
     """Once; a candidate that shares nothing is given up."""
     source = "def label(amount: int):\n    if amount > 5:\n        return 'x'\n    return 'y'\n"
