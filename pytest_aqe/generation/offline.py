@@ -15,8 +15,10 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_aqe.data import Candidate, Gap, Target, Trial
+from pytest_aqe.generation.cases import Case
+from pytest_aqe.generation.hunt import Wanted
 from pytest_aqe.generation.sandbox import Sandbox, Settings, readable
-from pytest_aqe.generation.search import RESULT, Case, SearchJob, Wanted
+from pytest_aqe.generation.search import RESULT, SearchJob
 
 TEST_FILES = 3  # of the suite that are run again to see how they call the code
 LEAST = 2  # cases that share one test

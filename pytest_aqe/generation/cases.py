@@ -1,0 +1,123 @@
+"""What a call did, as the test of a person: its statements, and what it can share a test by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pytest_aqe.generation import snapshots
+from pytest_aqe.generation.execution import LISTED, Call, Outcome
+from pytest_aqe.generation.harvest import spelled
+from pytest_aqe.generation.subjects import Subject
+from pytest_aqe.generation.values import Source, Writer
+
+
+@dataclass(slots=True)
+class Case:
+    """One call that is worth a test. ``gap`` is the number of the gap that it adds most to.
+
+    ``arguments`` and ``expected`` are set where it can share a test with others of its
+    ``shape``. ``lines`` are the statements of a test of its own.
+    """
+
+    gap: int
+    function: str
+    shape: str
+    lines: list[str]
+    imports: list[str]
+    fixtures: list[str]
+    names: list[str] = field(default_factory=list)
+    arguments: list[str] = field(default_factory=list)
+    expected: str | None = None
+    call: str = ""
+    form: str = ""
+    error: str = ""
+    gains: list[Any] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
+
+
+class Describer:
+    """Write tests; values are written by ``writer`` and checked in ``namespace``."""
+
+    def __init__(self, writer: Writer, namespace: dict[str, Any], packages: frozenset[str]) -> None:
+        self._writer = writer
+        self._namespace = namespace
+        self._packages = packages
+
+    def describe(self, subject: Subject, call: Call, outcome: Outcome) -> Case | None:
+        """Write what a call did as a test; None where nothing can be asserted."""
+        receiver = call.receiver
+        inline = receiver is not None and not call.before and len(receiver.text) <= 60
+        name = (_bracketed(receiver.text) if inline else "obj") if receiver is not None else ""
+        text = subject.stated(name, call.arguments)
+        imports = set(subject.imports if not subject.bound else ())
+        if subject.is_async:
+            imports.add("import asyncio")
+        for source in [*( [receiver] if receiver else []), *(a.source for a in call.arguments),
+                       *(a.source for _, each in call.before for a in each)]:  # fmt: skip
+            imports |= source.imports
+        if outcome.drained == "list":
+            text = f"list({text})"
+        elif outcome.drained == "islice":
+            text = f"list(itertools.islice({text}, {LISTED}))"
+            imports.add("import itertools")
+        setup = []
+        if receiver is not None and not inline:
+            setup.append(f"obj = {receiver.text}")
+            setup += [f"obj.{method}({spelled(given)})" for method, given in call.before]
+        fixtures: list[str] = []
+        seen = self._seen(text, outcome)
+        if seen is None:
+            return None
+        if subject.kind == "setter" and outcome.error is None:
+            seen = replace(seen, lines=(), strength=snapshots.NONE)  # a statement has no value
+        if seen.strength < snapshots.VALUE and outcome.error is None:
+            if outcome.output:
+                said = snapshots.printed(text, outcome.output)
+                if said.strength == snapshots.VALUE:
+                    seen, fixtures = said, ["capsys"]
+            elif receiver is not None and outcome.receiver is not None:
+                after = self._after(subject, call, outcome, seen)
+                if after is not None:
+                    setup = [f"obj = {receiver.text}"]
+                    setup += [f"obj.{method}({spelled(given)})" for method, given in call.before]
+                    seen = after
+        if not seen.lines:
+            return None
+        imports |= seen.imports
+        case = Case(0, subject.path, "", [*setup, *seen.lines], sorted(imports), fixtures)
+        if outcome.error is not None:
+            case.error = type(outcome.error).__name__
+        elif seen.expected is not None and not setup and not fixtures:
+            case.expected, case.form = seen.expected.text, seen.form
+            case.names = [each.name for each in call.arguments]
+            case.arguments = [each.source.text for each in call.arguments]
+            holes = [replace(each, source=Source(each.name)) for each in call.arguments]
+            case.call = text.replace(spelled(call.arguments), spelled(holes), 1)
+            if case.call == text and call.arguments:
+                case.expected = None
+            case.shape = f"{case.call}|{case.form}|{','.join(case.names)}"
+        return case
+
+    def _seen(self, text: str, outcome: Outcome) -> snapshots.Seen | None:
+        if outcome.error is not None:
+            return snapshots.raised(text, outcome.error, self._packages)
+        return snapshots.assertions(text, outcome.value, self._writer, self._namespace)
+
+    def _after(
+        self, subject: Subject, call: Call, outcome: Outcome, weak: snapshots.Seen
+    ) -> snapshots.Seen | None:
+        """Look at what the call did to its receiver."""
+        after = snapshots.assertions("obj", outcome.receiver, self._writer, self._namespace)
+        if after.strength < snapshots.VALUE or "recipe" in after.form:
+            return None
+        lines = tuple(
+            line.replace("result.", "obj.") for line in after.lines if line != "result = obj"
+        )
+        text = subject.stated("obj", call.arguments)
+        return replace(after, lines=(text, *lines), expected=None)
+
+
+def _bracketed(text: str) -> str:
+    plain = text[:1].isalpha() or text[:1] in "[({\"'"
+    return text if plain and not text.startswith("lambda") else f"({text})"

@@ -1,0 +1,192 @@
+"""Runs calls of the code under test, one by one: what each does, and what it runs.
+
+A call that hangs, ends its process or reaches for the system has no outcome.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import signal
+import types
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_aqe.data import Arc
+from pytest_aqe.generation.guard import Denied, Guard
+from pytest_aqe.generation.harvest import Argument, spelled
+from pytest_aqe.generation.subjects import Subject
+from pytest_aqe.generation.tracing import Tracer
+from pytest_aqe.generation.values import Source
+
+CALL = 0.4  # seconds a call may take
+LISTED = 30  # items of an iterator that are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call to try: how ``self`` is made, what happens to it first, and the arguments."""
+
+    receiver: Source | None
+    arguments: tuple[Argument, ...]
+    before: tuple[tuple[str, tuple[Argument, ...]], ...] = ()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a call did. ``drained`` tells an iterator whose items were taken as the value."""
+
+    value: Any = None
+    error: BaseException | None = None
+    receiver: Any = None
+    output: str = ""
+    drained: str = ""
+
+
+class Timeout(BaseException):
+    """The call took too long."""
+
+
+class Executor:
+    """Run calls of one file's functions, traced and guarded; names stay from call to call."""
+
+    def __init__(self, target: str, raises: dict[str, frozenset[int]]) -> None:
+        """``raises`` are the lines of all ``raise`` statements of the package, by file."""
+        self._target = target
+        self._raises = raises
+        self._tracer = Tracer(target)
+        self._guard = Guard("/nowhere")
+        self.namespace: dict[str, Any] = {}
+
+    def install(self) -> None:
+        """Guard this process from now on, and let time end a call."""
+        self._guard.install()
+        signal.signal(signal.SIGALRM, _time_is_up)
+
+    def ran(self) -> tuple[set[int], set[Arc]]:
+        """Return the lines and jumps since the last time."""
+        return self._tracer.found()
+
+    def execute(self, subject: Subject, call: Call) -> Outcome | None:
+        """Run a call; None where it cannot be made, hangs, or reaches for the system."""
+        outcome = Outcome()
+        namespace = self.namespace
+        output = io.StringIO()
+        signal.setitimer(signal.ITIMER_REAL, CALL)
+        try:
+            with contextlib.redirect_stdout(output), self._guard.armed():
+                text = self._expression(subject, call, "self_")
+                if call.receiver is not None:
+                    outcome.receiver = namespace["self_"] = call.receiver.value(namespace)
+                    for name, arguments in call.before:
+                        self._prepare(arguments)
+                        eval(f"self_.{name}({spelled(arguments)})", namespace)
+                self._prepare(call.arguments)
+                self._tracer.start()
+                try:
+                    outcome.value = eval(text, namespace)
+                    self._drain(outcome)
+                except (Timeout, Denied):
+                    raise
+                except Exception as error:
+                    self._tracer.stop()
+                    outcome.error = error
+                finally:
+                    self._tracer.stop()
+        except (Timeout, Denied, SystemExit, KeyboardInterrupt, GeneratorExit):
+            return None
+        except RecursionError:
+            return None
+        except Exception:
+            return None
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        if isinstance(outcome.error, (RecursionError, MemoryError)):
+            return None
+        if isinstance(outcome.value, types.CoroutineType):
+            outcome.value.close()
+            return None
+        outcome.output = output.getvalue()
+        return outcome
+
+    def _prepare(self, arguments: Sequence[Argument]) -> None:
+        for each in arguments:
+            for statement in each.source.imports:
+                if statement not in self.namespace:
+                    exec(statement, self.namespace)
+                    self.namespace[statement] = True
+
+    def _expression(self, subject: Subject, call: Call, receiver: str) -> str:
+        for statement in subject.imports:
+            if statement not in self.namespace:
+                exec(statement, self.namespace)
+                self.namespace[statement] = True
+        return subject.spelled(receiver, call.arguments)
+
+    def _drain(self, outcome: Outcome) -> None:
+        """Take the items of an iterator: until then a generator has done nothing."""
+        value = outcome.value
+        if isinstance(value, types.GeneratorType) or (
+            hasattr(value, "__next__") and hasattr(value, "__iter__") and not hasattr(value, "read")
+        ):
+            items = []
+            outcome.drained = "list"
+            for item in value:
+                items.append(item)
+                if len(items) > LISTED:
+                    outcome.drained = "islice"
+                    items.pop()
+                    break
+            outcome.value = items
+
+    def is_ours(self, error: BaseException, arcs: Collection[Arc]) -> bool:
+        """Tell an exception that the project raises itself, or again, from a crash."""
+        own = self._raises.get(self._target, frozenset())
+        if any(source in own and leads < 0 for source, leads in arcs):
+            return True
+        trace = error.__traceback__
+        last = None
+        while trace is not None:
+            last = trace
+            trace = trace.tb_next
+        if last is None:
+            return False
+        file = last.tb_frame.f_code.co_filename
+        return last.tb_lineno in self._raises.get(file, ())
+
+    def can_be_made(self, source: Source) -> bool:
+        """Tell whether an expression has a value."""
+        signal.setitimer(signal.ITIMER_REAL, CALL)
+        try:
+            with self._guard.armed():
+                source.value(self.namespace)
+        except (Exception, Timeout, Denied, SystemExit):
+            return False
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        return True
+
+
+def raise_lines(folder: str) -> dict[str, frozenset[int]]:
+    """Return the lines of all ``raise`` statements of a package, by file."""
+    paths = [Path(folder)] if folder.endswith(".py") else sorted(Path(folder).rglob("*.py"))
+    found: dict[str, frozenset[int]] = {}
+    for path in paths:
+        try:
+            tree = ast.parse(path.read_text("utf-8"))
+        except (OSError, SyntaxError, ValueError):
+            continue
+        found[str(path)] = frozenset(
+            line
+            for node in ast.walk(tree)
+            if isinstance(node, (ast.Raise, ast.Assert))
+            for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        )
+    return found
+
+
+def _time_is_up(signum: int, frame: Any) -> None:
+    raise Timeout

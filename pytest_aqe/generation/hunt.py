@@ -1,0 +1,145 @@
+"""The search for one function: calls are tried, and kept where they run what is missing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_aqe.data import Arc
+from pytest_aqe.generation.calls import Calls
+from pytest_aqe.generation.cases import Case, Describer
+from pytest_aqe.generation.execution import Call, Executor, Outcome
+from pytest_aqe.generation.subjects import Subject
+
+SECONDS = 1.8  # of CPU for one function; a large gap gets twice that
+PATIENCE = 0.25  # seconds without anything new, and half of what was spent so far
+LARGE = 25  # lines and branches
+MORE = 2  # further cases of a function that has a test anyway: they notice more mutants
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A gap, as the search needs it."""
+
+    name: str
+    line: int
+    lines: tuple[int, ...]
+    arcs: tuple[Arc, ...]
+
+
+class Hunt:
+    """One function's search: what is still missing, what was found."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        describer: Describer,
+        calls: Calls,
+        subject: Subject,
+        gaps: dict[int, Wanted],
+    ) -> None:
+        self._executor = executor
+        self._describer = describer
+        self._calls = calls
+        self._subject = subject
+        self._gaps = gaps
+        self._missing = {("l", line) for gap in gaps.values() for line in gap.lines} | {
+            ("a", arc) for gap in gaps.values() for arc in gap.arcs
+        }
+        self._found: list[tuple[Case, set[Any]]] = []
+        self._more: list[Case] = []
+        self._tried: set[Call] = set()
+
+    def run(self) -> None:
+        """Try calls until nothing is missing, nothing new comes, or the time is over."""
+        started = gained = time.process_time()
+        stop = started + SECONDS * (2 if len(self._missing) > LARGE else 1)
+        for call in self._calls:
+            now = time.process_time()
+            if not self._missing or now > stop:
+                break
+            if now - gained > PATIENCE + (gained - started) / 2:
+                break
+            if call not in self._tried:
+                self._tried.add(call)
+                if self._try(call):
+                    gained = time.process_time()
+
+    def _try(self, call: Call) -> bool:
+        executor, subject = self._executor, self._subject
+        outcome = executor.execute(subject, call)
+        lines, arcs = executor.ran()
+        if outcome is None:
+            return False
+        new = {("l", line) for line in lines} | {("a", arc) for arc in arcs}
+        new &= self._missing
+        if outcome.error is None and len(self._calls.corpus) < 6 and not new:
+            self._calls.corpus.append(call)
+        if not new:
+            if outcome.error is None and len(self._more) < MORE * 3 and self._calls.recorded:
+                self._keep_more(call, outcome)
+            return False
+        if outcome.error is not None and not executor.is_ours(outcome.error, arcs):
+            return False
+        case = self._describer.describe(subject, call, outcome)
+        if case is None or (_says_nothing(case, outcome) and all(kind == "a" for kind, _ in new)):
+            return False
+        again = executor.execute(subject, call)
+        executor.ran()
+        if again is None:
+            return False
+        twin = self._describer.describe(subject, call, again)
+        if twin is None or twin.lines != case.lines:
+            return False
+        case.gap = max(
+            self._gaps,
+            key=lambda number: len(
+                new
+                & (
+                    {("l", line) for line in self._gaps[number].lines}
+                    | {("a", arc) for arc in self._gaps[number].arcs}
+                )
+            ),
+        )
+        case.gains = sorted(new, key=repr)
+        self._missing -= new
+        self._calls.corpus.append(call)
+        self._found.append((case, new))
+        return True
+
+    def _keep_more(self, call: Call, outcome: Outcome) -> None:
+        """Keep a call that gains nothing but a value: it can share another's test."""
+        case = self._describer.describe(self._subject, call, outcome)
+        if case is not None and case.expected is not None:
+            self._more.append(case)
+
+    def kept(self) -> list[Case]:
+        """Return the cases without which something would be missing, and a few that join them."""
+        kept = list(self._found)
+        for each in sorted(self._found, key=lambda found: len(found[1])):
+            rest = set().union(*(new for other, new in kept if other is not each[0]), set())
+            if each[1] <= rest:
+                kept.remove(each)
+        cases = [case for case, _ in kept]
+        known = {(case.shape, tuple(case.arguments)) for case in cases}
+        expected = {(case.shape, case.expected) for case in cases}
+        more = 0
+        for case in self._more:
+            mates = [each for each in cases if each.shape == case.shape and each.expected]
+            key = (case.shape, tuple(case.arguments))
+            if mates and key not in known and (case.shape, case.expected) not in expected:
+                case.gap = mates[0].gap
+                known.add(key)
+                expected.add((case.shape, case.expected))
+                cases.append(case)
+                more += 1
+                if more == MORE:
+                    break
+        return cases
+
+
+def _says_nothing(case: Case, outcome: Outcome) -> bool:
+    """Tell a test that something returns None and no more."""
+    returned = outcome.value is None and outcome.error is None
+    return returned and not case.fixtures and len(case.lines) == 1
