@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import inspect
 import random
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pytest_aqe.generation import pools, subjects
+from pytest_aqe.generation.comparisons import Compared, exchanged, wished
 from pytest_aqe.generation.execution import Call
 from pytest_aqe.generation.harvest import Argument, Harvest, Sample, spelled
 from pytest_aqe.generation.subjects import Subject
@@ -18,6 +21,9 @@ from pytest_aqe.generation.values import Source
 RECEIVERS = 20
 _SAME_NAME = 40  # values kept of parameters of one name
 _SAME_TYPE = 60
+HINTS = 24  # calls that follow from one comparison
+WAITING = 400  # hints that wait to be tried
+NEAR = 0.3  # share of mutations that begin with what came nearest to a branch
 
 
 class Material:
@@ -38,11 +44,14 @@ class Material:
         self.can_be_made = can_be_made
         self.by_name: dict[str, list[Source]] = {}
         self.by_type: dict[str, list[Source]] = {}
+        self.starred: dict[str, list[Source]] = {"*": [], "**": []}
         self.words = pools.words_of(module)
         for samples in harvest.samples.values():
             for sample in samples:
                 for each in sample.arguments:
-                    if each.kind in "/=":
+                    if each.kind in self.starred:
+                        self.starred[each.kind].append(each.source)
+                    else:
                         self._keep(each)
 
     def _keep(self, argument: Argument) -> None:
@@ -63,6 +72,9 @@ class Calls:
         self._subject = subject
         self._chance = chance
         self.corpus: list[Call] = []
+        self._hints: deque[Call] = deque()
+        self._hinted: set[tuple[int, str, str, str]] = set()
+        self._near: dict[tuple[int, str], tuple[float, Call]] = {}
         self._samples = material.samples.get(subject.place, [])
         code = subject.function.__code__
         self._constants = pools.constants(code)
@@ -88,19 +100,95 @@ class Calls:
     def _named_by_type(self, parameter: inspect.Parameter) -> list[Source]:
         """Return what an annotation names: members, literals, objects of the project."""
         annotation = parameter.annotation
-        found = pools.members(annotation, self._material.write)
-        module = getattr(annotation, "__module__", "") or ""
-        ours = module.partition(".")[0] in self._material.packages
-        if not found and ours and isinstance(annotation, type):
-            found = self._find_receivers(annotation)[:8]
-        return found
+        known = vars(self._material.module)
+        words = re.findall(r"\w+", annotation) if isinstance(annotation, str) else ()
+        named = [kind for word in words if isinstance(kind := known.get(word), type)]
+        found: list[Source] = []
+        for each in named or [annotation]:  # what is imported for type checkers only stays a text
+            found += pools.members(each, self._material.write)
+            if len(words) > 1 and found:
+                found += pools.several(self._material.write(each), found)
+            ours = (getattr(each, "__module__", "") or "").partition(".")[0]
+            if not found and ours in self._material.packages and isinstance(each, type):
+                found = self._find_receivers(each)[:8]
+        return found + pools.looks_like(parameter, self._subject.function)
 
     @property
     def recorded(self) -> bool:
         """Tell whether tests call the function."""
         return bool(self._samples)
 
+    def learn(self, call: Call, compared: Sequence[Compared], before: Collection[int]) -> None:
+        """Take in what a call compared; ``before`` are the lines before missing branches."""
+        for each in compared:
+            distance = each.distance if each.line in before else None
+            if distance is not None:
+                place = (each.line, each.how)
+                if place not in self._near or distance < self._near[place][0]:
+                    self._near[place] = (distance, call)
+            if len(self._hints) < WAITING or each.line in before:
+                self._follow(call, each, first=each.line in before)
+
+    def _follow(self, call: Call, compared: Compared, *, first: bool) -> None:
+        """Line up the calls that a comparison suggests."""
+        write = self._material.write
+        key = (compared.line, compared.how, _shown(compared.left), _shown(compared.right))
+        if key in self._hinted:
+            return
+        self._hinted.add(key)
+        left = HINTS
+        for old, source, new in self._wished(compared):
+            for each in _exchanged(call, old, write(old), new, source):
+                (self._hints.appendleft if first else self._hints.append)(each)
+                left -= 1
+                if not left:
+                    return
+
+    def _wished(self, compared: Compared) -> Iterator[tuple[Any, Source, Any]]:
+        """Yield an operand, the source of what it should have been, and that itself."""
+        if compared.how == "isinstance":
+            kinds = compared.right if isinstance(compared.right, tuple) else (compared.right,)
+            for kind in kinds:
+                for made in self._of_kind(kind)[:3] if isinstance(kind, type) else ():
+                    yield compared.left, made, None
+            return
+        for old, new in wished(compared):
+            source: Source | None = self._material.write(new)
+            if source is not None:
+                if type(new) in (int, float, str) and new not in self._tokens:
+                    self._tokens.append(new)
+                yield old, source, new
+
+    def _of_kind(self, kind: type) -> list[Source]:
+        """Return objects of a type: the project's own, or of a kind that tests often use."""
+        if kind.__module__.partition(".")[0] in self._material.packages:
+            return self._find_receivers(kind)
+        return [*([self._all_named()] if issubclass(kind, dict) else []), *pools.of_type(kind)]
+
+    def _all_named(self) -> Source:
+        """Return what making an object takes, as a dictionary."""
+        given = {each.name: self._value_of(each.name) for each in self._making() if _needed(each)}
+        items = ", ".join(f"{name!r}: {value.text}" for name, value in given.items())
+        imports: frozenset[str] = frozenset()
+        return Source(f"{{{items}}}", imports.union(*(each.imports for each in given.values())))
+
+    def _making(self) -> tuple[inspect.Parameter, ...]:
+        owner = self._subject.owner
+        return (subjects.making(owner) or ()) if owner is not None else ()
+
+    def _value_of(self, name: str) -> Source:
+        values: list[Source] = [*self._material.by_name.get(name, ()), *pools.BOUNDARIES["int"][:3],
+                  *pools.BOUNDARIES["str"][:3], *_ODD]  # fmt: skip
+        return self._chance.choice(values)
+
     def __iter__(self) -> Iterator[Call]:
+        """Yield calls without end; every other one is what comparisons suggest, if they do."""
+        for call in self._likeliest_first():
+            if self._hints:
+                yield self._hints.popleft()
+            yield call
+
+    def _likeliest_first(self) -> Iterator[Call]:
         """Yield what tests do, then that with one argument replaced, then mutations."""
         chance = self._chance
         recorded = [
@@ -134,6 +222,8 @@ class Calls:
                 # what was found last is nearest to what is missing
                 recent = self.corpus[-8:] if chance.random() < 0.6 else self.corpus
                 call = chance.choice(recent)
+                if self._near and chance.random() < NEAR:
+                    call = chance.choice([near for _, near in self._near.values()])
                 for _ in range(1 if chance.random() < 2 / 3 else 2):
                     call = self._mutated(call)
                 yield call
@@ -159,16 +249,33 @@ class Calls:
     def _drawn(self, parameter: inspect.Parameter, front: int | None = None) -> Argument | None:
         chance = self._chance
         if parameter.kind is parameter.VAR_POSITIONAL:
-            text = chance.choice(["(1,)", "('a', 'b')", "(1, 2)", "([1, 2],)"])
-            return Argument(parameter.name, "*", Source(text))
+            made = pools.BOUNDARIES["tuple"]
+            return Argument(
+                parameter.name, "*", chance.choice([*made, *self._material.starred["*"]])
+            )
         if parameter.kind is parameter.VAR_KEYWORD:
-            return Argument(parameter.name, "**", Source("{'a': 1}"))
+            return Argument(parameter.name, "**", self._named_values())
         pool = self._pools.get(parameter.name)
         if not pool:
             return None
         # the front of a pool is the likeliest
         place = int(chance.expovariate(3 / len(pool))) if front is None else front
         return Argument(parameter.name, _passed(parameter), pool[min(place, len(pool) - 1)])
+
+    def _named_values(self) -> Source:
+        """Return arguments by name: seen ones, or those that the module's functions know."""
+        chance = self._chance
+        seen = self._material.starred["**"]
+        making = self._making()
+        names = [each.name for each in making if each.kind is not each.VAR_KEYWORD]
+        names = names or list(self._material.by_name)
+        if not names or chance.random() < 0.2:
+            return Source("{'a': 1}")
+        if seen and chance.random() < 0.5:
+            return chance.choice(seen)
+        name = chance.choice(names)
+        value = self._value_of(name)
+        return Source(f"{{{name!r}: {value.text}}}", value.imports)
 
     def _adding(self, call: Call, parameter: inspect.Parameter, value: Source) -> Call:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -203,6 +310,9 @@ class Calls:
         source = None
         if chance.random() < 0.6:
             source = pools.mutated(argument.source, self._tokens, chance)
+        elif self._needs_receiver() and chance.random() < 0.4:
+            known = _literals(call)  # what the receiver holds is what its methods look for
+            source = chance.choice(known) if known else None
         if source is None:
             pool = self._pools.get(argument.name)
             if not pool or argument.kind in ("*", "**"):
@@ -216,15 +326,32 @@ class Calls:
         if owner is None:
             return None
         found = []
-        for name, raw in vars(owner).items():
-            code = getattr(inspect.unwrap(raw) if callable(raw) else raw, "__code__", None)
-            if code is None or (name.startswith("_") and name not in ("__setitem__",)):
+        for name in dir(owner):
+            raw = inspect.getattr_static(owner, name)
+            function = inspect.unwrap(raw) if callable(raw) else raw
+            code = getattr(function, "__code__", None)
+            if code is None or (name.startswith("_") and name not in _CHANGING):
                 continue
             place = (code.co_filename, code.co_firstlineno)
-            for sample in self._material.samples.get(place, [])[:4]:
-                if sample.receiver is not None:
-                    found.append((name, sample.arguments))
+            seen = [each for each in self._material.samples.get(place, [])[:4] if each.receiver]
+            found += [(name, sample.arguments) for sample in seen]
+            if not seen:
+                found.append((name, self._given(function)))
         return self._chance.choice(found) if found else None
+
+    def _given(self, function: Any) -> tuple[Argument, ...]:
+        """Make up what a method needs."""
+        material = self._material
+        arguments = []
+        for each in (subjects.making(function) or ())[1:]:
+            if each.default is each.empty and each.kind in (
+                each.POSITIONAL_ONLY,
+                each.POSITIONAL_OR_KEYWORD,
+            ):
+                named = material.by_name.get(each.name, [])
+                pool = list(pools.walk_pool(each, {}, named, material.by_type, []))
+                arguments.append(Argument(each.name, "/", self._chance.choice(pool[:12])))
+        return tuple(arguments)
 
     def _find_receivers(self, owner: type | None) -> list[Source]:
         """Return objects of a class: seen ones, seen makings, made-up ones."""
@@ -288,6 +415,52 @@ class Calls:
                 yield made
             if len(seen) > 14:
                 return
+
+
+_ODD = (Source("None"), Source("[]"))
+_CHANGING = ("__setitem__", "__delitem__", "__enter__", "__next__", "__iadd__", "__call__")
+
+
+def _needed(parameter: inspect.Parameter) -> bool:
+    variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter.default is parameter.empty and not variable
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)[:80]
+    except Exception:
+        return "?"
+
+
+def _exchanged(
+    call: Call, old: object, written: Source | None, new: object, source: Source
+) -> Iterator[Call]:
+    """Yield a call with one place that holds ``old`` exchanged."""
+    for number, argument in enumerate(call.arguments):
+        if written is not None and argument.source.text == written.text:
+            yield _with(call, number, replace(argument, source=source))
+            continue
+        for text in exchanged(argument.source.text, old, new, source):
+            changed = Source(text, argument.source.imports | source.imports)
+            yield _with(call, number, replace(argument, source=changed))
+    if call.receiver is not None:
+        for text in exchanged(call.receiver.text, old, new, source):
+            yield replace(call, receiver=Source(text, call.receiver.imports | source.imports))
+
+
+def _literals(call: Call) -> list[Source]:
+    """Return the literals of a receiver and of what was done to it."""
+    given = [argument.source for _, arguments in call.before for argument in arguments]
+    found: dict[str, None] = {}
+    for source in [*given, *([call.receiver] if call.receiver else [])]:
+        try:
+            tree = ast.parse(source.text, mode="eval")
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        found.update((ast.unparse(each), None) for each in ast.walk(tree)
+                     if isinstance(each, ast.Constant))  # fmt: skip
+    return [Source(text) for text in found]
 
 
 def _made_from(source: Source, sample: Sample) -> Source:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aqe.data import Arc
+from pytest_aqe.generation.comparisons import Compared, Comparisons
 from pytest_aqe.generation.guard import Denied, Guard
 from pytest_aqe.generation.harvest import Argument, spelled
 from pytest_aqe.generation.subjects import Subject
@@ -53,11 +54,14 @@ class Timeout(BaseException):
 class Executor:
     """Run calls of one file's functions, traced and guarded; names stay from call to call."""
 
-    def __init__(self, target: str, raises: dict[str, frozenset[int]]) -> None:
+    def __init__(
+        self, target: str, raises: dict[str, frozenset[int]], comparisons: Comparisons
+    ) -> None:
         """``raises`` are the lines of all ``raise`` statements of the package, by file."""
         self._target = target
         self._raises = raises
         self._tracer = Tracer(target)
+        self._comparisons = comparisons
         self._guard = Guard("/nowhere")
         self.namespace: dict[str, Any] = {}
 
@@ -69,6 +73,10 @@ class Executor:
     def ran(self) -> tuple[set[int], set[Arc]]:
         """Return the lines and jumps since the last time."""
         return self._tracer.found()
+
+    def compared(self) -> list[Compared]:
+        """Return what the file's functions compared since the last time."""
+        return self._comparisons.seen()
 
     def execute(self, subject: Subject, call: Call) -> Outcome | None:
         """Run a call; None where it cannot be made, hangs, or reaches for the system."""
@@ -87,6 +95,7 @@ class Executor:
                 self._prepare(call.arguments)
                 self._tracer.start()
                 try:
+                    self._comparisons.seen()
                     outcome.value = eval(text, namespace)
                     self._drain(outcome)
                 except (Timeout, Denied):
@@ -148,6 +157,9 @@ class Executor:
         if any(source in own and leads < 0 for source, leads in arcs):
             return True
         trace = error.__traceback__
+        if trace is not None and trace.tb_next is not None and trace.tb_next.tb_next is None:
+            # between our frames and the code under test stands nothing: its operator gave up
+            return isinstance(error, TypeError) and "supported" in str(error)
         last = None
         while trace is not None:
             last = trace

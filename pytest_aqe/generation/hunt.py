@@ -12,9 +12,11 @@ from pytest_aqe.generation.cases import Case, Describer
 from pytest_aqe.generation.execution import Call, Executor, Outcome
 from pytest_aqe.generation.subjects import Subject
 
-SECONDS = 1.8  # of CPU for one function; a large gap gets twice that
-PATIENCE = 0.25  # seconds without anything new, and half of what was spent so far
-LARGE = 25  # lines and branches
+PATIENCE = 0.3  # of a function's share of the time: ends a search that finds nothing new
+LEAST_PATIENCE, MOST_PATIENCE = 0.12, 1.5  # seconds of CPU
+MOST = 3.0  # shares of the time for one function; others end early
+LONGEST = 8.0  # seconds of CPU for one function
+STALE = 300  # calls in a row that were tried before: there is nothing else to try
 MORE = 2  # further cases of a function that has a test anyway: they notice more mutants
 
 
@@ -51,20 +53,30 @@ class Hunt:
         self._more: list[Case] = []
         self._tried: set[Call] = set()
 
-    def run(self) -> None:
-        """Try calls until nothing is missing, nothing new comes, or the time is over."""
+    def run(self, share: float) -> None:
+        """Try calls until nothing is missing, nothing new comes, or the time is over.
+
+        ``share`` are the seconds of CPU that every function would get, were all alike.
+        """
         started = gained = time.process_time()
-        stop = started + SECONDS * (2 if len(self._missing) > LARGE else 1)
+        patience = min(max(PATIENCE * share, LEAST_PATIENCE), MOST_PATIENCE)
+        stop = started + min(MOST * max(share, LEAST_PATIENCE), LONGEST)
+        known = 0
         for call in self._calls:
             now = time.process_time()
-            if not self._missing or now > stop:
+            if not self._missing or now > stop or known > STALE:
                 break
-            if now - gained > PATIENCE + (gained - started) / 2:
+            if now - gained > patience + (gained - started) / 2:
                 break
-            if call not in self._tried:
-                self._tried.add(call)
-                if self._try(call):
-                    gained = time.process_time()
+            if call in self._tried:
+                known += 1
+                continue
+            known = 0
+            self._tried.add(call)
+            if self._try(call):
+                gained = time.process_time()
+            before = {what[0] for _, what in self._missing if isinstance(what, tuple)}
+            self._calls.learn(call, self._executor.compared(), before)
 
     def _try(self, call: Call) -> bool:
         executor, subject = self._executor, self._subject

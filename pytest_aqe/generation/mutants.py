@@ -101,7 +101,7 @@ def _compiled(tree: ast.Module, node: ast.AST, what: str, file: str) -> CodeType
 def _spoil(node: ast.AST, what: str) -> None:
     if isinstance(node, ast.Return):
         nothing = isinstance(node.value, ast.Constant) and node.value.value is None
-        node.value = ast.Constant(_MARKER if nothing else None)
+        node.value = _instead(node.value, _MARKER if nothing else None)
     elif what == "negate" and isinstance(node, (ast.If, ast.While, ast.IfExp)):
         node.test = ast.UnaryOp(ast.Not(), node.test)
     elif isinstance(node, ast.Compare):
@@ -113,9 +113,15 @@ def _spoil(node: ast.AST, what: str) -> None:
     elif isinstance(node, ast.Raise):
         node.exc = ast.Call(ast.Name("ArithmeticError", ast.Load()), [ast.Constant(_MARKER)], [])
     elif isinstance(node, (ast.Assign, ast.Expr)):
-        node.value = ast.Constant(None)
+        node.value = _instead(node.value, None)
     elif isinstance(node, ast.Constant):
         node.value = _other(node.value)
+
+
+def _instead(value: ast.expr | None, other: str | None) -> ast.expr:
+    """Return another value; what the first names stays named, for closures must fit."""
+    new = ast.Constant(other)
+    return ast.IfExp(ast.Constant(True), new, value) if value is not None else new
 
 
 def _other(value: object) -> bool | int | float | str:
@@ -126,9 +132,16 @@ def _other(value: object) -> bool | int | float | str:
     return f"{value}{_MARKER}"
 
 
-def exchange(module: CodeType, file: str, line: int) -> bool:
-    """Give the functions around a line their code from a mutated module; True if any took it."""
-    fresh = {(code.co_name, code.co_firstlineno): code for code in _outermost(module, line)}
+def exchange(module: CodeType, file: str, line: int | None = None) -> bool:
+    """Give functions their code from another version of their module; True if any took it.
+
+    With ``line`` only those around it. Functions that were made inside another, such as what a
+    decorator returned at import, are exchanged like any.
+    """
+    fresh: dict[tuple[str, int], CodeType | None] = {}
+    for code in _functions(module, line):
+        key = (code.co_name, code.co_firstlineno)
+        fresh[key] = None if key in fresh else code  # two lambdas of one line look the same
     done = False
     for each in gc.get_objects():
         if type(each) is not FunctionType:
@@ -136,25 +149,22 @@ def exchange(module: CodeType, file: str, line: int) -> bool:
         code = each.__code__
         if code.co_filename != file and os.path.realpath(code.co_filename) != file:
             continue
-        mutated = fresh.get((code.co_name, code.co_firstlineno))
-        if mutated is not None and mutated.co_freevars == code.co_freevars:
-            each.__code__ = mutated
+        other = fresh.get((code.co_name, code.co_firstlineno))
+        if other is not None and other.co_freevars == code.co_freevars:
+            each.__code__ = other
             done = True
     return done
 
 
-def _outermost(module: CodeType, line: int) -> list[CodeType]:
-    """Return the functions that are not inside another function and span a line."""
-    found: list[CodeType] = []
+def _functions(module: CodeType, line: int | None) -> Iterator[CodeType]:
+    """Yield the functions of a module, also inside others; with ``line`` those that span it."""
     waiting = [each for each in module.co_consts if isinstance(each, CodeType)]
     while waiting:
         code = waiting.pop()
-        if code.co_flags & 0x2:  # CO_NEWLOCALS: a function; a class body is not
-            if code.co_firstlineno <= line <= _last(code):
-                found.append(code)
-        else:
-            waiting += [each for each in code.co_consts if isinstance(each, CodeType)]
-    return found
+        inside = line is None or code.co_firstlineno <= line <= _last(code)
+        if code.co_flags & 0x2 and inside:  # CO_NEWLOCALS: a function; a class body is not
+            yield code
+        waiting += [each for each in code.co_consts if isinstance(each, CodeType)]
 
 
 def _last(code: CodeType) -> int:

@@ -12,6 +12,7 @@ import enum
 import inspect
 import random
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from types import CodeType
@@ -27,7 +28,7 @@ def _sources(texts: Sequence[str], imports: frozenset[str] = frozenset()) -> lis
 
 
 BOUNDARIES: dict[str, list[Source]] = {
-    "int": _sources("0 1 -1 2 7 10 100 1000 1000000 1000000000000 -1000000".split()),  # noqa: SIM905
+    "int": _sources("0 1 -1 2 7 10 100 1000 1000000 1000000000000 -1000000 10**30".split()),  # noqa: SIM905
     "float": _sources(
         ["0.0", "1.5", "-2.5", "1e9", "1e-9", 'float("nan")', 'float("inf")', 'float("-inf")']
     ),
@@ -103,6 +104,7 @@ _NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 _UNKNOWN = ("int", "str", "list", "None", "dict", "callable")
 _MOST_CONSTANTS = 25
+_MOST_ATTRIBUTES = 8
 
 
 def types_of(parameter: inspect.Parameter) -> tuple[str, ...]:
@@ -128,12 +130,68 @@ def types_of(parameter: inspect.Parameter) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found)) or _UNKNOWN
 
 
+def of_type(kind: type) -> list[Source]:
+    """Return values of a built-in or well-known type, or of one that behaves like it."""
+    names = (kind.__name__, *_WORDS.get(kind.__name__, ()))
+    return [source for name in names for source in BOUNDARIES.get(name, ())]
+
+
 def members(annotation: Any, write: Any) -> list[Source]:
     """Return the values that an annotation names itself: an enumeration's, a literal's."""
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return [source for each in annotation if (source := write(each)) is not None]
-    values = getattr(annotation, "__args__", ()) if "Literal" in str(annotation) else ()
+    values = getattr(annotation, "__args__", ())
+    if "Literal" not in str(annotation):
+        kinds = [each for each in values if isinstance(each, type) and issubclass(each, enum.Enum)]
+        return [several for each in kinds for several in several(write(each), members(each, write))]
     return [source for each in values if (source := write(each)) is not None]
+
+
+def several(kind: Source | None, each: Sequence[Source]) -> list[Source]:
+    """Return collections of the members of an enumeration: each alone, a few, all."""
+    imports = kind.imports if kind is not None else frozenset()
+    every = [Source(f"list({kind.text})", imports)] if kind is not None else []
+    few = [Source(f"[{', '.join(one.text for one in each[:n])}]", imports) for n in (0, 2)]
+    return [*(Source(f"[{one.text}]", imports) for one in each), *few, *every]
+
+
+_PLAIN = frozenset(
+    name for kind in (str, bytes, int, float, list, tuple, dict, set) for name in dir(kind)
+)
+
+
+def looks_like(parameter: inspect.Parameter, function: Any) -> list[Source]:
+    """Return objects with just the attributes that a function reads of a parameter."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return []
+    read = [
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == parameter.name
+    ]
+    called = {
+        node.func.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    names = [name for name in dict.fromkeys(read) if not name.startswith("_")]
+    if not names or len(names) > _MOST_ATTRIBUTES or set(names) <= _PLAIN:
+        return []
+    found = []
+    for place in range(3):
+        given = []
+        for name in names:
+            kinds = next((kinds for pattern, kinds in _NAMES if re.search(pattern, name)), ("str",))
+            values = [each for each in BOUNDARIES[kinds[0]] if not each.imports]
+            value = values[min(place + 1, len(values) - 1)].text if values else "None"
+            given.append(f"{name}=lambda *args: {value}" if name in called else f"{name}={value}")
+        text = f"types.SimpleNamespace({', '.join(given)})"
+        found.append(Source(text, frozenset({"import types"})))
+    return found
 
 
 def constants(code: CodeType) -> dict[str, list[Source]]:
@@ -200,8 +258,9 @@ def _mutated_inside(source: Source, tokens: Sequence[Any], chance: random.Random
     return Source(text, source.imports) if len(text) < 400 else None
 
 
-_TOKENS = (" ", "-", "0", ".", ",", ":", "/", "%", "\n", "A", "\xe9", "_", "=", "1", "[", "]", "(",
-           ")", "<", ">", '"', "'", "#", "@", "+", "*", "\\", "{", "}", "&", "|")  # fmt: skip
+_TOKENS = (" ", "-", "\u0663", "0", ".", ",", ":", "/", "%", "\n", "A", "\xe9", "_", "=", "1", "[",
+           "]", "(", ")", "<", ">", '"', "'", "#", "@", "+", "*", "\\", "{", "}", "&",
+           "|")  # fmt: skip
 
 
 def _changed(value: Any, tokens: Sequence[Any], chance: random.Random) -> Any:
@@ -309,7 +368,8 @@ def walk_pool(
     Named by its type (``extra``), recorded under its name, constants of the function,
     boundaries, recorded of its type.
     """
-    yield from extra
+    named = [each for each in extra if "SimpleNamespace" not in each.text]
+    yield from named
     rest: list[Source] = []
     for kind in types_of(parameter):
         rest += own.get(kind, ())
@@ -317,3 +377,4 @@ def walk_pool(
         rest += by_type.get(kind, ())[:20]
     for pair in zip_longest(by_name, rest):
         yield from (each for each in pair if each is not None)
+    yield from extra

@@ -21,8 +21,10 @@ import os
 import random
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from typing import Any
 from pytest_aqe.generation import confine, laws, subjects
 from pytest_aqe.generation.calls import Calls, Material
 from pytest_aqe.generation.cases import Case, Describer
+from pytest_aqe.generation.comparisons import Comparisons
 from pytest_aqe.generation.execution import Executor, raise_lines
 from pytest_aqe.generation.harvest import (
     Harvest,
@@ -38,13 +41,14 @@ from pytest_aqe.generation.harvest import (
     run_doctests,
     run_tests,
 )
-from pytest_aqe.generation.hunt import Hunt, Wanted
+from pytest_aqe.generation.hunt import LONGEST, Hunt, Wanted
 from pytest_aqe.generation.leaf import leaf
 from pytest_aqe.generation.subjects import Subject
 from pytest_aqe.generation.values import Writer
 
 RESULT = "found.json"
 HARVEST = 20  # seconds of CPU for tests and doctests
+HUNTING = 0.9  # of the time, before properties
 LAWS = 10  # seconds of CPU for properties
 
 
@@ -87,29 +91,35 @@ def main() -> None:
     packages = frozenset({job.module.partition(".")[0]})
     told: dict[str, list[Any]] = {"cases": [], "searched": []}
     module = importlib.import_module(job.module)
-    started = time.process_time()
     harvest = _harvest(job, module, folder, packages)
     search = Search(job, module, harvest, packages)
-    done: set[str] = set()
-    for gap in job.gaps:
-        outer = gap.name.split(".<locals>")[0]
-        used = time.process_time() - started + _children()
-        if not gap.name or outer in done or used > job.seconds:
-            continue
-        done.add(outer)
-        group = {n: g for n, g in enumerate(job.gaps) if g.name.split(".<locals>")[0] == outer}
+    started = time.process_time() + _children()
+    groups: dict[str, dict[int, Wanted]] = defaultdict(dict)
+    for number, gap in enumerate(job.gaps):
+        if gap.name:
+            groups[gap.name.split(".<locals>")[0]][number] = gap
+    # the small ones leave most of their share to the large ones
+    for place, (outer, group) in enumerate(sorted(groups.items(), key=_size)):
+        left = HUNTING * job.seconds - (time.process_time() + _children() - started)
+        if left <= 0:
+            break
+        share = left / (len(groups) - place)
         told["searched"] += group.keys()
         for subject in subjects.reaching(module, outer, job.target, group.values()):
-            said = leaf(lambda s=subject, g=group: search.cases(s, g), 6)  # type: ignore[misc]
+            said = leaf(partial(search.cases, subject, group, share), int(LONGEST) + 4)
             if isinstance(said, list):
                 told["cases"] += said
                 group = _without_found(group, said)
         _tell(job, told)
-    if time.process_time() - started + _children() < job.seconds:
+    if time.process_time() + _children() - started < job.seconds:
         said = leaf(lambda: _laws(job, module), LAWS)
         told["cases"] += said if isinstance(said, list) else []
         _tell(job, told)
     os._exit(0)
+
+
+def _size(group: tuple[str, dict[int, Wanted]]) -> int:
+    return sum(len(gap.lines) + len(gap.arcs) for gap in group[1].values())
 
 
 def _tell(job: SearchJob, told: dict[str, list[Any]]) -> None:
@@ -170,7 +180,7 @@ def _harvest(job: SearchJob, module: Any, folder: str, packages: frozenset[str])
         return recorder.harvest.wire()
 
     for files in [*([file] for file in job.tests), []]:
-        said = leaf(lambda f=files: seen(f), HARVEST)  # type: ignore[misc]
+        said = leaf(partial(seen, files), HARVEST)
         if isinstance(said, list):
             for place, samples in Harvest.read(said).samples.items():
                 known = whole.samples[place]
@@ -186,14 +196,19 @@ class Search:
     ) -> None:
         self._seed = job.seed
         writer = Writer(packages, folder=job.scratch)
-        self._executor = Executor(job.target, raise_lines(package_folder(job.target)))
+        comparisons = Comparisons()
+        comparisons.install(module, job.target)
+        raises = raise_lines(package_folder(job.target))
+        self._executor = Executor(job.target, raises, comparisons)
         self._describer = Describer(writer, self._executor.namespace, packages)
         self._material = Material(
             module, harvest, packages, writer.write, self._executor.can_be_made
         )
 
-    def cases(self, subject: Subject, gaps: dict[int, Wanted]) -> list[dict[str, Any]]:
-        """Return the cases found for a function."""
+    def cases(
+        self, subject: Subject, gaps: dict[int, Wanted], share: float
+    ) -> list[dict[str, Any]]:
+        """Return the cases found for a function; ``share`` is its part of the time."""
         self._executor.install()
         seed = f"{self._seed}{subject.path}{inspect.getsource(subject.function)}"
         chance = random.Random(
@@ -201,7 +216,7 @@ class Search:
         )
         calls = Calls(self._material, subject, chance)
         hunt = Hunt(self._executor, self._describer, calls, subject, gaps)
-        hunt.run()
+        hunt.run(share)
         return [asdict(case) for case in hunt.kept()]
 
 

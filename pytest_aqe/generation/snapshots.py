@@ -62,7 +62,7 @@ def _number(text: str, value: float) -> Seen:
 def _written(value: object, writer: Writer, namespace: dict[str, Any]) -> Source | None:
     """Return a value's source where that gives an equal value back."""
     source = writer.write(value)
-    if source is None:
+    if source is None or _ADDRESS.search(source.text):
         return None
     try:
         again = source.value(namespace)

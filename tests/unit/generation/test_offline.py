@@ -22,7 +22,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the author need
 SOURCE = '''
 """Hard to reach by chance, easy by what the project shows."""
 
+from __future__ import annotations
+
 import enum
+import functools
 
 
 class Size(enum.Enum):
@@ -109,6 +112,63 @@ async def later(value: int) -> int:
     return value + 1
 
 
+@functools.total_ordering
+class Level:
+    def __init__(self, height: int):
+        self.height = height
+
+    def __lt__(self, other):
+        if isinstance(other, Level):
+            return self.height < other.height
+        return NotImplemented
+
+
+class Ticket:
+    def __init__(self, price: int, **extras: int):
+        self.price = price
+        self.extras = extras
+
+    def again(self, **changes):
+        if "price" in changes:
+            return Ticket(changes["price"])
+        return Ticket(self.price)
+
+    def equals(self, other):
+        if isinstance(other, dict):
+            other = Ticket(**other)
+        return self.price == other.price
+
+
+def promoted(minutes: float):
+    hours, left = divmod(minutes, 60)
+    if round(left, 2) == 60:
+        return hours + 1
+    if hours * 7 == 91:
+        return "half a day"
+    return hours
+
+
+def place(point):
+    try:
+        return point.row * 10 + point.column
+    except TypeError:
+        return None
+
+
+def ticket(word):
+    if word.upper() == "ADMIT ONE":
+        return "welcome"
+    if word.startswith("gate:"):
+        return word[5:]
+    return "sorry"
+
+
+def alone(sizes: "Iterable[Size]"):
+    if all(each in sizes for each in Size):
+        return "every size"
+    return "some"
+
+
 def covered(value):
     return value
 '''
@@ -127,11 +187,16 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     )
     gaps = list(target.gaps)
     tree = ast.parse(target.source)
-    (box,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Box"]
-    for node in [*box.body, *(n for n in tree.body if isinstance(n, ast.AsyncFunctionDef))]:
-        assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    named = [
+        (f"{owner.name}.{node.name}", node)
+        for owner in tree.body
+        if isinstance(owner, ast.ClassDef)
+        for node in owner.body
+        if isinstance(node, ast.FunctionDef)
+    ]
+    named += [(node.name, node) for node in tree.body if isinstance(node, ast.AsyncFunctionDef)]  # type: ignore[misc]
+    for name, node in named:
         end = node.end_lineno or node.lineno
-        name = f"Box.{node.name}" if node in box.body else node.name
         lines = tuple(range(node.body[0].lineno, end + 1))
         gaps.append(replace(gaps[0], name=name, line=node.lineno, end=end, lines=lines))
     target = replace(target, gaps=tuple(gaps), tests=("tests/test_money.py::test_box",))
@@ -161,6 +226,16 @@ def text(written: dict[str, str], name: str) -> str:
         ("shout", "capsys.readouterr().out == "),
         ("later", "asyncio.run(later("),
         ("encode", "assert decode(encode(value)) == value"),
+        ("Level.__lt__", 'pytest.raises(TypeError, match="\'<\' not supported'),
+        ("Ticket.again", "Ticket("),
+        ("Ticket.equals", "{'price': "),
+        ("promoted", "'half a day'"),
+        ("promoted", "9.9999"),
+        ("place", "types.SimpleNamespace("),
+        ("ticket", "'welcome'"),
+        ("ticket", "gate:"),
+        ("alone", "Size.SMALL"),
+        ("alone", "'every size'"),
         ("squeeze", "assert squeeze(squeeze(value)) == squeeze(value)"),
     ],
 )  # fmt: skip
