@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_aqe.generation.mutants import exchange
+from pytest_aqe.generation.mutants import exchange, living
 from pytest_aqe.generation.values import Source
 
 _HOOK = "__aqe_compared__"
@@ -80,7 +80,7 @@ class Comparisons:
             code = compile(ast.fix_missing_locations(tree), file, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError):
             return
-        exchange(code, file)
+        exchange(code, living(file))
 
     def seen(self) -> list[Compared]:
         """Return what was compared since the last time."""

@@ -7,13 +7,15 @@ swallows the refusal.
 
 from __future__ import annotations
 
+import dis
+import functools
 import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 _NETWORK = frozenset(
@@ -227,20 +229,21 @@ def _declared_global(module: ModuleType) -> set[str]:
     found: set[str] = set()
     for value in list(vars(module).values()):
         code = getattr(value, "__code__", None)
-        if code is not None and getattr(value, "__module__", None) == module.__name__:
+        if isinstance(code, CodeType) and getattr(value, "__module__", None) == module.__name__:
             found.update(_stored_globals(code))
     return found
 
 
-def _stored_globals(code: Any) -> Iterator[str]:
-    import dis
-
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
-            yield instruction.argval
-    for constant in code.co_consts:
-        if hasattr(constant, "co_code"):
-            yield from _stored_globals(constant)
+@functools.cache
+def _stored_globals(code: CodeType) -> frozenset[str]:
+    found = {
+        instruction.argval
+        for instruction in dis.get_instructions(code)
+        if instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL")
+    }
+    return frozenset(found).union(
+        *(_stored_globals(each) for each in code.co_consts if isinstance(each, CodeType))
+    )
 
 
 def _files(scratch: str) -> Iterator[str]:

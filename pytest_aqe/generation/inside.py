@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from pytest_aqe.generation import clock, confine
 from pytest_aqe.generation.guard import Guard, state, traces
 from pytest_aqe.generation.job import RESULT, Job, Ran, Report, decoded
 from pytest_aqe.generation.leaf import leaf
-from pytest_aqe.generation.mutants import Mutant, exchange, mutants
+from pytest_aqe.generation.mutants import Mutant, exchange, living, mutants
 from pytest_aqe.generation.tracing import Tracer
 
 ALONE = 4  # seconds of CPU for one test; also of waiting, times WAITING
@@ -104,6 +105,7 @@ class Inside:
         """Run the job's tests in forks of this process."""
         self._report.broken |= {"": "; ".join(self._guard.denied)} if self._guard.denied else {}
         _warm_up()
+        state(self._job.root, self._job.scratch)  # what it looks up is then known to all forks
         own = [item for item in session.items if str(item.path) in self._job.files]
         beside = [item for item in session.items if str(item.path) in self._job.beside]
         if self._job.alone:
@@ -201,11 +203,13 @@ class Inside:
         runs = {key: {*ran.lines, *(line for line, _ in ran.arcs)} for key, ran in open_.items()}
         lines = frozenset(line for found in runs.values() for line in found)
         source = Path(job.target).read_text("utf-8")
+        functions = living(job.target)
         for mutant in mutants(source, job.target, lines):
             meeting = [key for key in open_ if mutant.line in runs[key]]
             if not meeting:
                 continue
-            killed = leaf(partial(self._meet, mutant, [groups[key] for key in meeting]), ALONE)
+            meet = partial(self._meet, mutant, functions, [groups[key] for key in meeting])
+            killed = leaf(meet, ALONE)
             if killed is None:
                 continue  # it stands where no function could be exchanged
             for number, key in enumerate(meeting):
@@ -221,9 +225,14 @@ class Inside:
             if not open_:
                 break
 
-    def _meet(self, mutant: Mutant, groups: Sequence[Sequence[pytest.Item]]) -> list[str] | None:
+    def _meet(
+        self,
+        mutant: Mutant,
+        functions: Sequence[FunctionType],
+        groups: Sequence[Sequence[pytest.Item]],
+    ) -> list[str] | None:
         """Return how each test noticed a mutant: by what it asserts, by another fault, not."""
-        if not exchange(mutant.code, self._job.target, mutant.line):
+        if not exchange(mutant.code, functions, mutant.line):
             return None
         done = [self._run(group) for group in groups]
         return ["" if ran.outcome == "passed" else "wrong" if ran.wrong else "died" for ran in done]

@@ -7,9 +7,10 @@ arithmetic, and/or, constants, negated conditions, and the returned value replac
 from __future__ import annotations
 
 import ast
+import functools
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import CodeType, FunctionType
 
@@ -27,7 +28,7 @@ _MARKER = "mutant"
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A fault at a line; ``code`` is the whole module with it, compiled."""
+    """A fault at a line; ``code`` is the outermost function or class with it, compiled."""
 
     line: int
     what: str
@@ -40,6 +41,7 @@ def mutants(source: str, file: str, lines: frozenset[int]) -> Iterator[Mutant]:
     What a fault does to the result is likeliest noticed, so returned values come first.
     """
     tree = ast.parse(source)
+    parts = list(_parts(tree))
     by_line: dict[int, list[tuple[str, ast.AST]]] = {}
     texts = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Expr)}
     for node in ast.walk(tree):
@@ -53,9 +55,24 @@ def mutants(source: str, file: str, lines: frozenset[int]) -> Iterator[Mutant]:
         for line in sorted(by_line):
             if place < len(by_line[line]):
                 what, node = by_line[line][place]
-                code = _compiled(tree, node, what, file)
+                part = next((part for part, last in parts if line <= last), None)
+                code = _compiled(part, node, what, file) if part is not None else None
                 if code is not None:
                     yield Mutant(line, what, code)
+
+
+def _parts(tree: ast.Module) -> Iterator[tuple[ast.Module, int]]:
+    """Yield each statement as a module with what it imports from the future, and its last line.
+
+    To compile all of a long module for every fault would take longer than to try it.
+    """
+    future = [
+        each
+        for each in tree.body
+        if isinstance(each, ast.ImportFrom) and each.module == "__future__"
+    ]
+    for each in tree.body:
+        yield ast.Module([*future, each], []), each.end_lineno or each.lineno
 
 
 _RANK = {"return": 0, "negate": 1, "compare": 2, "arithmetic": 3, "raise": 4, "assign": 5}
@@ -132,7 +149,17 @@ def _other(value: object) -> bool | int | float | str:
     return f"{value}{_MARKER}"
 
 
-def exchange(module: CodeType, file: str, line: int | None = None) -> bool:
+def living(file: str) -> list[FunctionType]:
+    """Return the functions of a file that exist in this process, however they were made."""
+    is_it = functools.cache(lambda name: name == file or os.path.realpath(name) == file)
+    return [
+        each
+        for each in gc.get_objects()
+        if type(each) is FunctionType and is_it(each.__code__.co_filename)
+    ]
+
+
+def exchange(module: CodeType, functions: Iterable[FunctionType], line: int | None = None) -> bool:
     """Give functions their code from another version of their module; True if any took it.
 
     With ``line`` only those around it. Functions that were made inside another, such as what a
@@ -143,12 +170,8 @@ def exchange(module: CodeType, file: str, line: int | None = None) -> bool:
         key = (code.co_name, code.co_firstlineno)
         fresh[key] = None if key in fresh else code  # two lambdas of one line look the same
     done = False
-    for each in gc.get_objects():
-        if type(each) is not FunctionType:
-            continue
+    for each in functions:
         code = each.__code__
-        if code.co_filename != file and os.path.realpath(code.co_filename) != file:
-            continue
         other = fresh.get((code.co_name, code.co_firstlineno))
         if other is not None and other.co_freevars == code.co_freevars:
             each.__code__ = other

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pytest_aqe.generation.mutants import exchange, mutants
+from pytest_aqe.generation.mutants import exchange, living, mutants
 from pytest_aqe.generation.tracing import Tracer, statement_starts
 
 SOURCE = '''
@@ -51,6 +51,7 @@ def test_every_fault_changes_what_the_code_does(tmp_path: Path) -> None:
     changed = 0
     for each in found:
         space: dict[str, Any] = {}
+        exec(SOURCE, space)
         exec(each.code, space)
         results = [space["price"](a, r) for a, r in ((20, 3), (3, 3), (20, 0))]
         changed += results != [60, 4, 21] or space["Till"]().open() != "open"
@@ -64,10 +65,10 @@ def test_a_living_function_gets_the_fault(tmp_path: Path) -> None:
     (fault,) = [
         each for each in mutants(SOURCE, str(path), frozenset({12})) if each.what == "return"
     ]
-    assert exchange(fault.code, str(path), fault.line)
+    assert exchange(fault.code, living(str(path)), fault.line)
     assert till.open() is None
     assert module.price(3) == 4
-    assert not exchange(fault.code, str(tmp_path / "other.py"), fault.line)
+    assert not exchange(fault.code, living(str(tmp_path / "other.py")), fault.line)
 
 
 def test_what_a_decorator_made_at_import_gets_the_fault(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_what_a_decorator_made_at_import_gets_the_fault(tmp_path: Path) -> None:
     (fault,) = [
         each for each in mutants(SOURCE, str(path), frozenset({17})) if each.what == "return"
     ]
-    assert exchange(fault.code, str(path), fault.line)
+    assert exchange(fault.code, living(str(path)), fault.line)
     assert module.sell(3) is None
     assert module.price(3) == 4
 
