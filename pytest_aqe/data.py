@@ -314,7 +314,7 @@ class Target:
     what ``sys.path`` needs for that. ``gaps`` are those of this file that the session wants
     closed. ``covered`` and ``taken`` are what the suite already runs of it, ``tests`` the tests
     that run it, those that run most of it first. ``seed`` decides every random choice,
-    ``seconds`` of CPU are what an author may spend on the file.
+    ``seconds`` are what an author may spend on the file.
     """
 
     root: Path

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pytest_aqe.agents import Agents
 
 LEAST_TIME = 5.0  # seconds that must be left to begin with another file
+SEARCHING = 0.6  # of the time; the rest is for trials of what was found
 PER_GAP = 2.0  # seconds of CPU that an author may spend on a gap; the bar of its research
 _CATEGORY = "generated passed"
 
@@ -65,6 +66,7 @@ class Generating:
         self._uncovered = uncovered
         self._recorder = recorder
         self._settings = Settings.of(options.sandbox_cmd, options.unsafe)
+        self._offline = Offline(self._settings)
         self._agents: Agents | None = None
         self._by_name: dict[str, Author] = {}
         self._trials: list[Trial] = []
@@ -80,6 +82,7 @@ class Generating:
             try:
                 self._generate(session)
             finally:
+                self._offline.close()
                 if self._agents is not None:
                     self._notes += self._agents.lines()
                     self._uncovered.read_tables.update(self._agents.read_tables)
@@ -162,18 +165,38 @@ class Generating:
                 before = max(tried.get((gap.id, gap.size), 0), turn)
                 if learner.choose(gap, before, range(len(authors)), chance) == turn:
                     chosen[gap.file].append(gap)
-            for file, gaps in sorted(
+            order = sorted(
                 chosen.items(),
                 key=lambda item: -max(_urgency(gap, learner, turn) for gap in item[1]),
-            ):
+            )
+            sizes = [sum(gap.size for gap in gaps) for _, gaps in order]
+            targets = (
+                self._target(measured.files[file], gaps, sizes[place] / sum(sizes[place:]))
+                for place, (file, gaps) in enumerate(order)
+            )
+            following = next(targets, None)
+            for place, (_, gaps) in enumerate(order):
                 if self._left() <= LEAST_TIME:
                     self._notes.append("--aqe-generate-time is over; the next session goes on")
                     return
-                closed = self._one_target(session, measured.files[file], gaps, authors[turn])
+                target = following
+                if place + 1 < len(order):
+                    following = next(targets)
+                if target is None:
+                    continue
+                if turn == 0:
+                    self._search_ahead(target, following)
+                closed = self._one_target(session, target, gaps, authors[turn])
                 waiting = [gap for gap in waiting if gap.id not in closed]
 
+    def _search_ahead(self, target: Target, following: Target | None) -> None:
+        """Let the offline author search one file while the tests of another are tried."""
+        self._offline.prepare(target)
+        if following is not None and (os.cpu_count() or 1) > 1:
+            self._offline.prepare(following)
+
     def _authors(self) -> list[Author]:
-        authors: list[Author] = [Offline(self._settings)]
+        authors: list[Author] = [self._offline]
         if self._options.llm is not None:
             from pytest_aqe.agents import Agents
 
@@ -201,12 +224,9 @@ class Generating:
         return learner, history
 
     def _one_target(
-        self, session: pytest.Session, covered: FileCoverage, gaps: Sequence[Gap], author: Author
+        self, session: pytest.Session, target: Target, gaps: Sequence[Gap], author: Author
     ) -> set[str]:
         """Let an author write for the gaps of one file; return the ids of the closed ones."""
-        target = self._target(covered, gaps)
-        if target is None:
-            return set()
         trials = Trials(self._settings, target, time.time())
         hook = self._config.pluginmanager.hook
 
@@ -320,7 +340,8 @@ class Generating:
 
     # -------------------------------------------------------------- the target
 
-    def _target(self, covered: FileCoverage, gaps: Sequence[Gap]) -> Target | None:
+    def _target(self, covered: FileCoverage, gaps: Sequence[Gap], share: float) -> Target | None:
+        """Return a file as an author sees it; ``share`` is its part of the time that is left."""
         root = self._uncovered.root
         file = root / covered.file
         try:
@@ -345,7 +366,7 @@ class Generating:
             paths=tuple(dict.fromkeys([place, *_own_paths()])),
             tests=tuple(node_id for node_id, _ in most),
             seed=self._seed(),
-            seconds=min(PER_GAP * len(gaps), left),
+            seconds=min(PER_GAP * len(gaps), max(SEARCHING * share * left, LEAST_TIME / 2)),
         )
 
     def _left(self) -> float:

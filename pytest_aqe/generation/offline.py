@@ -11,6 +11,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -33,16 +34,28 @@ class Offline:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._found: dict[Gap, list[Case]] = {}  # of the targets searched
-        self._files: set[str] = set()
+        self._searches: dict[str, Future[None]] = {}
+        self._worker = ThreadPoolExecutor(1, "aqe-search")  # one search at a time
+        self._sandbox: Sandbox | None = None
         self.searched: set[Gap] = set()
         """Gaps that were looked at; for others there was no time."""
         self.seconds = 0.0
 
+    def prepare(self, target: Target) -> None:
+        """Search a file beside whatever else goes on, after those that were prepared before."""
+        if str(target.file) not in self._searches:
+            self._searches[str(target.file)] = self._worker.submit(self._search, target)
+
+    def close(self) -> None:
+        """End a search that goes on, and begin no other."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+        if self._sandbox is not None:
+            self._sandbox.end()
+
     def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
         """Return one candidate with all that was found for a gap."""
-        if str(target.file) not in self._files:
-            self._files.add(str(target.file))
-            self._search(target)
+        self.prepare(target)
+        self._searches[str(target.file)].result()
         cases = self._found.get(gap)
         if not cases:
             return []
@@ -60,7 +73,7 @@ class Offline:
         return found
 
     def _search(self, target: Target) -> None:
-        sandbox = Sandbox(self._settings, target)
+        sandbox = self._sandbox = Sandbox(self._settings, target)
         files = list(dict.fromkeys(each.partition("::")[0] for each in target.tests))[:TEST_FILES]
         with sandbox.scratch({}) as scratch:
             job = SearchJob(

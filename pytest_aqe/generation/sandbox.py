@@ -10,7 +10,6 @@ all (``--aqe-sandbox-cmd``), such as ``bwrap`` or ``docker run --network none``.
 from __future__ import annotations
 
 import os
-import resource
 import secrets
 import shlex
 import shutil
@@ -19,6 +18,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -68,6 +68,7 @@ class Sandbox:
         self._settings = settings
         self._target = target
         self.spent = Spent()
+        self._process: subprocess.Popen[bytes] | None = None
         self.layer: str | None = None
         """What was active in the last child that answered."""
 
@@ -127,7 +128,6 @@ class Sandbox:
     ) -> str:
         """Run a module of ours with a job on its input; return how it ended, empty if well."""
         command = [*self._settings.command, sys.executable, "-B", "-m", module]
-        before = _children()
         output = scratch / "output.txt"
         with output.open("wb") as said:
             try:
@@ -142,24 +142,38 @@ class Sandbox:
                 )
             except OSError as error:
                 raise AqeError(f"the trial cannot start {command[0]} ({error.strerror})") from error
-            slow = False
+            self._process = process
+            slow = threading.Event()
+            clock = threading.Timer(wall, self._too_slow, [slow])
+            clock.start()
             try:
-                process.communicate(job.encode(), timeout=wall)
-            except subprocess.TimeoutExpired:
-                slow = True
-            except BrokenPipeError:
-                pass
+                assert process.stdin is not None
+                with suppress(BrokenPipeError), process.stdin as given:
+                    given.write(job.encode())
+                # the child's own time, whatever else is running beside it
+                _, status, used = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                self.spent.seconds += used.ru_utime + used.ru_stime
             finally:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                clock.cancel()
+                self.end()
                 process.wait()
-        self.spent.seconds += _children() - before
-        if slow:
+        if slow.is_set():
             return f"it was still running after {wall:.0f} s"
         if process.returncode:
             last = _tail(output)
             return f"its process ended with {process.returncode}" + (f" ({last})" if last else "")
         return ""
+
+    def end(self) -> None:
+        """End the child that is running, and what it started."""
+        if self._process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _too_slow(self, said: threading.Event) -> None:
+        said.set()
+        self.end()
 
     def _layer(self, layers: Sequence[str]) -> str:
         parts = [*layers, *([self._settings.command[0]] if self._settings.command else [])]
@@ -183,11 +197,6 @@ class Sandbox:
 def changed(job: Job, **values: Any) -> Job:
     """Return a job with other settings and a nonce of its own."""
     return replace(job, nonce=secrets.token_hex(16), **values)
-
-
-def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _tail(output: Path) -> str:

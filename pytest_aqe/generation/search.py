@@ -47,14 +47,15 @@ from pytest_aqe.generation.subjects import Subject
 from pytest_aqe.generation.values import Writer
 
 RESULT = "found.json"
-HARVEST = 20  # seconds of CPU for tests and doctests
+HARVEST = 20  # seconds of CPU for one file of tests, or for doctests
+HARVESTING = 0.4  # of the time
 HUNTING = 0.9  # of the time, before properties
 LAWS = 10  # seconds of CPU for properties
 
 
 @dataclass(frozen=True, slots=True)
 class SearchJob:
-    """What to search. ``seconds`` of CPU are for everything; ``tests`` are files of the suite."""
+    """What to search. ``seconds`` are for the search; ``tests`` are files of the suite."""
 
     scratch: str
     root: str
@@ -93,14 +94,14 @@ def main() -> None:
     module = importlib.import_module(job.module)
     harvest = _harvest(job, module, folder, packages)
     search = Search(job, module, harvest, packages)
-    started = time.process_time() + _children()
+    stop = time.monotonic() + job.seconds
     groups: dict[str, dict[int, Wanted]] = defaultdict(dict)
     for number, gap in enumerate(job.gaps):
         if gap.name:
             groups[gap.name.split(".<locals>")[0]][number] = gap
     # the small ones leave most of their share to the large ones
     for place, (outer, group) in enumerate(sorted(groups.items(), key=_size)):
-        left = HUNTING * job.seconds - (time.process_time() + _children() - started)
+        left = stop - (1 - HUNTING) * job.seconds - time.monotonic()
         if left <= 0:
             break
         share = left / (len(groups) - place)
@@ -111,7 +112,7 @@ def main() -> None:
                 told["cases"] += said
                 group = _without_found(group, said)
         _tell(job, told)
-    if time.process_time() + _children() - started < job.seconds:
+    if time.monotonic() < stop:
         said = leaf(lambda: _laws(job, module), LAWS)
         told["cases"] += said if isinstance(said, list) else []
         _tell(job, told)
@@ -159,16 +160,10 @@ def _without_found(group: dict[int, Wanted], said: Sequence[dict[str, Any]]) -> 
     }
 
 
-def _children() -> float:
-    import resource
-
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def _harvest(job: SearchJob, module: Any, folder: str, packages: frozenset[str]) -> Harvest:
     """See how tests and doctests call the package; each file in a fork of its own."""
     whole = Harvest()
+    stop = time.monotonic() + max(HARVESTING * job.seconds, 1.0)
 
     def seen(files: Sequence[str]) -> list[Any]:
         recorder = Recorder(folder, packages)
@@ -179,7 +174,9 @@ def _harvest(job: SearchJob, module: Any, folder: str, packages: frozenset[str])
                 run_doctests(recorder, module)
         return recorder.harvest.wire()
 
-    for files in [*([file] for file in job.tests), []]:
+    for files in [[], *([file] for file in job.tests)]:
+        if time.monotonic() > stop:
+            break
         said = leaf(partial(seen, files), HARVEST)
         if isinstance(said, list):
             for place, samples in Harvest.read(said).samples.items():
