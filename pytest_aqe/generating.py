@@ -167,7 +167,7 @@ class Generating:
                     chosen[gap.file].append(gap)
             order = sorted(
                 chosen.items(),
-                key=lambda item: -max(_urgency(gap, learner, turn) for gap in item[1]),
+                key=lambda item: -sum(_urgency(gap, learner, turn) for gap in item[1]),
             )
             sizes = [sum(gap.size for gap in gaps) for _, gaps in order]
             targets = (

@@ -68,7 +68,7 @@ class Sandbox:
         self._settings = settings
         self._target = target
         self.spent = Spent()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._running: set[subprocess.Popen[bytes]] = set()
         self.layer: str | None = None
         """What was active in the last child that answered."""
 
@@ -142,9 +142,9 @@ class Sandbox:
                 )
             except OSError as error:
                 raise AqeError(f"the trial cannot start {command[0]} ({error.strerror})") from error
-            self._process = process
+            self._running.add(process)
             slow = threading.Event()
-            clock = threading.Timer(wall, self._too_slow, [slow])
+            clock = threading.Timer(wall, _too_slow, [process, slow])
             clock.start()
             try:
                 assert process.stdin is not None
@@ -156,8 +156,9 @@ class Sandbox:
                 self.spent.seconds += used.ru_utime + used.ru_stime
             finally:
                 clock.cancel()
-                self.end()
+                _kill(process)
                 process.wait()
+                self._running.discard(process)
         if slow.is_set():
             return f"it was still running after {wall:.0f} s"
         if process.returncode:
@@ -166,14 +167,9 @@ class Sandbox:
         return ""
 
     def end(self) -> None:
-        """End the child that is running, and what it started."""
-        if self._process is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-
-    def _too_slow(self, said: threading.Event) -> None:
-        said.set()
-        self.end()
+        """End what is running, and what that started."""
+        for process in list(self._running):
+            _kill(process)
 
     def _layer(self, layers: Sequence[str]) -> str:
         parts = [*layers, *([self._settings.command[0]] if self._settings.command else [])]
@@ -192,6 +188,16 @@ class Sandbox:
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "HYPOTHESIS_STORAGE_DIRECTORY": str(scratch / "tmp"),
         }
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _too_slow(process: subprocess.Popen[bytes], said: threading.Event) -> None:
+    said.set()
+    _kill(process)
 
 
 def changed(job: Job, **values: Any) -> Job:

@@ -14,8 +14,10 @@ found. It is never rewritten to pass.
 from __future__ import annotations
 
 import ast
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,16 @@ from pytest_aqe.generation.sandbox import Sandbox, Settings, changed
 MUTANTS = 6  # met by each test, until it notices one
 _LEAP_DAY = 1835395199.0  # 2028-02-28 23:59:59 UTC, a second before a leap day
 _LATER = 400 * 86_400.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Circumstances:
+    """What an interpreter has of its own: environment, order, date, tests of the suite."""
+
+    order: int
+    environ: Mapping[str, str]
+    clock: float | None = None
+    beside: str = ""
 
 
 @dataclass(slots=True)
@@ -138,9 +150,7 @@ class Trials:
             return
         self._read_first(trying, report)
         self._read_together(trying, report.together, "together with the others")
-        for order, (environ, clock, beside) in enumerate(self._circumstances(), 1):
-            if not self._again(trying, model, order, environ, clock, beside):
-                return
+        self._elsewhere(trying, model)
 
     def _first(self, trying: Sequence[_Trying], model: bool) -> Report | str:
         with self._sandbox.scratch({each.file: each.text for each in trying}) as scratch:
@@ -213,48 +223,57 @@ class Trials:
                 each.drop(one.name, "stability", f"it fails {when}: {_last_line(one.error)}")
         self._settle(trying)
 
-    def _circumstances(self) -> list[tuple[dict[str, str], float | None, str]]:
+    def _elsewhere(self, trying: Sequence[_Trying], model: bool) -> None:
+        """Run what is left in four further interpreters, as many at a time as there are cores."""
+        left = [each for each in trying if each.refusal is None]
+        if not left:
+            return
+        others = self._circumstances()
+        self._beside(others[-1].beside)
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, len(others))) as pool:
+            reports = list(pool.map(lambda other: self._rerun(left, model, other), others))
+        for other, report in zip(others, reports, strict=True):
+            still = [each for each in left if each.refusal is None]
+            if len(still) < len(left) and not _is_clean(report):
+                report = self._rerun(still, model, other)  # it may be the refused one's doing
+            if still:
+                self._read_again(still, model, other, report)
+
+    def _circumstances(self) -> list[_Circumstances]:
         """Return what the four further interpreters have of their own: see the top."""
         beside = next(iter(self._target.tests), "").partition("::")[0]
         later = self._now + _LATER
         return [
-            ({"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo"}, None, ""),
-            ({"PYTHONHASHSEED": "2", "TZ": "America/New_York"}, later, ""),
-            ({"PYTHONHASHSEED": "3", "TZ": "UTC"}, _LEAP_DAY, ""),
-            ({"PYTHONHASHSEED": "4", "TZ": "Europe/Berlin"}, None, beside),
+            _Circumstances(1, {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo"}),
+            _Circumstances(2, {"PYTHONHASHSEED": "2", "TZ": "America/New_York"}, later),
+            _Circumstances(3, {"PYTHONHASHSEED": "3", "TZ": "UTC"}, _LEAP_DAY),
+            _Circumstances(4, {"PYTHONHASHSEED": "4", "TZ": "Europe/Berlin"}, beside=beside),
         ]
 
-    def _again(
-        self,
-        trying: Sequence[_Trying],
-        model: bool,
-        order: int,
-        environ: Mapping[str, str],
-        clock: float | None,
-        beside: str,
-    ) -> bool:
-        """Run what is left under other circumstances; False when nothing is left."""
-        left = [each for each in trying if each.refusal is None]
-        if not left:
-            return False
-        suite = self._beside(beside)
+    def _rerun(self, left: Sequence[_Trying], model: bool, other: _Circumstances) -> Report | str:
         with self._sandbox.scratch({each.file: each.text for each in left}) as scratch:
             job = changed(
                 self._job(left, scratch, model),
-                order=self._target.seed + order,
-                clock=clock,
-                beside=suite,
+                order=self._target.seed + other.order,
+                clock=other.clock,
+                beside=self._beside(other.beside),
             )
-            report = self._sandbox.run(job, environ=environ)
-        when = "at another date" if clock is not None else "in another order or interpreter"
+            return self._sandbox.run(job, environ=other.environ)
+
+    def _read_again(
+        self, left: Sequence[_Trying], model: bool, other: _Circumstances, report: Report | str
+    ) -> None:
+        """Judge by what was left did under other circumstances."""
+        beside = other.beside
+        when = "in another order or interpreter" if other.clock is None else "at another date"
         if isinstance(report, str) or report.refused:
             if len(left) == 1:
                 said = report if isinstance(report, str) else report.refused
                 left[0].refuse("stability", f"{when}: {said}")
-                return False
+                return
             for part in (left[: len(left) // 2], left[len(left) // 2 :]):
-                self._again(part, model, order, environ, clock, beside)
-            return True
+                self._read_again(part, model, other, self._rerun(part, model, other))
+            return
         self._read_together(left, report.together, when)
         spoilt = [
             name
@@ -263,7 +282,6 @@ class Trials:
         ]
         if spoilt:
             self._find_spoilers(left, model, beside, spoilt[0])
-        return True
 
     def _beside(self, file: str) -> tuple[str, ...]:
         """Return a file of the suite that runs well in the sandbox, or nothing."""
@@ -315,6 +333,13 @@ class Trials:
             self._sandbox.layer if each.tests else None,
             each.output,
         )
+
+
+def _is_clean(report: Report | str) -> bool:
+    """Tell a report that blames nobody but single tests of candidates."""
+    if isinstance(report, str) or report.refused:
+        return False
+    return all(outcome == "passed" for outcome in report.beside.values())
 
 
 def _refusal_of(ran: Ran, each: _Trying) -> Refusal | None:
