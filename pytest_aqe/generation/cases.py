@@ -90,11 +90,12 @@ class Describer:
             case.error = type(outcome.error).__name__
         elif seen.expected is not None and not setup and not fixtures:
             case.expected, case.form = seen.expected.text, seen.form
-            case.names = [each.name for each in call.arguments]
-            case.arguments = [each.source.text for each in call.arguments]
-            holes = [replace(each, source=Source(each.name)) for each in call.arguments]
-            case.call = text.replace(spelled(call.arguments), spelled(holes), 1)
-            if case.call == text and call.arguments:
+            given = subject.shortened(call.arguments)
+            case.names = [each.name for each in given]
+            case.arguments = [each.source.text for each in given]
+            holes = [replace(each, source=Source(each.name)) for each in given]
+            case.call = text.replace(spelled(given), spelled(holes), 1)
+            if case.call == text and given:
                 case.expected = None
             case.shape = f"{case.call}|{case.form}|{','.join(case.names)}"
         return case

@@ -191,7 +191,7 @@ def exchanged(text: str, old: object, new: object, written: Source) -> Iterator[
         except (ValueError, TypeError, SyntaxError):
             continue
         for each in _exchanged(value, old, new, written):
-            yield _replaced(text, node, each)
+            yield replaced(text, node, each)
 
 
 def _exchanged(value: Any, old: Any, new: Any, written: Source) -> Iterator[str]:
@@ -229,7 +229,8 @@ def _apart(old: object, new: object) -> tuple[float, float] | None:
     return difference, second / first if first else 1.0
 
 
-def _replaced(text: str, node: ast.expr, new: str) -> str:
+def replaced(text: str, node: ast.expr, new: str) -> str:
+    """Return an expression with the source of one of its nodes exchanged."""
     data = text.encode()  # columns count bytes
     lines = [0]
     for line in data.split(b"\n")[:-1]:

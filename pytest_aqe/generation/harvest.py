@@ -8,7 +8,9 @@ known, so a recipe is a construction, not a state.
 
 from __future__ import annotations
 
+import ast
 import doctest
+import keyword
 import os
 import sys
 from collections import defaultdict
@@ -204,8 +206,30 @@ def spelled(arguments: Sequence[Argument]) -> str:
         elif each.kind == "=":
             parts.append(f"{each.name}={each.source.text}")
         else:
-            parts.append(f"{each.kind}{each.source.text}")
+            parts.append(_named(each.source.text) or f"{each.kind}{each.source.text}")
     return ", ".join(parts)
+
+
+def _named(text: str) -> str:
+    """Write a dictionary as arguments by name; empty where it cannot be."""
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    if not isinstance(tree, ast.Dict):
+        return ""
+    keys = [
+        ast.literal_eval(each) if isinstance(each, ast.Constant) else None for each in tree.keys
+    ]
+    if not all(isinstance(each, str) and _is_name(each) for each in keys):
+        return ""
+    values = [ast.get_source_segment(text, each) for each in tree.values]
+    return ", ".join(f"{key}={value}" for key, value in zip(keys, values, strict=True))
+
+
+def _is_name(text: str) -> bool:
+    """Tell what can be the name of an argument."""
+    return text.isidentifier() and not keyword.iskeyword(text)
 
 
 def run_tests(recorder: Recorder, scratch: str, files: Sequence[str]) -> None:

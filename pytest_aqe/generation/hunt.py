@@ -10,13 +10,14 @@ from pytest_aqe.data import Arc
 from pytest_aqe.generation.calls import Calls
 from pytest_aqe.generation.cases import Case, Describer
 from pytest_aqe.generation.execution import Call, Executor, Outcome
+from pytest_aqe.generation.simpler import simpler
 from pytest_aqe.generation.subjects import Subject
 
 PATIENCE = 0.3  # of a function's share of the time: ends a search that finds nothing new
-LEAST_PATIENCE, MOST_PATIENCE = 0.12, 1.5  # seconds of CPU
-MOST = 3.0  # shares of the time for one function; others end early
-LONGEST = 8.0  # seconds of CPU for one function
+LEAST_PATIENCE, MOST_PATIENCE = 0.12, 1.5  # seconds
+LONGEST = 8.0  # seconds for one function
 STALE = 300  # calls in a row that were tried before: there is nothing else to try
+SIMPLER = 30  # calls that are tried to say the same in a plainer way
 MORE = 2  # further cases of a function that has a test anyway: they notice more mutants
 
 
@@ -53,17 +54,18 @@ class Hunt:
         self._more: list[Case] = []
         self._tried: set[Call] = set()
 
-    def run(self, share: float) -> None:
+    def run(self, share: float, most: float) -> None:
         """Try calls until nothing is missing, nothing new comes, or the time is over.
 
-        ``share`` are the seconds of CPU that every function would get, were all alike.
+        ``share`` are the seconds that every function would get, were all alike; this one may
+        take ``most``.
         """
-        started = gained = time.process_time()
+        started = gained = time.monotonic()
         patience = min(max(PATIENCE * share, LEAST_PATIENCE), MOST_PATIENCE)
-        stop = started + min(MOST * max(share, LEAST_PATIENCE), LONGEST)
+        stop = started + min(most, LONGEST)
         known = 0
         for call in self._calls:
-            now = time.process_time()
+            now = time.monotonic()
             if not self._missing or now > stop or known > STALE:
                 break
             if now - gained > patience + (gained - started) / 2:
@@ -74,7 +76,7 @@ class Hunt:
             known = 0
             self._tried.add(call)
             if self._try(call):
-                gained = time.process_time()
+                gained = time.monotonic()
             before = {what[0] for _, what in self._missing if isinstance(what, tuple)}
             self._calls.learn(call, self._executor.compared(), before)
 
@@ -94,6 +96,7 @@ class Hunt:
             return False
         if outcome.error is not None and not executor.is_ours(outcome.error, arcs):
             return False
+        call, outcome = self._simplified(call, outcome, new)
         case = self._describer.describe(subject, call, outcome)
         if case is None or (_says_nothing(case, outcome) and all(kind == "a" for kind, _ in new)):
             return False
@@ -119,6 +122,24 @@ class Hunt:
         self._calls.corpus.append(call)
         self._found.append((case, new))
         return True
+
+    def _simplified(self, call: Call, outcome: Outcome, new: set[Any]) -> tuple[Call, Outcome]:
+        """Return the simplest call that was found to run the same of what is missing."""
+        tries = SIMPLER
+        simplified = True
+        while simplified and tries:
+            simplified = False
+            for each in simpler(call):
+                tries -= 1
+                made = self._executor.execute(self._subject, each)
+                lines, arcs = self._executor.ran()
+                ran = {("l", line) for line in lines} | {("a", arc) for arc in arcs}
+                if made is not None and new <= ran and type(made.error) is type(outcome.error):
+                    call, outcome, simplified = each, made, True
+                    break
+                if not tries:
+                    break
+        return call, outcome
 
     def _keep_more(self, call: Call, outcome: Outcome) -> None:
         """Keep a call that gains nothing but a value: it can share another's test."""

@@ -105,9 +105,10 @@ def main() -> None:
         if left <= 0:
             break
         share = left / (len(groups) - place)
+        most = share + (left - share) / 4
         told["searched"] += group.keys()
         for subject in subjects.reaching(module, outer, job.target, group.values()):
-            said = leaf(partial(search.cases, subject, group, share), int(LONGEST) + 4)
+            said = leaf(partial(search.cases, subject, group, share, most), int(LONGEST) + 4)
             if isinstance(said, list):
                 told["cases"] += said
                 group = _without_found(group, said)
@@ -203,9 +204,9 @@ class Search:
         )
 
     def cases(
-        self, subject: Subject, gaps: dict[int, Wanted], share: float
+        self, subject: Subject, gaps: dict[int, Wanted], share: float, most: float
     ) -> list[dict[str, Any]]:
-        """Return the cases found for a function; ``share`` is its part of the time."""
+        """Return the cases found for a function; for its time see `Hunt.run`."""
         self._executor.install()
         seed = f"{self._seed}{subject.path}{inspect.getsource(subject.function)}"
         chance = random.Random(
@@ -213,7 +214,7 @@ class Search:
         )
         calls = Calls(self._material, subject, chance)
         hunt = Hunt(self._executor, self._describer, calls, subject, gaps)
-        hunt.run(share)
+        hunt.run(share, most)
         return [asdict(case) for case in hunt.kept()]
 
 

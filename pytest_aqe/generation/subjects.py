@@ -62,7 +62,7 @@ class Subject:
 
     def spelled(self, receiver: str, arguments: Sequence[Argument]) -> str:
         """Write a call; ``receiver`` is an expression for ``self``."""
-        shown = self._shortened(arguments)
+        shown = self.shortened(arguments)
         if self.kind == "setter":
             value = shown[0].source.text if shown else "None"
             return f"setattr({receiver}, {self.name!r}, {value})"
@@ -85,7 +85,7 @@ class Subject:
             return f"{receiver}.{self.name} = {arguments[0].source.text}"
         return self.spelled(receiver, arguments)
 
-    def _shortened(self, arguments: Sequence[Argument]) -> list[Argument]:
+    def shortened(self, arguments: Sequence[Argument]) -> list[Argument]:
         """Leave out what equals the default; name what then stands at another place."""
         defaults = {each.name: each.default for each in self.parameters}
         named = {each.name for each in self.parameters if each.kind is each.KEYWORD_ONLY}

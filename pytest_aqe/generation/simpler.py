@@ -1,0 +1,68 @@
+"""Simpler calls than one that was found: what a reader would ask why it is there goes first."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from pytest_aqe.generation.comparisons import replaced
+from pytest_aqe.generation.execution import Call
+from pytest_aqe.generation.values import Source
+
+_DIGITS = (0, 1, 2, 3, 6)  # decimals that a number is rounded to
+_LONG = 12  # characters or items; shorter ones are left alone
+
+
+def simpler(call: Call) -> Iterator[Call]:
+    """Yield calls with a step or an optional argument less, or one plainer literal."""
+    for number in range(len(call.before)):
+        yield replace(call, before=(*call.before[:number], *call.before[number + 1 :]))
+    for number, argument in enumerate(call.arguments):
+        if argument.kind != "/":
+            yield replace(call, arguments=(*call.arguments[:number], *call.arguments[number + 1 :]))
+    for number, argument in enumerate(call.arguments):
+        for text in _plainer(argument.source.text):
+            plain = replace(argument, source=Source(text, argument.source.imports))
+            yield replace(
+                call, arguments=(*call.arguments[:number], plain, *call.arguments[number + 1 :])
+            )
+    if call.receiver is not None:
+        for text in (*_shorter(call.receiver.text), *_plainer(call.receiver.text)):
+            yield replace(call, receiver=Source(text, call.receiver.imports))
+
+
+def _shorter(text: str) -> Iterator[str]:
+    """Yield a construction without its last argument, if that says nothing: None."""
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    if isinstance(tree, ast.Call) and (tree.args or tree.keywords):
+        last = tree.keywords.pop().value if tree.keywords else tree.args.pop()
+        if isinstance(last, ast.Constant) and last.value is None:
+            yield ast.unparse(tree)
+
+
+def _plainer(text: str) -> Iterator[str]:
+    try:
+        tree = ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant):
+            for value in _plainer_values(node.value):
+                yield replaced(text, node, repr(value))
+
+
+def _plainer_values(value: Any) -> Iterator[Any]:
+    if isinstance(value, float):
+        written = len(repr(value))
+        for digits in _DIGITS:
+            rounded = round(value, digits) if abs(value) < 1e15 else value
+            if len(repr(rounded)) < written:
+                yield rounded
+    elif isinstance(value, (str, bytes)) and len(value) > _LONG:
+        yield value[: len(value) // 2]
+        yield value[len(value) // 2 :]
