@@ -7,8 +7,9 @@ import inspect
 import random
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from types import CodeType
 from typing import Any
 
 from pytest_aqe.generation import pools, subjects
@@ -16,11 +17,13 @@ from pytest_aqe.generation.comparisons import Compared, exchanged, wished
 from pytest_aqe.generation.execution import Call
 from pytest_aqe.generation.harvest import Argument, Harvest, Sample, spelled
 from pytest_aqe.generation.subjects import Subject
+from pytest_aqe.generation.uses import uses
 from pytest_aqe.generation.values import Source
 
 RECEIVERS = 20
 _SAME_NAME = 40  # values kept of parameters of one name
 _SAME_TYPE = 60
+STEPS = 3  # calls of other methods before the one under test
 HINTS = 24  # calls that follow from one comparison
 WAITING = 400  # hints that wait to be tried
 NEAR = 0.3  # share of mutations that begin with what came nearest to a branch
@@ -46,6 +49,7 @@ class Material:
         self.by_type: dict[str, list[Source]] = {}
         self.starred: dict[str, list[Source]] = {"*": [], "**": []}
         self.words = pools.words_of(module)
+        self._uses = uses(ast.parse(inspect.getsource(module)))
         for samples in harvest.samples.values():
             for sample in samples:
                 for each in sample.arguments:
@@ -53,6 +57,13 @@ class Material:
                         self.starred[each.kind].append(each.source)
                     else:
                         self._keep(each)
+
+    def used(self, function: Any, parameter: str) -> Iterable[str]:
+        """Return the types that a function's code suggests for a parameter."""
+        code = getattr(function, "__code__", None)
+        if not isinstance(code, CodeType):
+            return ()
+        return self._uses.get((code.co_name, code.co_firstlineno), {}).get(parameter, ())
 
     def _keep(self, argument: Argument) -> None:
         source = argument.source
@@ -90,6 +101,7 @@ class Calls:
                         material.by_name.get(each.name, []),
                         material.by_type,
                         self._named_by_type(each),
+                        material.used(subject.function, each.name),
                     )
                 )
             )
@@ -217,7 +229,13 @@ class Calls:
                 yield self._adding(call, parameter, value)
         while True:
             if not self.corpus or chance.random() < 0.25:
-                yield self._made(only_required=chance.random() < 0.5)
+                call = self._made(only_required=chance.random() < 0.5)
+                while self._needs_receiver() and len(call.before) < STEPS and chance.random() < 0.5:
+                    step = self._step()
+                    if step is None:
+                        break
+                    call = replace(call, before=(*call.before, step))
+                yield call
             else:
                 # what was found last is nearest to what is missing
                 recent = self.corpus[-8:] if chance.random() < 0.6 else self.corpus
@@ -292,7 +310,7 @@ class Calls:
             if call.receiver is not None and chance.random() < 0.4:
                 changed = pools.mutated(call.receiver, self._tokens, chance)
                 return replace(call, receiver=changed) if changed else call
-            if chance.random() < 0.5 or len(call.before) >= 2:
+            if chance.random() < 0.5 or len(call.before) >= STEPS:
                 return replace(call, receiver=self._receiver())
             step = self._step()
             return replace(call, before=(*call.before, step)) if step else call
@@ -349,7 +367,8 @@ class Calls:
                 each.POSITIONAL_OR_KEYWORD,
             ):
                 named = material.by_name.get(each.name, [])
-                pool = list(pools.walk_pool(each, {}, named, material.by_type, []))
+                used = material.used(function, each.name)
+                pool = list(pools.walk_pool(each, {}, named, material.by_type, [], used))
                 arguments.append(Argument(each.name, "/", self._chance.choice(pool[:12])))
         return tuple(arguments)
 
@@ -402,6 +421,7 @@ class Calls:
                         self._material.by_name.get(each.name, []),
                         self._material.by_type,
                         pools.members(each.annotation, self._material.write),
+                        self._material.used(vars(kind).get("__init__"), each.name),
                     )
                 )
                 place = min(int(self._chance.expovariate(4 / max(len(pool), 1))), len(pool) - 1)

@@ -13,7 +13,7 @@ import inspect
 import random
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from types import CodeType
 from typing import Any
@@ -107,8 +107,11 @@ _MOST_CONSTANTS = 25
 _MOST_ATTRIBUTES = 8
 
 
-def types_of(parameter: inspect.Parameter) -> tuple[str, ...]:
-    """Return the names of types a parameter may take, likeliest first."""
+def types_of(parameter: inspect.Parameter, used: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the names of types a parameter may take, likeliest first.
+
+    ``used`` are those that what is done with it suggests.
+    """
     found: list[str] = []
     annotation = parameter.annotation
     if annotation is not inspect.Parameter.empty:
@@ -120,6 +123,8 @@ def types_of(parameter: inspect.Parameter) -> tuple[str, ...]:
     default = parameter.default
     if default is not inspect.Parameter.empty and default is not None:
         found += _WORDS.get(type(default).__name__, ())
+    if not found:
+        found += used
     if not found:
         for pattern, kinds in _NAMES:
             if re.search(pattern, parameter.name.lower()):
@@ -362,6 +367,7 @@ def walk_pool(
     by_name: Sequence[Source],
     by_type: dict[str, list[Source]],
     extra: Sequence[Source],
+    used: Iterable[str] = (),
 ) -> Iterator[Source]:
     """Yield values for a parameter, likeliest first.
 
@@ -371,7 +377,7 @@ def walk_pool(
     named = [each for each in extra if "SimpleNamespace" not in each.text]
     yield from named
     rest: list[Source] = []
-    for kind in types_of(parameter):
+    for kind in types_of(parameter, used):
         rest += own.get(kind, ())
         rest += BOUNDARIES.get(kind, ())
         rest += by_type.get(kind, ())[:20]

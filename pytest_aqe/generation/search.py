@@ -108,7 +108,8 @@ def main() -> None:
         most = share + (left - share) / 4
         told["searched"] += group.keys()
         for subject in subjects.reaching(module, outer, job.target, group.values()):
-            said = leaf(partial(search.cases, subject, group, share, most), int(LONGEST) + 4)
+            limit = int(min(most, LONGEST)) + 2  # some calls nothing ends but the system
+            said = leaf(partial(search.cases, subject, group, share, most), limit)
             if isinstance(said, list):
                 told["cases"] += said
                 group = _without_found(group, said)

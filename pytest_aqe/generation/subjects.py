@@ -173,10 +173,11 @@ def reaching(module: Any, name: str, target: str, gaps: Collection[Located]) -> 
     """Return the functions whose calls can reach some gaps, which have an outer name in common.
 
     That is the function of the name, its property's setter, and, where it makes functions
-    inside it, those of them that the module or its classes hold.
+    inside it, or is not held by its name, those that the module or its classes hold.
     """
     found = [find(module, name, target), find(module, name, target, setter=True)]
-    inner = {gap.line for gap in gaps if "<locals>" in gap.name}
+    known = any(each is not None for each in found)
+    inner = {gap.line for gap in gaps if "<locals>" in gap.name or not known}
     if inner:
         found += [
             find(module, held, target) for held in _holders(module, target, inner)[:MOST_HOLDERS]
@@ -204,8 +205,7 @@ def _holders(module: Any, target: str, lines: Collection[int]) -> list[str]:
         else:
             inside = [(name, value)]
         for path, held in inside:
-            held = getattr(held, "__func__", held)
-            code = getattr(held, "__code__", None)
+            code = getattr(_unwrapped(held, None)[1], "__code__", None)
             if isinstance(code, CodeType) and code.co_filename == target and _spans(code, lines):
                 found.append(path)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import time
 from dataclasses import replace
@@ -282,6 +283,32 @@ def test_a_class_that_pretends_to_be_a_function_spoils_nothing(tmp_path: Path) -
     target = replace(target, gaps=(gap,))
     (candidate,) = Offline(Settings()).author(gap, target)
     assert "twice(" in candidate.text
+
+
+def test_a_function_that_only_a_descriptor_holds_is_reached(tmp_path: Path) -> None:
+    """It is called by the name of the descriptor."""
+    source = (
+        "class Kept:\n    def __init__(self, func):\n        self.func = func\n\n"
+        "    def __get__(self, obj, owner=None):\n"
+        "        return self if obj is None else self.func(obj)\n\n\n"
+        "class Box:\n    def __init__(self, width: int):\n        self.width = width\n\n"
+        "    def _calc(self):\n        return self.width * 2\n\n"
+        "    double = Kept(_calc)\n    del _calc\n\n\n"
+        "def other():\n    pass\n"
+    )
+    target = make_target(tmp_path, source)
+    gap = replace(target.gaps[0], name="Box._calc", line=13, end=14, lines=(14,))
+    target = replace(target, gaps=(gap,))
+    (candidate,) = Offline(Settings()).author(gap, target)
+    assert ".double == " in candidate.text
+
+
+def test_text_of_a_set_is_not_repeated(tmp_path: Path) -> None:
+    """It is another one under another hash seed."""
+    source = "def shown(words: list[str]):\n    return str(set(words)) + '!'\n"
+    target = make_target(tmp_path, source)
+    texts = [each.text for each in Offline(Settings()).author(target.gaps[0], target)]
+    assert not re.search(r"\{'[^{}]*,", "".join(texts))
 
 
 def test_a_repair_takes_shared_tests_apart(tmp_path: Path) -> None:

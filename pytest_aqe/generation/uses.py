@@ -1,0 +1,111 @@
+"""What code does with its parameters: where no annotation says what they are, this does.
+
+A parameter that is called is a function, one that is split is a text, one of which a key is
+looked up is a dictionary. What a constructor keeps as ``self.name`` is followed through its
+class.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+
+Kinds = dict[str, dict[str, None]]
+"""Types by parameter, in the order in which they were found."""
+
+_METHODS = {
+    "str": "strip lstrip rstrip split rsplit splitlines lower upper title startswith endswith "
+    "replace partition rpartition encode isdigit isalpha isupper islower zfill ljust rjust "
+    "format casefold",
+    "dict": "items keys values get setdefault",
+    "list": "append extend insert sort reverse",
+    "set": "add union intersection difference issubset issuperset discard",
+    "stream": "read write readline readlines seek tell",
+    "date": "year month day isoformat strftime",
+    "timedelta": "total_seconds days seconds microseconds",
+    "bytes": "decode",
+}
+_BY_METHOD = {name: kind for kind, names in _METHODS.items() for name in names.split()}
+_CALLED_WITH = {
+    "sum": "list", "sorted": "list", "enumerate": "list", "iter": "list", "zip": "list",
+    "reversed": "list", "min": "list", "max": "list", "any": "list", "all": "list",
+    "set": "list", "dict": "dict", "len": "list", "list": "list", "tuple": "list",
+    "int": "int", "abs": "int", "range": "int", "round": "float", "float": "float",
+    "divmod": "int", "chr": "int", "ord": "str", "callable": "callable", "open": "path",
+}  # fmt: skip
+_ARITHMETIC = (ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
+
+
+def uses(tree: ast.Module) -> dict[tuple[str, int], Kinds]:
+    """Return the types that each function's parameters seem to have, by name and first line."""
+    found: dict[tuple[str, int], Kinds] = {}
+    for owner in ast.walk(tree):
+        for node in ast.iter_child_nodes(owner):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                kinds: Kinds = defaultdict(dict)
+                given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                names = {each.arg: each.arg for each in given}
+                _look(node, names, kinds)
+                if node.name == "__init__":
+                    _look(owner, {f"self.{kept}": name for kept, name in _kept(node)}, kinds)
+                line = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+                found[node.name, line] = kinds
+    return found
+
+
+def _kept(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """Yield attributes of ``self`` that are set to a parameter."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.Assign) and isinstance(each.value, ast.Name):
+            for target in each.targets:
+                name = _name(target)
+                if name.startswith("self."):
+                    yield name.removeprefix("self."), each.value.id
+
+
+def _look(node: ast.AST, names: dict[str, str], kinds: Kinds) -> None:
+    """Note what is done to some names; ``names`` says which parameter each stands for."""
+    for each in ast.walk(node):
+        for name, kind in _seen(each):
+            if name in names:
+                kinds[names[name]].setdefault(kind)
+
+
+def _seen(node: ast.AST) -> Iterator[tuple[str, str]]:
+    if isinstance(node, ast.Call):
+        yield _name(node.func), "callable"
+        kind = _CALLED_WITH.get(_name(node.func))
+        for given in node.args if kind is not None else ():
+            yield _name(given), str(kind)
+    elif isinstance(node, ast.Attribute) and node.attr in _BY_METHOD:
+        yield _name(node.value), _BY_METHOD[node.attr]
+    elif isinstance(node, ast.Subscript):
+        number = isinstance(node.slice, (ast.Slice, ast.UnaryOp)) or (
+            isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int)
+        )
+        yield _name(node.value), "list" if number else "dict"
+    elif isinstance(node, (ast.For, ast.comprehension)):
+        yield _name(node.iter), "list"
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, _ARITHMETIC):
+        text = isinstance(node.left, (ast.Constant, ast.JoinedStr)) and not _is_number(node.left)
+        for side in () if text else (node.left, node.right):
+            yield _name(side), "int"
+    elif isinstance(node, ast.Compare):
+        yield from _compared(node.left, node.comparators[0])
+        yield from _compared(node.comparators[0], node.left)
+
+
+def _compared(name: ast.expr, other: ast.expr) -> Iterator[tuple[str, str]]:
+    if isinstance(other, ast.Constant) and type(other.value) in (int, float, str, bytes):
+        yield _name(name), type(other.value).__name__
+
+
+def _is_number(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, (int, float))
+
+
+def _name(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}" if node.value.id == "self" else ""
+    return node.id if isinstance(node, ast.Name) else ""
