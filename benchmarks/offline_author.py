@@ -7,10 +7,12 @@ SOURCE is an unpacked source distribution, PACKAGE the folder of its package in 
 what is counted is the lost gap: what the full suite runs and the reduced one does not. With
 ``--empty`` all tests go, and what is counted is what importing every module does not run.
 
-One session writes tests (``--aqe-generate=apply``). They are then run by plain pytest five
-times in shuffled order under other hash seeds and time zones; only tests that always pass
-count. Beside the numbers stands what a person's suite covers. CPU seconds are of all
-processes.
+One session writes tests (``--aqe-generate=apply``). They are then run by plain pytest
+``--rounds`` times in shuffled order under other hash seeds and time zones; only tests that
+always pass count. Beside the numbers stands what a person's suite covers. ``weak`` counts tests
+whose assertions all say little. With ``--mutants N``, N faults (seed 7) are put one by one on
+lines that the tests run and import alone does not; the score is the share at which a test
+fails. CPU seconds are those of the session, of all its processes.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import tempfile
 from pathlib import Path
 
 Covered = tuple[set[tuple[str, int]], set[tuple[str, int, int]]]
-ROUNDS = 5
+SLOW = 60  # seconds for one mutant; one that takes longer is noticed
 ZONES = ("UTC", "Asia/Tokyo", "America/New_York", "Europe/Berlin", "Pacific/Apia")
 
 
@@ -39,6 +41,8 @@ def main() -> None:
     parser.add_argument("--without", nargs="*", default=None)
     parser.add_argument("--empty", action="store_true")
     parser.add_argument("--time", default="60s")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--mutants", type=int, default=0)
     parser.add_argument("--keep", action="store_true")
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="offline-author-"))
@@ -69,7 +73,7 @@ def main() -> None:
     spent = _cpu() - before
     print(session.stdout[-1500:])
     written = sorted(project.rglob("test_aqe_*.py"))
-    flaky = _unstable(project, package, written)
+    flaky = _unstable(project, package, written, asked.rounds)
     stable = [f"--deselect={each}" for each in flaky]
     gained = _coverage(project, package, ["-m", "pytest", "-q",
                        *map(str, written), *stable]) if written else (set(), set())  # fmt: skip
@@ -86,7 +90,10 @@ def main() -> None:
         "possible_over_import": [_possible(project, package) - len(imported[0])],
         "regained": list(regained),
         "share": [round(r / len(x), 3) if x else None for r, x in zip(regained, lost, strict=True)],
+        "tests": sum(map(len, _tests(project, package, written))),
+        "weak": len(_tests(project, package, written)[1]),
         "unstable": flaky,
+        "mutants": _mutants(project, package, written, gained, imported, asked.mutants),
         "cpu_seconds": round(spent, 1),
     }))  # fmt: skip
     if asked.keep:
@@ -118,7 +125,8 @@ def _run(
     project: Path, package: Path, arguments: list[str], **more: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *arguments], cwd=project, env=_environ(package, **more),
-                          capture_output=True, text=True, check=False)  # fmt: skip
+                          capture_output=True, text=True, check=False,
+                          timeout=SLOW if "AQE_FAULT" in more else None)  # fmt: skip
 
 
 def _report(project: Path, package: Path, arguments: list[str]) -> dict[str, dict[str, list]]:
@@ -145,14 +153,70 @@ def _possible(project: Path, package: Path) -> int:
     return sum(each["summary"]["num_statements"] for each in files.values())
 
 
-def _unstable(project: Path, package: Path, written: list[Path]) -> list[str]:
+def _tests(project: Path, package: Path, written: list[Path]) -> tuple[list[str], list[str]]:
+    """Return the tests that assert something, and those that assert little."""
+    from pytest_aqe.generation.rules import check
+
+    strong: list[str] = []
+    weak: list[str] = []
+    for path in written:
+        static = check(path.read_text("utf-8"), frozenset({package.name}), frozenset())
+        weak += static.weak
+        strong += [name for name in static.tests if name not in static.weak]
+    return strong, weak
+
+
+def _mutants(
+    project: Path, package: Path, written: list[Path], gained: Covered, imported: Covered, most: int
+) -> list[int] | None:
+    """Return how many faults were tried, and how many a test noticed."""
+    if not most or not written:
+        return None
+    from pytest_aqe.generation.mutants import mutants
+
+    lines = gained[0] - imported[0]
+    found = []
+    for name in sorted({name for name, _ in lines}):
+        own = frozenset(line for file, line in lines if file == name)
+        source = (project / name).read_text("utf-8")
+        found += [(name, n) for n, _ in enumerate(mutants(source, str(project / name), own))]
+    chosen = random.Random(7).sample(found, min(most, len(found)))
+    plugin = project / "put_a_fault.py"
+    plugin.write_text(_FAULT, "utf-8")
+    noticed = 0
+    for name, number in chosen:
+        own = sorted(line for file, line in lines if file == name)
+        fault = json.dumps([str(project / name), number, own])
+        try:
+            done = _run(project, package, ["-m", "pytest", "-x", "-q", "-p", "put_a_fault",
+                        *map(str, written)], AQE_FAULT=fault)  # fmt: skip
+            noticed += done.returncode == 1
+        except subprocess.TimeoutExpired:
+            noticed += 1
+    return [len(chosen), noticed]
+
+
+_FAULT = """
+import itertools, json, os
+from pathlib import Path
+from pytest_aqe.generation.mutants import exchange, living, mutants
+
+def pytest_collection_finish():
+    file, number, lines = json.loads(os.environ["AQE_FAULT"])
+    faults = mutants(Path(file).read_text("utf-8"), file, frozenset(lines))
+    fault = next(itertools.islice(faults, number, None))
+    exchange(fault.code, living(file), fault.line)
+"""
+
+
+def _unstable(project: Path, package: Path, written: list[Path], rounds: int) -> list[str]:
     """Return the tests that do not pass every time."""
     found: set[str] = set()
-    for number in range(ROUNDS if written else 0):
+    for number in range(rounds if written else 0):
         done = _run(
             project, package,
             ["-m", "pytest", "-q", "-rfE", *map(str, written)],
-            PYTHONHASHSEED=str(number + 10), TZ=ZONES[number],
+            PYTHONHASHSEED=str(number + 10), TZ=ZONES[number % len(ZONES)],
             PYTEST_ADDOPTS=f"-o addopts= --randomly-seed={number}"
             if _has_randomly() else "-o addopts=",
         )  # fmt: skip
