@@ -59,6 +59,8 @@ def _plainer(text: str) -> Iterator[str]:
 def _plainer_values(value: Any) -> Iterator[Any]:
     if isinstance(value, float):
         written = len(repr(value))
+        if abs(value) < 1e15:
+            yield round(value)
         for digits in _DIGITS:
             rounded = round(value, digits) if abs(value) < 1e15 else value
             if len(repr(rounded)) < written:

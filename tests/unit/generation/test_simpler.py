@@ -19,7 +19,8 @@ def shown(call: Call) -> str:
 @pytest.mark.parametrize(
     "call, expected",
     [
-        (Call(None, (Argument("a", "/", Source("3599.99046")),)), "f(3600.0)"),
+        (Call(None, (Argument("a", "/", Source("3599.99046")),)), "f(3600)"),
+        (Call(None, (Argument("a", "/", Source("3599.99046")),)), "f(3599.99)"),
         (Call(None, (Argument("a", "/", Source("[1.0625, 2]")),)), "f([1.06, 2])"),
         (Call(None, (Argument("a", "/", Source("'much too long a text'")),)), "f('much too l')"),
         (Call(None, (Argument("a", "/", Source("1")), Argument("b", "=", Source("2")))), "f(1)"),
