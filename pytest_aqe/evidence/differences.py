@@ -1,7 +1,8 @@
 """From files that differ to the pieces that differ, and to what may notice.
 
 Given what some run saw (a version of each file) and what is there now, name the pieces whose
-tests can tell the difference. Only files whose version differs are read and parsed.
+tests can tell the difference. Only files whose version differs are read, and those that no run
+saw as they are now are parsed.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from pytest_aqe.evidence.packages import Packages
 from pytest_aqe.evidence.pieces import MODULE, Difference, compare, pieces
 from pytest_aqe.evidence.plain import BINDING, bases_of, is_class, is_doc, modules_of, names_of
 from pytest_aqe.evidence.reach import Project, Reach
+from pytest_aqe.evidence.readings import pieces_of
 from pytest_aqe.evidence.tree import INSTALLED
-from pytest_aqe.evidence.versions import FIXTURE, UNSTABLE
+from pytest_aqe.evidence.versions import FIXTURE, UNSTABLE, digest
 
 OldPieces = Callable[[str, Version], Pieces | None]
 
@@ -97,8 +99,8 @@ _ABOUT = frozenset(_SELF.split())
 class Differences:
     """Compare the project at ``root`` with what runs saw.
 
-    ``python_files`` are all there are now, ``old`` gives the pieces of a file at an old version,
-    or None when they are unknown.
+    ``python_files`` are all there are now, ``old`` gives the pieces of a file at a version that
+    some run saw, or None when they are unknown.
     """
 
     def __init__(
@@ -395,7 +397,9 @@ class Differences:
     def _now(self, file: str) -> Pieces:
         known = self._pieces.get(file)
         if known is None:
-            known = self._pieces[file] = pieces(self._source(file) or b"")
+            source = self._source(file) or b""
+            # some run saw it as it is now, unless it was edited since the latest
+            known = self._pieces[file] = self._old(file, digest(source)) or pieces_of(source)
         return known
 
     def _source(self, file: str) -> bytes | None:
