@@ -47,6 +47,7 @@ def keep_in(folder: Path | None) -> None:
     """Keep readings below ``folder`` from now on; None: only as long as the process lives."""
     _Shelf.folder = folder / "readings" if folder is not None else None
     _Shelf.asked.clear()
+    _kept.cache_clear()
 
 
 @lru_cache(maxsize=4096)
