@@ -203,6 +203,7 @@ class TestWhatRuns:
             "def test_skip(): assert 0\n"
         )
         run(project)
+        select(project).stdout.fnmatch_lines(["selected 1 of 4 tests: 1 not seen to pass yet; *"])
         (project.path / "go").touch()
         assert "test_skip" in selected(project)
 
