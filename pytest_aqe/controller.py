@@ -519,7 +519,7 @@ def _downgrade(config: pytest.Config) -> str | None:
 def _stalest(tests: Sequence[Rollup]) -> tuple[Identity, ...]:
     """Return the tests not run for longest, of those that not every run executes."""
     last = max((test.last_run or 0 for test in tests), default=0)
-    waited = [test for test in tests if (test.last_run or 0) < last]
+    waited = [test for test in tests if test.last_run is not None and test.last_run < last]
     waited.sort(key=lambda test: (test.last_run or 0, test.identity))
     return tuple(test.identity for test in waited[:STALE])
 

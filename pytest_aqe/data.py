@@ -158,9 +158,10 @@ class Rollup:
     ``weight`` and ``failing`` are counts of executions and of failures that decay by
     `DECAY` with every later execution of the test; ``seconds`` is the duration with the
     same decay, or None while unmeasured. ``flaked`` counts executions that failed first and
-    passed on a later attempt. A skipped test was not executed. ``q`` is what the policy in force
-    gives the test (see `learning.order`), None where none was learnt; ``number`` its number in the
-    history, ``last_run`` that of the run that executed it last.
+    passed on a later attempt. A skipped test was not executed; one that always was has 0
+    ``runs``. ``q`` is what the policy in force gives the test (see `learning.order`), None where
+    none was learnt; ``number`` its number in the history, ``last_run`` that of the run that
+    executed it last, None where none did.
     """
 
     identity: Identity

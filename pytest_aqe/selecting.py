@@ -20,6 +20,7 @@ from pytest_aqe.evidence.differences import Differences, Differing, Effect
 from pytest_aqe.evidence.environment import git_bytes
 from pytest_aqe.evidence.ground import Ground, configuration_files, state
 from pytest_aqe.evidence.readings import keep_in
+from pytest_aqe.evidence.versions import ABSENT
 from pytest_aqe.history import dependencies
 from pytest_aqe.history.dependencies import Conditional
 from pytest_aqe.history.store import Connection
@@ -72,9 +73,10 @@ def select(
         or each.file.startswith((tree.INSTALLED, CONFIGURATION))
     ]
     wanted = {
-        (each.file, each.version)
+        (each.file, version)
         for each in differing
         if each.version is not None and each.file.endswith(".py")
+        for version in (each.version, now.get(each.file) or ABSENT)
     }
     old = dependencies.pieces_at(connection, wanted)
     python_files = tuple(file for file in now if file.endswith(".py") and now[file] != "absent")

@@ -49,6 +49,7 @@ from pytest_aqe.evidence.versions import (
 Pieces = dict[str, set[str]]
 
 _ONCE = 256  # starts of cache-filling functions told apart in one test; the rest are lumped
+_IMPORT_MODULE = importlib.import_module.__code__  # each look at it is audited
 _SCOPED_BY_FOLDER = frozenset({"conftest.py", "__init__.py"})
 
 
@@ -101,7 +102,7 @@ class Dependencies:
         self._packages = Packages()
         self._resolver = Resolver(territory)
         self._observer = Observer(territory, lambda: self._stack[-1], _cause, self._touch)
-        self._looking: dict[int, CodeType] = {}
+        self._looking: dict[Mark, CodeType] = {}
         self._thread = get_ident()
         self._busy = False
         self._stack = [Context(Kind.SESSION)]
@@ -579,7 +580,7 @@ class Dependencies:
     def _watch_import_module(self) -> None:
         """Hear of modules imported by name that were loaded before."""
         if self._engine.precise:
-            self._engine.watch_end(importlib.import_module.__code__)
+            self._engine.watch_end(_IMPORT_MODULE)
             return
         bootstrap: Any = importlib._bootstrap
         plain = bootstrap._gcd_import
@@ -597,7 +598,7 @@ class Dependencies:
         for function in _looking_at_files():
             code = function.__code__
             if self._engine.precise:
-                self._looking[id(code)] = code
+                self._looking[mark_of(code)] = code
                 self._engine.watch_end(code)
             else:
                 function.__code__ = _noting(function, self._guarded(self._looked_at))
@@ -679,13 +680,13 @@ class Dependencies:
             return
         self._busy = True
         try:
-            if code is importlib.import_module.__code__:
+            if code is _IMPORT_MODULE:
                 name, package = frame.f_locals["name"], frame.f_locals["package"]
                 if name.startswith("."):
                     name = importlib.util.resolve_name(name, package)
                 self._import_by_name(name)
                 return
-            if id(code) in self._looking:
+            if mark_of(code) in self._looking:
                 self._looked_at(frame.f_locals[code.co_varnames[0]])
                 return
             for context in reversed(self._stack):

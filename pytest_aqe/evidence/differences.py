@@ -1,7 +1,8 @@
 """From files that differ to the pieces that differ, and to what may notice.
 
 Given what some run saw (a version of each file) and what is there now, name the pieces whose
-tests can tell the difference. Only files whose version differs are read and parsed.
+tests can tell the difference. Only files whose version differs are read, and those that no run
+saw as they are now are parsed.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from pytest_aqe.data import Pieces, Version
@@ -18,8 +20,9 @@ from pytest_aqe.evidence.packages import Packages
 from pytest_aqe.evidence.pieces import MODULE, Difference, compare, pieces
 from pytest_aqe.evidence.plain import BINDING, bases_of, is_class, is_doc, modules_of, names_of
 from pytest_aqe.evidence.reach import Project, Reach
+from pytest_aqe.evidence.readings import pieces_of
 from pytest_aqe.evidence.tree import INSTALLED
-from pytest_aqe.evidence.versions import FIXTURE, UNSTABLE
+from pytest_aqe.evidence.versions import FIXTURE, UNSTABLE, digest
 
 OldPieces = Callable[[str, Version], Pieces | None]
 
@@ -67,6 +70,14 @@ class _Python:
     gone: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class _Noticed:
+    """Who notices what a module binds: all that depends on it, or pieces if they do."""
+
+    by_all: bool
+    by: tuple[frozenset[tuple[str, str]], ...]
+
+
 # Who looks at the arguments of a function and does not run it.
 _SIGNATURE_READERS = frozenset(
     {
@@ -97,8 +108,8 @@ _ABOUT = frozenset(_SELF.split())
 class Differences:
     """Compare the project at ``root`` with what runs saw.
 
-    ``python_files`` are all there are now, ``old`` gives the pieces of a file at an old version,
-    or None when they are unknown.
+    ``python_files`` are all there are now, ``old`` gives the pieces of a file at a version that
+    some run saw, or None when they are unknown.
     """
 
     def __init__(
@@ -114,6 +125,7 @@ class Differences:
         self._pieces: dict[str, Pieces] = {}
         self._project = Project(python_files, self._source)
         self._reached: dict[tuple[object, ...], Reach] = {}
+        self._lookers: dict[str, frozenset[tuple[str, str]]] = {}
         self._packages = Packages(root)
 
     def effect(self, differing: Collection[Differing], tracked: Collection[str]) -> Effect:
@@ -122,6 +134,7 @@ class Differences:
         Of a run that `Effect.full` names no more than that is told.
         """
         effect = Effect()
+        told: dict[tuple[str, Version | None], tuple[_Python, _Noticed]] = {}
         for each in differing:
             if each.file.startswith(CONFIGURATION):
                 name = each.file.removeprefix(CONFIGURATION)
@@ -137,7 +150,11 @@ class Differences:
             elif not each.seen:
                 self._appeared(each, tracked, effect, new_modules)
             elif each.file.endswith(".py"):
-                found = self._python(each)
+                key = each.file, each.version  # many runs saw the same
+                if key not in told:
+                    found = self._python(each)
+                    told[key] = found, self._noticed(each.file, found, tracked)
+                found, noticed = told[key]
                 effect.changed |= {(each.run_no, each.file, name) for name in found.changed}
                 effect.changed.add((each.run_no, each.file, ""))  # for who read it as a text
                 effect.added |= {(each.run_no, each.file, name) for name in found.added}
@@ -145,8 +162,9 @@ class Differences:
                     names[each.run_no, each.file] = found.inert
                     # A fixture that overrides a plugin's: no source has to name that.
                     effect.changed |= {(each.run_no, FIXTURE + n, None) for n in found.inert}
-                self._bound(each, found, tracked, effect)
-                self._signatures(each, found, effect)
+                if noticed.by_all:
+                    effect.changed.add((each.run_no, each.file, MODULE))
+                effect.conditional += [(each.run_no, each.file, those) for those in noticed.by]
                 if not (found.changed or found.inert or found.keys):
                     continue
             else:
@@ -214,44 +232,47 @@ class Differences:
             return self._project.bases.make_plain(file, bases_of(key))
         return not any(map(self._project.bases.hides, modules_of(key)))
 
-    def _bound(
-        self, each: Differing, found: _Python, tracked: Collection[str], effect: Effect
-    ) -> None:
+    def _noticed(self, file: str, found: _Python, tracked: Collection[str]) -> _Noticed:
         """What a module binds matters to who uses it, or looks names up in the module."""
-        keys = {key for key in found.keys if not self._is_function(each.file, key)}
-        if any(map(is_doc, keys)):
-            keys = {key for key in keys if not is_doc(key)}
-            readers = frozenset(self._mentioning(_DOC_READERS))
-            effect.conditional.append((each.run_no, each.file, readers))
-        if not keys:
-            return
+        keys = {key for key in found.keys if not self._is_function(file, key)}
+        docs = {key for key in keys if is_doc(key)}
+        by = [self._doc_readers] if docs else []
+        if signed := self._signatures(file, found):
+            by.append(signed)
+        if keys == docs:
+            return _Noticed(False, tuple(by))
+        by_all, using = self._bound(file, keys - docs, found.gone, tracked)
+        return _Noticed(by_all, (*by, using))
+
+    def _bound(
+        self, file: str, keys: set[str], gone: frozenset[str], tracked: Collection[str]
+    ) -> tuple[bool, frozenset[tuple[str, str]]]:
+        """Return who notices statements: whether all that depends on the module, and pieces."""
         names = {name for key in keys for name in names_of(key)}
         taken = {name for key in keys if modules_of(key) for name in names_of(key)}
         taken -= {name for key in keys if not modules_of(key) for name in names_of(key)}
-        reach = self._reach(each.file, names, found.gone, frozenset(taken), names <= _ABOUT)
+        reach = self._reach(file, names, gone, frozenset(taken), names <= _ABOUT)
         ours = {
             name
             for key in keys
             if not modules_of(key)
             for name in names_of(key)
-            if not (is_class(key) and "test" in f"{each.file}/{name}".lower())
+            if not (is_class(key) and "test" in f"{file}/{name}".lower())
         }
-        framework = not names <= _ABOUT and self._project.is_read_by_others(each.file)
-        if framework or not (reach.unused & ours) <= _ABOUT:
-            effect.changed.add((each.run_no, each.file, MODULE))
+        framework = not names <= _ABOUT and self._project.is_read_by_others(file)
         words = {name.encode() for name in reach.names}
-        texts = {(file, "") for file in tracked if self._may_name(file, words)}
-        noticing = reach.pieces | texts | self._looking(each.file)
-        effect.conditional.append((each.run_no, each.file, frozenset(noticing)))
+        texts = {(each, "") for each in tracked if self._may_name(each, words)}
+        noticing = frozenset(reach.pieces | texts | self._looking(file))
+        return framework or not (reach.unused & ours) <= _ABOUT, noticing
 
-    def _signatures(self, each: Differing, found: _Python, effect: Effect) -> None:
+    def _signatures(self, module: str, found: _Python) -> frozenset[tuple[str, str]]:
         """A signature matters to who gives the function on, a method's to who reads such."""
         noticing: set[tuple[str, str]] = set()
         for key in found.keys:
-            if not self._is_function(each.file, key):
+            if not self._is_function(module, key):
                 continue
             owner, *method = names_of(key)
-            reach = self._reach(each.file, {owner})
+            reach = self._reach(module, {owner})
             for file in {file for file, _ in reach.pieces}:
                 source = self._source(file) or b""
                 if method:
@@ -262,14 +283,15 @@ class Differences:
                     given = mentions.hands_on(source, reach.names) - {MODULE}
                     noticing |= {(file, piece) for piece in given}
                     noticing |= reach.pieces & {(file, MODULE)}
-        if noticing:
-            effect.conditional.append((each.run_no, each.file, frozenset(noticing)))
+        return frozenset(noticing)
 
-    def _mentioning(self, names: Collection[str]) -> Iterator[tuple[str, str]]:
-        """Yield the pieces that say one of these names."""
-        for file in self._python_files:
-            for piece in mentions.mentions(self._source(file) or b"", names):
-                yield file, piece
+    @cached_property
+    def _doc_readers(self) -> frozenset[tuple[str, str]]:
+        return frozenset(
+            (file, piece)
+            for file in self._python_files
+            for piece in mentions.mentions(self._source(file) or b"", _DOC_READERS)
+        )
 
     def _is_function(self, file: str, key: str) -> bool:
         return key.removeprefix(BINDING) in self._now(file).checksums
@@ -321,8 +343,15 @@ class Differences:
             noticing |= self._looking(module)
             effect.conditional.append((run_no, module, frozenset(noticing)))
 
-    def _looking(self, module: str) -> set[tuple[str, str]]:
-        """Return the pieces that may find names of a module without saying them.
+    def _looking(self, module: str) -> frozenset[tuple[str, str]]:
+        """Return the pieces that may find names of a module without saying them."""
+        known = self._lookers.get(module)
+        if known is None:
+            known = self._lookers[module] = frozenset(self._look(module))
+        return known
+
+    def _look(self, module: str) -> Iterator[tuple[str, str]]:
+        """Yield the pieces that may find names of a module without saying them.
 
         Who asks an object for a name it does not say may ask a module only where one is about
         as a value.
@@ -331,11 +360,9 @@ class Differences:
         sources = {file: source for file in files if (source := self._source(file)) is not None}
         giving = {file: mentions.gives(source, names) for file, source in sources.items()}
         about = any(giving.values()) or any(map(self._project.loads, files))
-        return {
-            (file, piece)
-            for file, source in sources.items()
-            for piece in giving[file] | mentions.reflects(source, asking=about)
-        }
+        for file, source in sources.items():
+            for piece in giving[file] | mentions.reflects(source, asking=about):
+                yield file, piece
 
     def _importable(self, new_modules: Mapping[int, set[str]], effect: Effect) -> None:
         """A new module matters to who imports, or tried to import, something of its name."""
@@ -395,7 +422,9 @@ class Differences:
     def _now(self, file: str) -> Pieces:
         known = self._pieces.get(file)
         if known is None:
-            known = self._pieces[file] = pieces(self._source(file) or b"")
+            source = self._source(file) or b""
+            # some run saw it as it is now, unless it was edited since the latest
+            known = self._pieces[file] = self._old(file, digest(source)) or pieces_of(source)
         return known
 
     def _source(self, file: str) -> bytes | None:

@@ -8,7 +8,7 @@ that an earlier test left behind (`memos`). All three search the text before the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Callable, Collection, Mapping
 
 from pytest_aqe.evidence.pieces import MODULE
 from pytest_aqe.evidence.readings import reading
@@ -37,11 +37,8 @@ def mentions(source: bytes, names: Collection[str]) -> dict[str, frozenset[str]]
     if words is None:
         said = frozenset(name for name in names if _says_any(source, [name]))
         return {MODULE: said} if said else {}
-    found: dict[str, set[str]] = {}
-    for name in names & words.named.keys() if isinstance(names, Set) else names:
-        for piece in words.named.get(name, ()):
-            found.setdefault(piece, set()).add(name)
-    return {piece: frozenset(here) for piece, here in found.items()}
+    wanted = frozenset(names)
+    return {piece: found for piece, said in words.named.items() if (found := wanted & said)}
 
 
 def hands_on(source: bytes, names: Collection[str]) -> frozenset[str]:
@@ -85,5 +82,5 @@ def _among(
     words = reading(source).words
     if words is None:
         return frozenset({MODULE})
-    where = which(words)
-    return frozenset().union(*(where[name] for name in names if name in where))
+    wanted = frozenset(names)
+    return frozenset(piece for piece, said in which(words).items() if not wanted.isdisjoint(said))

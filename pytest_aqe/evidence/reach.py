@@ -88,6 +88,7 @@ class Project:
         self._source = source
         self._words: dict[str, frozenset[bytes]] = {}
         self._read: dict[str, TopLevel | None] = {}
+        self._by_others: dict[str, bool] = {}
         self.bases = Bases(files, source)
 
     def reach(
@@ -193,6 +194,12 @@ class Project:
 
     def is_read_by_others(self, module: str) -> bool:
         """Tell a module that no source imports, or that a setting names: a framework reads it."""
+        known = self._by_others.get(module)
+        if known is None:
+            known = self._by_others[module] = self._is_read_by_others(module)
+        return known
+
+    def _is_read_by_others(self, module: str) -> bool:
         path = module_of(module)
         name = path[-1] if path else ""
         if not name:

@@ -23,7 +23,7 @@ from pytest_aqe.evidence.toplevel import Statement, TopLevel, top_level
 from pytest_aqe.evidence.versions import digest
 from pytest_aqe.evidence.words import Words, words_of
 
-_FORMAT = f"1 {__version__} {sys.version_info[0]}.{sys.version_info[1]}"
+_FORMAT = f"2 {__version__} {sys.version_info[0]}.{sys.version_info[1]}"
 _MOST = 4  # times as many files as were asked for are kept
 
 
@@ -47,26 +47,30 @@ def keep_in(folder: Path | None) -> None:
     """Keep readings below ``folder`` from now on; None: only as long as the process lives."""
     _Shelf.folder = folder / "readings" if folder is not None else None
     _Shelf.asked.clear()
+    _kept.cache_clear()
 
 
 @lru_cache(maxsize=4096)
 def reading(source: bytes) -> Reading:
     """Return what a file's bytes say."""
-    folder = _Shelf.folder
-    if folder is None:
-        return _read(source)
-    name = digest(source)
-    _Shelf.asked.add(name)
-    kept = _kept(folder / name, len(source))
+    kept = _kept(source)
     if kept is None:
         kept = _read(source)
-        _keep(folder / name, len(source), kept)
+        if _Shelf.folder is not None:
+            _keep(_Shelf.folder / digest(source), len(source), kept)
     return kept
+
+
+def pieces_of(source: bytes) -> Pieces:
+    """Return the pieces of a file, without reading the rest of it where it is not kept."""
+    kept = _kept(source)
+    return kept.pieces if kept is not None else pieces(source)
 
 
 def forget() -> None:
     """Give back the memory, and of what is kept what nobody asked for in a long time."""
     reading.cache_clear()
+    _kept.cache_clear()
     forget_trees()
     if _Shelf.folder is None:
         return
@@ -87,10 +91,16 @@ def _read(source: bytes) -> Reading:
     return Reading(found, words_of(tree, found), top_level(tree, source, found))
 
 
-def _kept(path: Path, size: int) -> Reading | None:
+@lru_cache(maxsize=4096)
+def _kept(source: bytes) -> Reading | None:
+    if _Shelf.folder is None:
+        return None
+    name = digest(source)
+    _Shelf.asked.add(name)
     try:
-        form, of_size, checksums, inert, words, top = marshal.loads(path.read_bytes())
-        if (form, of_size) != (_FORMAT, size):
+        held = marshal.loads((_Shelf.folder / name).read_bytes())
+        form, of_size, checksums, inert, words, top = held
+        if (form, of_size) != (_FORMAT, len(source)):
             return None
         if words is None:
             return Reading(Pieces(checksums, inert), None, None)

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pytest_aqe.data import Pieces
 from pytest_aqe.evidence.bindings import Bindings, bound_by
@@ -19,8 +20,8 @@ from pytest_aqe.evidence.plain import (
     names_of,
     only_names,
 )
-from pytest_aqe.evidence.syntax import annotations_of, last_name, text_of
-from pytest_aqe.evidence.words import named
+from pytest_aqe.evidence.syntax import annotations_of, children_of, last_name, nodes_of, text_of
+from pytest_aqe.evidence.words import named, words_in
 
 _ANNOTATIONS_READ = re.compile(b"|".join(READ_ANNOTATIONS))
 
@@ -83,27 +84,36 @@ def top_level(tree: ast.Module, source: bytes, pieces: Pieces) -> TopLevel:
     own = {name for key in pieces.checksums if modules_of(key) for name in names_of(key)}
     said: set[str] = set()
     prose: set[ast.AST] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and ">>>" not in (text_of(node.value) or ">>>"):
-            prose.add(node.value)
-        elif isinstance(node, ast.Attribute):
+    texts: list[str] = []
+    node: Any  # every node of a project passes here
+    for node in nodes_of(tree):
+        kind = node.__class__
+        if kind is ast.Name:
+            continue
+        if kind is ast.Constant:
+            if node.value.__class__ is str and node not in prose:
+                texts.append(node.value)
+        elif kind is ast.Attribute:
             if not (isinstance(node.value, ast.Name) and node.value.id in own):
                 said.add(node.attr)
-        elif isinstance(node, ast.Constant) and node not in prose:
-            said.update(named(node))
-        elif isinstance(node, ast.ImportFrom) and not is_standard(node):
-            for each in node.names:
-                said.update(own if each.name == "*" else {each.name, each.asname or ""})
-        if isinstance(node, ast.ClassDef):
+        elif kind is ast.Expr:
+            if ">>>" not in (text_of(node.value) or ">>>"):
+                prose.add(node.value)
+        elif kind is ast.ClassDef:
             classes.setdefault(node.name, set()).update(map(last_name, node.bases))
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        elif kind is ast.Assign:
+            if isinstance(node.value, (ast.Name, ast.Attribute)):
+                old = last_name(node.value)
+                aliases += ((old, new) for new in bound_by(node))
+        elif kind is ast.Import or kind is ast.ImportFrom:
             imported.update(word for each in (node, *node.names) for word in named(each))
             aliases += (
                 (each.name.rpartition(".")[2], each.asname) for each in node.names if each.asname
             )
-        elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.Name, ast.Attribute)):
-            old = last_name(node.value)
-            aliases += ((old, new) for new in bound_by(node))
+            if kind is ast.ImportFrom and not is_standard(node):
+                for each in node.names:
+                    said.update(own if each.name == "*" else {each.name, each.asname or ""})
+    said.update(words_in("\n".join(texts)))
     plain_classes = {
         names_of(key)[0]: bases_of(key)
         for key in pieces.checksums
@@ -162,7 +172,7 @@ def _statement(
     elif isinstance(statement, ast.ClassDef) and statement.name in plain_classes:
         acts = False
         acting = _uses(_at_import(statement, True))
-    nodes = list(_at_import(statement, annotated or acts))
+    nodes = _at_import(statement, annotated or acts)
     bound |= {each.target.id for each in nodes if isinstance(each, ast.NamedExpr)}
     if isinstance(statement, (ast.Assign, ast.AnnAssign)):
         acts = any(isinstance(each, ast.Call) for each in nodes) or not (
@@ -191,36 +201,44 @@ def _is_of_pytest(decorator: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id == "pytest"
 
 
-def _at_import(statement: ast.stmt, annotated: bool) -> Iterator[ast.AST]:
-    """Yield what runs of a statement when its module is imported, bodies of functions not.
+def _at_import(statement: ast.stmt, annotated: bool) -> list[ast.AST]:
+    """Return what runs of a statement when its module is imported, bodies of functions not.
 
     Annotations of functions are there for who decorates, or otherwise reads them.
     """
+    found: list[ast.AST] = []
     left: list[ast.AST] = [statement]
     while left:
         node = left.pop()
-        if isinstance(node, ast.Expr) and text_of(node.value) is not None:
-            continue
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        if isinstance(node, ast.expr):
+            found += nodes_of(node)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             left += node.decorator_list
             left += node.args.defaults
             left += [each for each in node.args.kw_defaults if each is not None]
             if annotated or node.decorator_list:
                 left += [annotation for _, annotation in annotations_of(node)]
-            continue
-        yield node
-        left += ast.iter_child_nodes(node)
+        elif not isinstance(node, ast.Expr) or text_of(node.value) is None:
+            found.append(node)
+            left += children_of(node)
+    return found
 
 
 def _uses(nodes: Iterable[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:
     """Return the words that nodes use, as identifiers and in texts, not those they bind."""
     used: set[str] = set()
-    texts: set[str] = set()
+    texts: list[str] = []
+    node: Any
     for node in nodes:
-        if isinstance(node, ast.ClassDef) or not isinstance(getattr(node, "ctx", _LOAD), ast.Load):
-            continue
-        (texts if text_of(node) is not None else used).update(named(node))
-    return frozenset(used), frozenset(texts)
-
-
-_LOAD = ast.Load()
+        kind = node.__class__
+        if kind is ast.Name:
+            if node.ctx.__class__ is ast.Load:
+                used.add(node.id)
+        elif kind is ast.Constant:
+            if node.value.__class__ is str:
+                texts.append(node.value)
+        elif kind is not ast.ClassDef and (
+            kind is not ast.Attribute or node.ctx.__class__ is ast.Load
+        ):
+            used.update(named(node))
+    return frozenset(used), frozenset(words_in("\n".join(texts)))

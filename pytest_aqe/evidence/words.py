@@ -5,14 +5,22 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pytest_aqe.data import Pieces
 from pytest_aqe.evidence.pieces import MODULE
-from pytest_aqe.evidence.syntax import annotations_of, last_name, text_of
+from pytest_aqe.evidence.syntax import (
+    FIELDS,
+    annotations_of,
+    children_of,
+    last_name,
+    nodes_of,
+    text_of,
+)
 
-_WORD = re.compile(r"[^\W\d]\w*")
+words_in = re.compile(r"[^\W\d]\w*").findall
 
 # Calls that find something by a text: only a literal text names it.
 _BY_TEXT = {
@@ -33,12 +41,10 @@ _BY_VALUE = frozenset({"dir", "eval", "exec", "globals", "locals", "vars"})
 _ATTRIBUTES = frozenset({"__dict__", "getmembers", "getmembers_static"})
 _FINDERS = _BY_TEXT.keys() | _BY_VALUE | _ATTRIBUTES
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Where a file says what: for each word, the pieces.
+    """Where a file says what: for each piece, its words.
 
     ``named`` in any role, ``given`` as more than what is called, ``values`` as a value of which
     no name is asked; ``reflecting`` are the pieces that look names up in what they do not name,
@@ -54,42 +60,92 @@ class Words:
 
 def words_of(tree: ast.Module, pieces: Pieces) -> Words:
     """Read all words of a file whose pieces are known."""
-    named_in: dict[str, set[str]] = defaultdict(set)
-    given: dict[str, set[str]] = defaultdict(set)
-    values: dict[str, set[str]] = defaultdict(set)
-    looking = _Looking()
-    prose: set[ast.AST] = set()
-    called: set[ast.AST] = set()
-    asked: set[ast.AST] = set()
-    for piece, node in _nodes(tree, pieces):
-        looking.see(piece, node)
-        if isinstance(node, ast.Expr):
-            if ">>>" not in (text_of(node.value) or ">>>"):
-                prose.add(node.value)
-        elif isinstance(node, ast.Call):
-            called.add(node.func)
-            if len(node.args) > 1 and text_of(node.args[1]):
-                asked.add(node.args[0])
-        elif isinstance(node, ast.Attribute):
-            asked.add(node.value)
-        for word in named(node):
-            if node not in prose:
-                named_in[word].add(piece)
-            if isinstance(node, (ast.Name, ast.Attribute, ast.Constant)) and node not in called:
-                given[word].add(piece)
-        if (
-            isinstance(node, (ast.Name, ast.Attribute))
-            and isinstance(node.ctx, ast.Load)
-            and node not in asked
-        ):
-            values[node.id if isinstance(node, ast.Name) else node.attr].add(piece)
-    return Words(
-        _frozen(named_in), _frozen(given), _frozen(values), looking.found(), looking.asking()
-    )
+    reader = _Reader()
+    for piece, nodes in _parts(tree, pieces):
+        reader.read(piece, nodes)
+    return reader.words()
 
 
-def _frozen(where: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
-    return {word: frozenset(pieces) for word, pieces in where.items()}
+class _Reader:
+    """Read piece by piece; of each, parents before their children."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, set[str]] = defaultdict(set)
+        self._given: dict[str, set[str]] = defaultdict(set)
+        self._values: dict[str, set[str]] = defaultdict(set)
+        self._looking = _Looking()
+        self._prose: set[ast.AST] = set()
+        self._called: set[ast.AST] = set()
+        self._asked: set[ast.AST] = set()
+
+    def read(self, piece: str, nodes: Iterable[ast.AST]) -> None:
+        """Take the nodes of a piece."""
+        named_here, given, values = self._named[piece], self._given[piece], self._values[piece]
+        prose, called, asked = self._prose, self._called, self._asked
+        see, bind = self._looking.see, self._looking.bind
+        said: list[str] = []
+        texts: list[str] = []
+        node: Any  # what follows runs for every node of a project: each look at it counts
+        for node in nodes:
+            kind = node.__class__
+            if kind is ast.Name:
+                word = node.id
+                named_here.add(word)
+                if node not in called:
+                    given.add(word)
+                if node.ctx.__class__ is not ast.Load:
+                    bind(piece, word)
+                    continue
+                if node not in asked:
+                    values.add(word)
+                if word in _FINDERS:
+                    see(piece, node)
+            elif kind is ast.Constant:
+                if node.value.__class__ is str:
+                    (texts if node in prose else said).append(node.value)
+            elif kind is ast.Attribute:
+                word = node.attr
+                named_here.add(word)
+                if node not in called:
+                    given.add(word)
+                asked.add(node.value)
+                if node.ctx.__class__ is ast.Load and node not in asked:
+                    values.add(word)
+                if word in _FINDERS:
+                    see(piece, node)
+            elif kind is ast.Call:
+                called.add(node.func)
+                if len(node.args) > 1 and text_of(node.args[1]):
+                    asked.add(node.args[0])
+                see(piece, node)
+            elif kind is ast.Expr:
+                if ">>>" not in (text_of(node.value) or ">>>"):
+                    prose.add(node.value)
+            elif kind is ast.arg:
+                named_here.add(node.arg)
+                bind(piece, node.arg)
+            else:
+                if kind is ast.alias:
+                    see(piece, node)
+                named_here.update(named(node))
+        words = words_in("\n".join(said))
+        named_here.update(words)
+        given.update(words)
+        given.update(words_in("\n".join(texts)))
+
+    def words(self) -> Words:
+        """Return all that was read."""
+        return Words(
+            _frozen(self._named),
+            _frozen(self._given),
+            _frozen(self._values),
+            self._looking.found(),
+            self._looking.asking(),
+        )
+
+
+def _frozen(words: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
+    return {piece: frozenset(here) for piece, here in words.items()}
 
 
 class _Looking:
@@ -102,8 +158,13 @@ class _Looking:
         self._by_value: list[tuple[str, str]] = []
         self._literal: set[ast.AST] = set()  # the functions of calls whose text is literal
 
+    def bind(self, piece: str, name: str) -> None:
+        """Hear of a name that a piece gives a meaning of its own."""
+        if name in _FINDERS:
+            self._bound.setdefault(piece, set()).add(name)
+
     def see(self, piece: str, node: ast.AST) -> None:
-        """Take one more node."""
+        """Take a call, a name of an import, or a name that is one of those that look up."""
         if isinstance(node, ast.Call):
             function = last_name(node.func)
             position = _BY_TEXT.get(function)
@@ -117,12 +178,8 @@ class _Looking:
             renamed = node.asname is not None and node.name in _FINDERS
             if renamed or node.name == "*":
                 self._found.add(piece)
-        elif isinstance(node, ast.arg):
-            self._bound.setdefault(piece, set()).add(node.arg)
         elif isinstance(node, ast.Name):
-            if not isinstance(node.ctx, ast.Load):
-                self._bound.setdefault(piece, set()).add(node.id)
-            elif (node.id in _BY_VALUE or node.id in _ATTRIBUTES) and node not in self._literal:
+            if (node.id in _BY_VALUE or node.id in _ATTRIBUTES) and node not in self._literal:
                 self._by_value.append((piece, node.id))
             elif node.id in _BY_TEXT and node not in self._literal:
                 self._looks_up(piece, node.id)
@@ -154,48 +211,55 @@ class _Looking:
 _ASKED = frozenset({"__getattr__"})  # a module's own: who asks it has a name
 
 
-def _nodes(tree: ast.Module, pieces: Pieces) -> Iterator[tuple[str, ast.AST]]:
-    """Yield every node with the piece it belongs to, a parent before its children."""
+def _parts(tree: ast.Module, pieces: Pieces) -> Iterator[tuple[str, list[ast.AST]]]:
+    """Yield the pieces with their nodes; what runs at import last."""
     inert = pieces.inert
+    outside: list[ast.AST] = []
     left: list[tuple[str, ast.AST]] = [("", each) for each in tree.body]
     while left:
         prefix, node = left.pop()
-        if isinstance(node, _FUNCTIONS):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             name = prefix + node.name
-            for inner in ast.walk(node):
-                yield name, inner
+            yield name, nodes_of(node)
             if name not in inert:
-                left += ((prefix, each) for each in node.decorator_list)
-                left += ((prefix, each) for each in node.args.defaults)
-                left += ((prefix, each) for each in node.args.kw_defaults if each is not None)
-                left += ((prefix, each) for _, each in annotations_of(node))
-            continue
-        yield MODULE, node
-        if isinstance(node, ast.ClassDef):
-            prefix = f"{prefix}{node.name}."
-        left += ((prefix, each) for each in ast.iter_child_nodes(node))
+                outside += nodes_of(node.decorator_list)
+                outside += nodes_of([*node.args.defaults, *node.args.kw_defaults])
+                outside += nodes_of([each for _, each in annotations_of(node)])
+        elif isinstance(node, ast.expr):
+            outside += nodes_of(node)
+        else:
+            outside.append(node)
+            if isinstance(node, ast.ClassDef):
+                prefix = f"{prefix}{node.name}."
+            left += [(prefix, each) for each in children_of(node)]
+    yield MODULE, outside
 
 
 def named(node: ast.AST) -> Iterator[str]:
     """Yield the identifiers that a node has in its own fields, and the words of its text."""
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str):
-            yield from _WORD.findall(node.value)
+            yield from words_in(node.value)
     elif isinstance(node, ast.alias):
         yield from node.name.split(".")
         yield node.asname or ""
     elif isinstance(node, ast.ImportFrom):
         yield from (node.module or "").split(".")
     else:
-        for field in _IDENTIFIERS:
-            value = getattr(node, field, None)
+        for field in _IDENTIFIERS[node.__class__]:
+            value = getattr(node, field)
             if isinstance(value, str):
                 yield value
             elif isinstance(value, list):
                 yield from (each for each in value if isinstance(each, str))
 
 
-_IDENTIFIERS = ("id", "attr", "arg", "name", "names", "kwd_attrs", "rest")
+def _identifiers(kind: Any) -> tuple[str, ...]:
+    names = ("id", "attr", "arg", "name", "names", "kwd_attrs", "rest")
+    return tuple(name for name in names if name in kind._fields)
+
+
+_IDENTIFIERS = {kind: _identifiers(kind) for kind in FIELDS}
 
 
 def _asks_itself(call: ast.Call) -> bool:

@@ -8,17 +8,17 @@ from pytest_aqe.history.store import Connection
 _ROLLUPS = """
     select
         identity,
-        runs,
-        failures,
-        weight,
-        failing,
-        streak < 0,
+        coalesce(runs, 0),
+        coalesce(failures, 0),
+        coalesce(weight, 0.0),
+        coalesce(failing, 0.0),
+        coalesce(streak < 0, false),
         case when seconds_weight > 0 then seconds_sum / seconds_weight end,
-        flaked,
+        coalesce(flaked, 0),
         q,
         test_no,
         last_run_no
-    from rollups join tests using (test_no) left join test_scores using (test_no)
+    from tests left join rollups using (test_no) left join test_scores using (test_no)
     where suite = $1
 """
 
@@ -30,7 +30,7 @@ def rollups(connection: Connection, suite: str) -> list[Rollup]:
 
 
 def rollup(connection: Connection, suite: str, identity: Identity) -> Rollup | None:
-    """Return one test of a suite, None when it was never executed."""
+    """Return one test of a suite, None when no run recorded it."""
     connection.read("tests", "rollups", "test_scores")
     rows = connection.execute(f"{_ROLLUPS} and identity = $2", (suite, identity))
     return Rollup(*rows[0]) if rows else None

@@ -43,6 +43,8 @@ class DecayedFailureRate:
 def record_of(test: Rollup) -> str:
     """Say what a test has done so far."""
     rate = test.failing / test.weight if test.weight else 0.0
+    if not test.runs:
+        return "skipped in every run"
     if test.failed_last:
         reason = f"failed last run ({test.failures} of {test.runs} runs failed)"
     elif test.failures:

@@ -203,6 +203,7 @@ class TestWhatRuns:
             "def test_skip(): assert 0\n"
         )
         run(project)
+        select(project).stdout.fnmatch_lines(["selected 1 of 4 tests: 1 not seen to pass yet; *"])
         (project.path / "go").touch()
         assert "test_skip" in selected(project)
 
@@ -661,6 +662,20 @@ class TestBranches:
         assert selected(project, *workers) == []
         change(project, two=2)
         assert selected(project, *workers) == ["test_two"]
+
+    def test_there_and_back_with_new_files(self, project: Project, workers: Workers) -> None:
+        """A branch that added a conftest and a module is left without running anything."""
+        ignore_what_runs_leave(project)
+        project.commit_all()
+        run(project, *workers)
+        project.git("checkout", "-q", "-b", "feature")
+        project.write(conftest="import more", more="X = 1")
+        project.commit_all()
+        assert selected(project, *workers) != []
+        project.git("checkout", "-q", "main")
+        assert selected(project, *workers) == []
+        project.git("checkout", "-q", "feature")
+        assert selected(project, *workers) == []
 
     def test_back_to_what_never_passed(self, project: Project) -> None:
         """Back on a branch where a test failed, it runs although it passed elsewhere."""

@@ -81,6 +81,21 @@ def test_new_before_known(project: Project) -> None:
     assert _modules(project) == ["test_c", "test_a", "test_b"]
 
 
+def test_a_test_that_was_always_skipped_is_not_new(project: Project) -> None:
+    """It is known, by its skips: nothing to run its module before others for."""
+    project.write(
+        test_a="def test_1(): pass\n",
+        test_b="import pytest\n@pytest.mark.skip\ndef test_1(): pass\ndef test_2(): pass\n",
+    )
+    project.run()
+    done = project.run()
+    assert _modules(project) == ["test_a", "test_b"]
+    done.stdout.fnmatch_lines(["aqe: mode=order, history * 1 run of 3 tests"])
+    _, text = project.command("why", "test_b.py::test_1")
+    assert "why here:  skipped in every run" in text
+    assert "record:    0 runs" in text
+
+
 def test_failed_before_new(project: Project) -> None:
     """What failed last runs before what is new."""
     project.write(test_a="def test_1(): pass\n", test_b="def test_1(): assert 0\n")

@@ -10,6 +10,7 @@ import pytest
 from pytest_aqe.data import Pieces
 from pytest_aqe.evidence.differences import Differences, Differing, Effect
 from pytest_aqe.evidence.pieces import MODULE, pieces
+from pytest_aqe.evidence.versions import digest
 
 BEFORE = "X = 1\ndef f(): return 1\ndef g(): return 2\nclass C:\n    def m(self): return 3\n"
 
@@ -57,6 +58,15 @@ def edit(project: Project, before: str, after: str, file: str = "a.py") -> Effec
 
 
 class TestPythonFile:
+    def test_what_some_run_saw_as_it_is_now_is_known_already(self, project: Project) -> None:
+        """An older run differs in a file that the latest one read: it is not parsed again."""
+        text = "not even Python"
+        project.write("a.py", text)
+        project.old["a.py", "old"] = Pieces({MODULE: "1", "f": "2"}, frozenset())
+        project.old["a.py", digest(text.encode())] = Pieces({MODULE: "1", "f": "3"}, frozenset())
+        effect = project.effect(Differing(1, "a.py", "old", True))
+        assert changed(effect, "a.py") == {"f"}
+
     @pytest.mark.parametrize(
         ("before", "after", "expected"),
         [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_aqe.evidence import readings, syntax
-from pytest_aqe.evidence.readings import forget, keep_in, reading
+from pytest_aqe.evidence.readings import forget, keep_in, pieces_of, reading
 
 SOURCE = b"""
 import os
@@ -81,3 +81,13 @@ def test_a_full_disk_costs_nothing_but_time(folder: Path) -> None:
     assert reading(SOURCE).words is not None
     forget()
     assert syntax.parse.cache_info().currsize == 0
+
+
+def test_the_pieces_alone_are_taken_from_what_is_kept(folder: Path) -> None:
+    """A file that was read before is not parsed to tell its pieces; another is not kept for it."""
+    expected = reading(SOURCE).pieces
+    forget()
+    assert pieces_of(SOURCE) == expected
+    assert syntax.parse.cache_info().misses == 0
+    assert pieces_of(b"x = 1").checksums
+    assert len(list(folder.iterdir())) == 1
