@@ -206,16 +206,18 @@ def spelled(arguments: Sequence[Argument]) -> str:
         elif each.kind == "=":
             parts.append(f"{each.name}={each.source.text}")
         else:
-            parts.append(_named(each.source.text) or f"{each.kind}{each.source.text}")
+            parts.append(_unpacked(each.source.text) or f"{each.kind}{each.source.text}")
     return ", ".join(parts)
 
 
-def _named(text: str) -> str:
-    """Write a dictionary as arguments by name; empty where it cannot be."""
+def _unpacked(text: str) -> str:
+    """Write a tuple or a dictionary as the arguments it stands for; empty where it cannot be."""
     try:
         tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
+    if isinstance(tree, ast.Tuple):
+        return ", ".join(filter(None, (ast.get_source_segment(text, each) for each in tree.elts)))
     if not isinstance(tree, ast.Dict):
         return ""
     keys = [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
+import textwrap
 import types
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from types import CodeType
 from typing import Any, Protocol
 
@@ -44,6 +46,8 @@ class Subject:
     imports: frozenset[str]
     path: str
     is_async: bool
+    levels: int = 0
+    """How often what is returned is called in turn, by parameters named by `returned_name`."""
 
     @property
     def bound(self) -> bool:
@@ -62,6 +66,8 @@ class Subject:
 
     def spelled(self, receiver: str, arguments: Sequence[Argument]) -> str:
         """Write a call; ``receiver`` is an expression for ``self``."""
+        if self.levels:
+            return self._called_again(arguments)
         shown = self.shortened(arguments)
         if self.kind == "setter":
             value = shown[0].source.text if shown else "None"
@@ -78,6 +84,18 @@ class Subject:
             function = self.path
         text = f"{function}({spelled(shown)})"
         return f"asyncio.run({text})" if self.is_async else text
+
+    def _called_again(self, arguments: Sequence[Argument]) -> str:
+        own = [each for each in arguments if _RETURNED not in each.name]
+        text = replace(self, levels=0).spelled("", own)
+        for level in range(1, self.levels + 1):
+            given = [
+                replace(each, kind="/" if each.kind == "=" else each.kind)
+                for each in arguments
+                if each.name.endswith(f"{_RETURNED}{level}")
+            ]
+            text += f"({spelled(given)})"
+        return text
 
     def stated(self, receiver: str, arguments: Sequence[Argument]) -> str:
         """Write a call as it stands in a test: to set a property is a statement."""
@@ -107,6 +125,51 @@ class Subject:
             else:
                 kept.append(each)
         return kept
+
+
+_RETURNED = "__returned"
+
+
+def _calling_again(subject: Subject) -> Subject | None:
+    """Return the subject that also calls the functions it returns; None where it returns none."""
+    if subject.kind not in ("function", "static") or subject.is_async:
+        return None
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(subject.function)))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return None
+    parameters = list(subject.parameters)
+    levels = 0
+    node: ast.AST = tree.body[0]
+    while (inner := _returned(node)) is not None:
+        node = inner
+        levels += 1
+        parameters += [
+            inspect.Parameter(f"{name}{_RETURNED}{levels}", kind)
+            for name, kind in _taken(inner.args)
+        ]
+    return replace(subject, parameters=tuple(parameters), levels=levels) if levels else None
+
+
+def _returned(node: ast.AST) -> ast.FunctionDef | None:
+    """Return the function that one makes inside and returns."""
+    made = {each.name: each for each in ast.walk(node)
+            if isinstance(each, ast.FunctionDef) and each is not node}  # fmt: skip
+    for each in ast.walk(node):
+        if isinstance(each, ast.Return) and isinstance(each.value, ast.Name):
+            found = made.get(each.value.id)
+            if found is not None and not any(each in ast.walk(inner) for inner in made.values()):
+                return found
+    return None
+
+
+def _taken(arguments: ast.arguments) -> Iterator[tuple[str, Any]]:
+    """Yield what must be passed: no parameter with a default, all that take any number."""
+    places = [*arguments.posonlyargs, *arguments.args]
+    for each in places[: len(places) - len(arguments.defaults)]:
+        yield each.arg, inspect.Parameter.POSITIONAL_ONLY
+    if arguments.vararg is not None:
+        yield arguments.vararg.arg, inspect.Parameter.VAR_POSITIONAL
 
 
 def _bracketed(text: str) -> str:
@@ -173,7 +236,8 @@ def reaching(module: Any, name: str, target: str, gaps: Collection[Located]) -> 
     """Return the functions whose calls can reach some gaps, which have an outer name in common.
 
     That is the function of the name, its property's setter, and, where it makes functions
-    inside it, or is not held by its name, those that the module or its classes hold.
+    inside it, or is not held by its name, those that the module or its classes hold; at last
+    what it returns, called.
     """
     found = [find(module, name, target), find(module, name, target, setter=True)]
     known = any(each is not None for each in found)
@@ -183,6 +247,8 @@ def reaching(module: Any, name: str, target: str, gaps: Collection[Located]) -> 
             find(module, held, target) for held in _holders(module, target, inner)[:MOST_HOLDERS]
         ]
     lines = {gap.line for gap in gaps}
+    if inner and found[0] is not None:
+        found.append(_calling_again(found[0]))
     return [
         each
         for each in found

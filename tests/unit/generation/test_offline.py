@@ -303,6 +303,25 @@ def test_a_function_that_only_a_descriptor_holds_is_reached(tmp_path: Path) -> N
     assert ".double == " in candidate.text
 
 
+def test_what_is_returned_is_called(tmp_path: Path) -> None:
+    """A decorator's wrapper has no name of its own."""
+    source = (
+        "def times(factor: int):\n    def decorator(func):\n        def wrapper(*args):\n"
+        "            return [func(*args)] * factor\n        return wrapper\n    return decorator\n"
+    )
+    target = make_target(tmp_path, source)
+    gaps = (
+        replace(target.gaps[0], name="times.<locals>.decorator", line=2, end=5, lines=(3, 5)),
+        replace(
+            target.gaps[0], name="times.<locals>.decorator.<locals>.wrapper", line=3, lines=(4,)
+        ),
+    )
+    target = replace(target, gaps=gaps)
+    author = Offline(Settings())
+    text = "".join(each.text for gap in gaps for each in author.author(gap, target))
+    assert re.search(r"times\(\d+\)\(\w+\)\(.*\) == \[", text), text
+
+
 def test_text_of_a_set_is_not_repeated(tmp_path: Path) -> None:
     """It is another one under another hash seed."""
     source = "def shown(words: list[str]):\n    return str(set(words)) + '!'\n"

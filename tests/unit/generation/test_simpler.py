@@ -43,3 +43,8 @@ def test_what_is_plain_stays() -> None:
 )
 def test_arguments_by_name_look_like_it(text: str, expected: str) -> None:
     assert spelled((Argument("more", "**", Source(text)),)) == expected
+
+
+@pytest.mark.parametrize("text, expected", [("(1, (2, 3))", "1, (2, 3)"), ("()", "*()")])
+def test_arguments_by_place_look_like_it(text: str, expected: str) -> None:
+    assert spelled((Argument("more", "*", Source(text)),)) == expected
