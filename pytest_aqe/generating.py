@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from pytest_aqe.agents import Agents
 
 LEAST_TIME = 5.0  # seconds that must be left to begin with another file
-SEARCHING = 0.6  # of the time; the rest is for trials of what was found
+SEARCHING = 0.4  # of the time; to try what was found takes longer than to find it
 PER_GAP = 2.0  # seconds of CPU that an author may spend on a gap; the bar of its research
 _CATEGORY = "generated passed"
 
