@@ -39,12 +39,14 @@ class Material:
         packages: frozenset[str],
         write: Callable[[object], Source | None],
         can_be_made: Callable[[Source], bool],
+        written: Callable[[CodeType], CodeType],
     ) -> None:
         self.module = module
         self.samples = harvest.samples
         self.packages = packages
         self.write = write
         self.can_be_made = can_be_made
+        self.written = written
         self.by_name: dict[str, list[Source]] = {}
         self.by_type: dict[str, list[Source]] = {}
         self.starred: dict[str, list[Source]] = {"*": [], "**": []}
@@ -87,7 +89,7 @@ class Calls:
         self._hinted: set[tuple[int, str, str, str]] = set()
         self._near: dict[tuple[int, str], tuple[float, Call]] = {}
         self._samples = material.samples.get(subject.place, [])
-        code = subject.function.__code__
+        code = material.written(subject.function.__code__)
         self._constants = pools.constants(code)
         words = self._constants["str"] = [*self._constants["str"], *material.words]
         self._constants["list"] = [Source(f"[{each.text}]") for each in words[:15]]

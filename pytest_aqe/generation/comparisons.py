@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from pytest_aqe.generation.mutants import exchange, living
@@ -71,6 +71,7 @@ class Comparisons:
 
     def __init__(self) -> None:
         self._seen: list[Compared] = []
+        self._written: dict[tuple[str, int], CodeType] = {}
 
     def install(self, module: ModuleType, file: str) -> None:
         """Exchange the code of the module's functions."""
@@ -80,7 +81,15 @@ class Comparisons:
             code = compile(ast.fix_missing_locations(tree), file, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError):
             return
-        exchange(code, living(file))
+        functions = living(file)
+        for each in functions:
+            written = each.__code__
+            self._written[written.co_name, written.co_firstlineno] = written
+        exchange(code, functions)
+
+    def written(self, code: CodeType) -> CodeType:
+        """Return a function's code as it was before: only its own constants stand there."""
+        return self._written.get((code.co_name, code.co_firstlineno), code)
 
     def seen(self) -> list[Compared]:
         """Return what was compared since the last time."""

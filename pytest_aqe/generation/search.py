@@ -201,7 +201,12 @@ class Search:
         self._executor = Executor(job.target, raises, comparisons)
         self._describer = Describer(writer, self._executor.namespace, packages)
         self._material = Material(
-            module, harvest, packages, writer.write, self._executor.can_be_made
+            module,
+            harvest,
+            packages,
+            writer.write,
+            self._executor.can_be_made,
+            comparisons.written,
         )
 
     def cases(

@@ -61,6 +61,15 @@ def test_operands_are_noted_and_results_stay(watched: tuple[Any, Comparisons]) -
     assert comparisons.seen() == []
 
 
+def test_the_code_as_it_was_is_kept(watched: tuple[Any, Comparisons]) -> None:
+    """What is noted for us is no constant of the project's."""
+    module, comparisons = watched
+    now = module.opened.__code__
+    assert "Eq" in now.co_consts
+    assert "Eq" not in comparisons.written(now).co_consts
+    assert "sesame" in comparisons.written(now).co_consts
+
+
 @pytest.mark.parametrize(
     "compared, old, new",
     [
