@@ -18,6 +18,7 @@ fails. CPU seconds are those of the session, of all its processes.
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
 import random
@@ -81,6 +82,7 @@ def main() -> None:
     lost = tuple(f - b for f, b in zip(full, base, strict=True))
     regained = tuple(len(g & x) for g, x in zip(gained, lost, strict=True))
     new = tuple(len(g - b) for g, b in zip(gained, base, strict=True))
+    assertions = _tests(package, written)
     print(json.dumps({
         "project": asked.source.name,
         "mode": "empty" if asked.empty else "reduced",
@@ -90,8 +92,8 @@ def main() -> None:
         "possible_over_import": [_possible(project, package) - len(imported[0])],
         "regained": list(regained),
         "share": [round(r / len(x), 3) if x else None for r, x in zip(regained, lost, strict=True)],
-        "tests": sum(map(len, _tests(project, package, written))),
-        "weak": len(_tests(project, package, written)[1]),
+        "tests": sum(map(len, assertions)),
+        "weak": len(assertions[1]),
         "unstable": flaky,
         "mutants": _mutants(project, package, written, gained, imported, asked.mutants),
         "cpu_seconds": round(spent, 1),
@@ -153,16 +155,20 @@ def _possible(project: Path, package: Path) -> int:
     return sum(each["summary"]["num_statements"] for each in files.values())
 
 
-def _tests(project: Path, package: Path, written: list[Path]) -> tuple[list[str], list[str]]:
+def _tests(package: Path, written: list[Path]) -> tuple[list[str], list[str]]:
     """Return the tests that assert something, and those that assert little."""
     from pytest_aqe.generation.rules import check
 
     strong: list[str] = []
     weak: list[str] = []
     for path in written:
-        static = check(path.read_text("utf-8"), frozenset({package.name}), frozenset())
-        weak += static.weak
-        strong += [name for name in static.tests if name not in static.weak]
+        body = ast.parse(path.read_text("utf-8")).body
+        imports = [each for each in body if isinstance(each, (ast.Import, ast.ImportFrom))]
+        for each in body:
+            if isinstance(each, ast.FunctionDef):
+                alone = ast.unparse(ast.Module([*imports, each], []))
+                static = check(alone, frozenset({package.name}))
+                (strong if static.tests and not static.weak else weak).append(each.name)
     return strong, weak
 
 
