@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from _pytest.junitxml import bin_xml_escape, xml_key
 
 from pytest_aqe.controller import Controller
 from pytest_aqe.faults import Faults
@@ -62,8 +61,12 @@ class FollowedUp:
 
     def _keep_attempts(self, report: Any) -> None:
         """Collect attempts that failed until a last one; then put them into its element."""
+        if not getattr(self._config.option, "xmlpath", None):
+            return
+        from _pytest.junitxml import xml_key  # private, so only where the file is wanted
+
         xml = self._config.stash.get(xml_key, None)
-        if xml is None:
+        if xml is None:  # a worker's
             return
         test = report.nodeid, getattr(report, "node", None)  # and the worker
         if report.outcome == "rerun":
@@ -97,6 +100,8 @@ class FollowedUp:
 
 def _junit(attempt: pytest.TestReport, prefix: str) -> ET.Element:
     """Return an attempt that failed, as in Surefire's schema 3.0 for test reports."""
+    from _pytest.junitxml import bin_xml_escape
+
     crash = getattr(attempt.longrepr, "reprcrash", None)
     message = crash.message if crash is not None else attempt.longreprtext
     first = message.partition("\n")[0]
