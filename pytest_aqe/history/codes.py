@@ -54,6 +54,11 @@ def fill(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
             )
             group by set_no
         ),
+        parts as (
+            select test_no, own, base, own_no as set_no from followed
+            union
+            select test_no, own, base, base_no from followed
+        ),
         contents as (
             select
                 test_no,
@@ -65,8 +70,7 @@ def fill(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
                 ))[:16] as code
             from (
                 select test_no, own, base, unnest(files) as file
-                from followed
-                    join files on files.set_no in (followed.own_no, followed.base_no)
+                from parts join files using (set_no)
             )
                 join run_files using (file)
             where run_no = $1 and version is not null
