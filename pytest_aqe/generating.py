@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 LEAST_TIME = 5.0  # seconds that must be left to begin with another file
 SEARCHING = 0.4  # of the time; to try what was found takes longer than to find it
-PER_GAP = 2.0  # seconds of CPU that an author may spend on a gap; the bar of its research
+PER_GAP = 2.0  # seconds that an author may spend on a gap; the bar of its research
 _CATEGORY = "generated passed"
 
 
