@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -18,9 +20,17 @@ EXPIRED = "expired-quarantine"  # of --aqe-fail-on
 
 
 class FollowedUp:
-    """Give reruns and quarantined tests a letter, and quarantine its lines and its exit code."""
+    """Give reruns and quarantined tests a letter, and quarantine its lines and its exit code.
 
-    def __init__(self, options: Options, faults: Faults, controller: Controller) -> None:
+    Earlier attempts go into the JUnit file of ``--junitxml`` as Maven Surefire writes them:
+    ``flakyFailure`` in a test that passed in the end, ``rerunFailure`` in one that did not.
+    """
+
+    def __init__(
+        self, config: pytest.Config, options: Options, faults: Faults, controller: Controller
+    ) -> None:
+        self._config = config
+        self._attempts: dict[tuple[str, Any], list[pytest.TestReport]] = defaultdict(list)
         self._options = options
         self._faults = faults
         self._controller = controller
@@ -39,13 +49,33 @@ class FollowedUp:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember who was in quarantine."""
+        """Remember who was in quarantine, and what became of earlier attempts."""
+        with self._faults.guard("writing earlier attempts to the JUnit file"):
+            self._keep_attempts(report)
         told = report.__dict__
         if "aqe_quarantined" in told:
             owner, days = told["aqe_quarantined"]
             self._quarantined[report.nodeid] = (owner, days)
         elif "aqe_red_again" in told:
             self._red[report.nodeid] = told["aqe_red_again"]
+
+    def _keep_attempts(self, report: Any) -> None:
+        """Collect attempts that failed until a last one; then put them into its element."""
+        if not getattr(self._config.option, "xmlpath", None):
+            return
+        from _pytest.junitxml import xml_key  # private, so only where the file is wanted
+
+        xml = self._config.stash.get(xml_key, None)
+        if xml is None:  # a worker's
+            return
+        test = report.nodeid, getattr(report, "node", None)  # and the worker
+        if report.outcome == "rerun":
+            if report.longrepr is not None:  # it did not pass
+                self._attempts[test].append(report)
+        elif test in self._attempts and (report.when == "call" or not report.passed):
+            prefix = "rerun" if report.failed else "flaky"
+            for attempt in self._attempts.pop(test):
+                xml.node_reporter(report).append(_junit(attempt, prefix))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -66,3 +96,20 @@ class FollowedUp:
     def _expired(self) -> list[str]:
         entries = self._controller.quarantine.entries.values()
         return [each.id for each in entries if each.expired(self._controller.today)]
+
+
+def _junit(attempt: pytest.TestReport, prefix: str) -> ET.Element:
+    """Return an attempt that failed, as in Surefire's schema 3.0 for test reports."""
+    from _pytest.junitxml import bin_xml_escape
+
+    crash = getattr(attempt.longrepr, "reprcrash", None)
+    message = crash.message if crash is not None else attempt.longreprtext
+    first = message.partition("\n")[0]
+    kind = first.partition(":")[0]
+    element = ET.Element(
+        f"{prefix}{'Failure' if attempt.when == 'call' else 'Error'}",
+        message=bin_xml_escape(first),
+        type=kind if kind.replace(".", "").isidentifier() else "AssertionError",
+    )
+    ET.SubElement(element, "stackTrace").text = bin_xml_escape(attempt.longreprtext)
+    return element

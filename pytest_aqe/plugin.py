@@ -204,7 +204,7 @@ def _be_controller(
         if follows_up or "expired-quarantine" in settings.fail_on:
             from pytest_aqe.flakiness import FollowedUp
 
-            register(FollowedUp(settings, faults, controller), "aqe-followed-up")
+            register(FollowedUp(config, settings, faults, controller), "aqe-followed-up")
         if measuring := config.pluginmanager.get_plugin("aqe-measuring"):
             from pytest_aqe.uncovered import Uncovered
 

@@ -338,7 +338,9 @@ class Recorder:
         with self._faults.guard("telling flaky tests from broken ones"):
             from pytest_aqe import suspecting
 
-            known = suspecting.learn(connection, patience=suspecting.PATIENCE)
+            judges = self._failed or self._options.flaky != "report"
+            waiting = 0 if judges else suspecting.WAITING
+            known = suspecting.learn(connection, patience=suspecting.PATIENCE, waiting=waiting)
             if self._options.flaky == "rerun":
                 suspecting.learn_rerunning(connection, self._options.suite)
             run = self._controller.run

@@ -19,14 +19,21 @@ if TYPE_CHECKING:
     from pytest_aqe.report.flaky import Card
 
 LONG_STREAK = 3  # failures in a row from which a test is said to be broken, flaky or not
+WAITING = 50  # runs without a failure that a session which only reports leaves for later
 PATIENCE = 2.0  # seconds a session spends on runs that the beliefs do not know yet
 
 
-def learn(connection: Connection, *, patience: float = float("inf")) -> bool:
-    """Bring the beliefs up to date; tell whether they are, or the rest waits for the next time."""
+def learn(connection: Connection, *, patience: float = float("inf"), waiting: int = 0) -> bool:
+    """Bring the beliefs up to date; tell whether they are, or the rest waits for the next time.
+
+    As long as no more than ``waiting`` runs are to be learnt from, nothing is done.
+    """
+    from pytest_aqe.history import flakes
+
+    if waiting and flakes.unknown(connection) <= waiting:
+        return True
     if not queries.ever_failed(connection):
         return True
-    from pytest_aqe.history import flakes
     from pytest_aqe.learning.flaky import LaneBayes
 
     return flakes.catch_up(connection, LaneBayes, patience=patience)

@@ -9,7 +9,7 @@ failure on: its passes before are read then, once.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +41,29 @@ class _Run:
     trusted: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """The latest run that the beliefs of a suite know, and how many they know."""
+
+    started_at: datetime | None
+    number: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A suite whose beliefs lack a run, or know one that is gone or came late."""
+
+    suite: str
+    mark: _Mark | None
+    before: int  # runs that there are up to the mark
+
+    @property
+    def stale(self) -> bool:
+        """Whether other runs lie before the mark than those that the beliefs know."""
+        return self.mark is not None and self.mark.runs != self.before
+
+
 def catch_up(
     connection: Connection, make: Callable[[], Learner], *, patience: float = float("inf")
 ) -> bool:
@@ -49,30 +72,46 @@ def catch_up(
     After ``patience`` seconds the rest is left for the next time.
     """
     stop = time.monotonic() + patience
-    done = [_catch_up(connection, suite, make(), stop) for suite in _pending(connection)]
+    done = [_catch_up(connection, pending, make(), stop) for pending in _pending(connection)]
     return all(done)
 
 
-def _pending(connection: Connection) -> list[str]:
-    """Return the suites whose beliefs lack a run, or know one that is gone."""
+def unknown(connection: Connection) -> int:
+    """Return how many runs the beliefs do not know."""
+    connection.read("runs", "flake_marks")
+    ((runs,),) = connection.execute(
+        "select (select count(*) from runs) - coalesce(sum(runs), 0) from flake_marks"
+    )
+    return int(runs)
+
+
+def _pending(connection: Connection) -> list[_Pending]:
     connection.read("runs", "flake_marks")
     return [
-        suite
-        for (suite,) in connection.execute(
+        _Pending(suite, _Mark(started_at, number, known) if known is not None else None, before)
+        for suite, started_at, number, known, before in connection.execute(
             """
-            select suite
-            from (select suite, count(*) as runs from runs group by suite) as held
-                full join (select suite, runs from flake_marks) as known using (suite)
-            where held.runs is distinct from known.runs
+            select
+                suite,
+                any_value(marks.started_at),
+                any_value(marks.run_no),
+                any_value(marks.runs) as known,
+                count(*) filter (
+                    (coalesce(held.started_at, 'infinity'::timestamp), held.run_no)
+                    <= (coalesce(marks.started_at, 'infinity'::timestamp), marks.run_no)
+                )
+            from runs as held full join flake_marks as marks using (suite)
+            group by suite
+            having count(held.run_no) is distinct from known
             order by suite
             """
         )
     ]
 
 
-def _catch_up(connection: Connection, suite: str, learner: Learner, stop: float) -> bool:
-    mark = _mark(connection, suite)
-    if mark is not None and _is_stale(connection, suite, *mark):
+def _catch_up(connection: Connection, pending: _Pending, learner: Learner, stop: float) -> bool:
+    suite, mark = pending.suite, pending.mark
+    if pending.stale:
         with connection.transaction():
             forget(connection, suite)
         mark = None
@@ -89,31 +128,8 @@ def _catch_up(connection: Connection, suite: str, learner: Learner, stop: float)
         if time.monotonic() > stop:
             return False
         with connection.transaction():
-            _walk(connection, suite, learner, runs[start : start + CHUNK])
+            mark = _walk(connection, suite, learner, mark, runs[start : start + CHUNK])
     return True
-
-
-def _mark(connection: Connection, suite: str) -> tuple[datetime | None, int, int] | None:
-    rows = connection.execute(
-        "select started_at, run_no, runs from flake_marks where suite = $1", (suite,)
-    )
-    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
-
-
-def _is_stale(
-    connection: Connection, suite: str, started_at: datetime | None, run_no: int, known: int
-) -> bool:
-    """Tell whether other runs lie before the mark than those that the beliefs know."""
-    ((held,),) = connection.execute(
-        f"""
-        select count(*)
-        from runs
-        where suite = $1
-            and ({_ORDER}, run_no) <= (coalesce($2::timestamp, 'infinity'::timestamp), $3::integer)
-        """,
-        (suite, started_at, run_no),
-    )
-    return bool(held != known)
 
 
 def forget(connection: Connection, suite: str) -> None:
@@ -135,15 +151,13 @@ def forget_all(connection: Connection) -> None:
     connection.wrote(*TABLES)
 
 
-def _runs_after(
-    connection: Connection, suite: str, mark: tuple[datetime | None, int, int] | None
-) -> list[_Run]:
+def _runs_after(connection: Connection, suite: str, mark: _Mark | None) -> list[_Run]:
     after = "true"
     parameters: tuple[Any, ...] = (suite,)
     if mark is not None:
         after = f"""({_ORDER}, run_no)
             > (coalesce($2::timestamp, 'infinity'::timestamp), $3::integer)"""
-        parameters = (suite, mark[0], mark[1])
+        parameters = (suite, mark.started_at, mark.number)
     return [
         _Run(*row)
         for row in connection.execute(
@@ -164,13 +178,16 @@ def _runs_after(
     ]
 
 
-def _walk(connection: Connection, suite: str, learner: Learner, runs: Sequence[_Run]) -> None:
-    """Move the beliefs by some runs, and keep what was concluded."""
+def _walk(
+    connection: Connection, suite: str, learner: Learner, mark: _Mark | None, runs: Sequence[_Run]
+) -> _Mark:
+    """Move the beliefs by some runs after the mark, and keep what was concluded."""
     numbers = [run.number for run in runs]
     _find_suspects(connection, suite, numbers)
     _load(connection, learner)
-    for run, environment, passes in _past(connection, suite):
+    for run, environment, passes in _past(connection, suite, mark):
         learner.see(_bare(run, environment), passes)
+    events = dict(learner.events)
     conditions = _conditions(connection, runs)
     executions = _executions(connection, numbers)
     judged: list[tuple[int, str, Judgement]] = []
@@ -182,8 +199,12 @@ def _walk(connection: Connection, suite: str, learner: Learner, runs: Sequence[_
             touched.update(each.test for each in executions[key])
             said = conditions.get(key) or _bare(run, environment)
             judged += [(*key, each) for each in learner.see(said, executions[key])]
-    _keep(connection, suite, learner, touched, judged)
-    _set_mark(connection, suite, runs[-1])
+    _keep(connection, learner, touched, judged)
+    if learner.events != events:
+        _keep_events(connection, suite, learner)
+    reached = _Mark(runs[-1].started_at, runs[-1].number, len(runs) + (mark.runs if mark else 0))
+    _set_mark(connection, suite, reached)
+    return reached
 
 
 def _find_suspects(connection: Connection, suite: str, numbers: Sequence[int]) -> None:
@@ -256,9 +277,10 @@ def beliefs(
     return found
 
 
-def _past(connection: Connection, suite: str) -> Iterator[tuple[_Run, str, list[Execution]]]:
+def _past(
+    connection: Connection, suite: str, mark: _Mark | None
+) -> Iterator[tuple[_Run, str, list[Execution]]]:
     """Yield the runs of fresh suspects before the first that the beliefs do not know: passes."""
-    mark = _mark(connection, suite)
     if mark is None or not connection.execute("select 1 from suspects where fresh limit 1"):
         return
     numbers = [
@@ -271,7 +293,7 @@ def _past(connection: Connection, suite: str) -> Iterator[tuple[_Run, str, list[
                 and ({_ORDER}, run_no)
                     <= (coalesce($2::timestamp, 'infinity'::timestamp), $3::integer)
             """,
-            (suite, mark[0], mark[1]),
+            (suite, mark.started_at, mark.number),
         )
     ]
     before = {run.number: run for run in _runs_after(connection, suite, None)}
@@ -324,15 +346,20 @@ def _conditions(connection: Connection, runs: Sequence[_Run]) -> dict[tuple[int,
     """Return what each run with a failure says as a whole, by run and environment."""
     numbers = [run.number for run in runs]
     by_number = {run.number: run for run in runs}
-    counts = connection.execute(
+    tests: Counter[tuple[int, str]] = Counter()
+    failed: Counter[tuple[int, str]] = Counter()
+    groups: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
+    for run_no, environment, failing, signature, count in connection.execute(
         f"""
         select
             run_no,
             coalesce(environment, '') as environment,
-            count(distinct node_no),
-            count(distinct node_no) filter (attempt = 0 and outcome in ({_FAILING}))
+            outcome in ({_FAILING}) as failing,
+            case when failing then signature end as told,
+            count(distinct node_no)
         from results
-        where outcome <> 'skipped'
+        where attempt = 0
+            and outcome <> 'skipped'
             and run_no in (
                 select run_no
                 from results
@@ -341,33 +368,26 @@ def _conditions(connection: Connection, runs: Sequence[_Run]) -> dict[tuple[int,
         group by all
         """,
         (numbers,),
-    )
-    groups: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
-    for run_no, environment, signature, tests in connection.execute(
-        f"""
-        select run_no, coalesce(environment, ''), signature, count(distinct node_no)
-        from results
-        where attempt = 0
-            and outcome in ({_FAILING})
-            and signature is not null
-            and list_contains($1::integer[], run_no)
-        group by all
-        """,
-        (numbers,),
     ):
-        groups[run_no, environment][signature] = tests
+        key = run_no, environment
+        tests[key] += count
+        if failing:
+            failed[key] += count
+            if signature is not None:
+                groups[key][signature] = count
     found = {}
-    for run_no, environment, tests, failed in counts:
+    for key in tests:
+        run_no, environment = key
         run = by_number[run_no]
-        gated = failed >= _GATED and failed > _GATED_SHARE * tests
-        found[run_no, environment] = Conditions(
+        gated = failed[key] >= _GATED and failed[key] > _GATED_SHARE * tests[key]
+        found[key] = Conditions(
             run.branch,
             environment,
             run.local,
             run.tree,
-            tests,
-            failed,
-            groups[run_no, environment],
+            tests[key],
+            failed[key],
+            groups[key],
             shuffled=gated and is_shuffled(connection, run_no),
             trusted=run.trusted,
         )
@@ -426,12 +446,11 @@ def is_shuffled(connection: Connection, run_no: int) -> bool:
 
 def _keep(
     connection: Connection,
-    suite: str,
     learner: Learner,
     touched: set[int],
     judged: Sequence[tuple[int, str, Judgement]],
 ) -> None:
-    """Write the beliefs that moved, the signatures' events, and what was concluded."""
+    """Write the beliefs that moved, and what was concluded."""
     tests = sorted(touched)
     held = [learner.beliefs[number] for number in tests]
     for table in ("flake_tests", "flake_lanes"):
@@ -484,17 +503,8 @@ def _keep(
             """,
             [list(column) for column in zip(*lanes, strict=True)],
         )
-    connection.execute("delete from flake_signatures where suite = $1", (suite,))
-    if learner.events:
-        connection.execute(
-            """
-            insert into flake_signatures
-            select $1, unnest($2::varchar[]), unnest($3::integer[])
-            """,
-            (suite, list(learner.events), list(learner.events.values())),
-        )
     _keep_verdicts(connection, judged)
-    connection.wrote("flake_tests", "flake_lanes", "flake_signatures", "flake_verdicts")
+    connection.wrote("flake_tests", "flake_lanes", "flake_verdicts")
 
 
 def _keep_verdicts(connection: Connection, judged: Sequence[tuple[int, str, Judgement]]) -> None:
@@ -531,16 +541,22 @@ def _keep_verdicts(connection: Connection, judged: Sequence[tuple[int, str, Judg
         )
 
 
-def _set_mark(connection: Connection, suite: str, run: _Run) -> None:
+def _keep_events(connection: Connection, suite: str, learner: Learner) -> None:
+    connection.execute("delete from flake_signatures where suite = $1", (suite,))
+    connection.execute(
+        """
+        insert into flake_signatures
+        select $1, unnest($2::varchar[]), unnest($3::integer[])
+        """,
+        (suite, list(learner.events), list(learner.events.values())),
+    )
+    connection.wrote("flake_signatures")
+
+
+def _set_mark(connection: Connection, suite: str, mark: _Mark) -> None:
     connection.execute("delete from flake_marks where suite = $1", (suite,))
     connection.execute(
-        f"""
-        insert into flake_marks
-        select $1, $2::integer, $3::timestamp, count(*)
-        from runs
-        where suite = $1
-            and ({_ORDER}, run_no) <= (coalesce($3::timestamp, 'infinity'::timestamp), $2::integer)
-        """,
-        (suite, run.number, run.started_at),
+        "insert into flake_marks values ($1, $2::integer, $3::timestamp, $4::integer)",
+        (suite, mark.number, mark.started_at, mark.runs),
     )
     connection.wrote("flake_marks")

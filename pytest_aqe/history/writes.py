@@ -605,12 +605,26 @@ def _roll_up_attempts(connection: Connection) -> None:
     connection.wrote("rollups")
 
 
+# The executions of each test in their order: the i-th of k, and whether the one before failed.
+_MANY_RUNS = """
+    select
+        *,
+        row_number() over byday as i,
+        count(*) over (partition by test_no) as k,
+        lag(failed) over byday as before
+    from executions
+    window byday as (partition by test_no order by started_at nulls last, run_no)
+"""
+_ONE_RUN = "select *, 1 as i, 1 as k, null::boolean as before from executions"
+
+
 def _compute(connection: Connection, onto: str) -> None:
     """Put into ``rolled`` the rollups of the table ``onto`` with ``attempts`` folded in.
 
     An execution is a test's attempts in one run; the last one decides. With k new
     executions, a decayed sum s becomes s * DECAY^k + sum over i of x_i * DECAY^(k - i).
     """
+    ((runs,),) = connection.execute("select count(distinct run_no) from attempts")
     connection.execute(
         f"""
         create or replace temp table rolled as
@@ -625,15 +639,7 @@ def _compute(connection: Connection, onto: str) -> None:
             from attempts
             group by run_no, test_no
         ),
-        numbered as (
-            select
-                *,
-                row_number() over byday as i,
-                count(*) over (partition by test_no) as k,
-                lag(failed) over byday as before
-            from executions
-            window byday as (partition by test_no order by started_at nulls last, run_no)
-        ),
+        numbered as ({_ONE_RUN if runs <= 1 else _MANY_RUNS}),
         folded as (
             select
                 numbered.test_no,

@@ -73,3 +73,29 @@ def test_a_suite_that_never_failed_keeps_no_beliefs(project: Project) -> None:
     project.write(test_it="def test_one(): pass")
     project.run()
     assert project.sql("select count(*) from flake_marks") == [(0,)]
+
+
+def test_a_session_without_a_failure_is_learnt_from_later(
+    project: Project, workers: Workers
+) -> None:
+    """It has nothing to judge, so its run waits for the next failure, and counts then."""
+    project.write(test_it=FLAKY)
+    known = "select sum(runs) from flake_marks"
+    for _ in range(2):
+        project.run(*workers)  # passes, fails
+    assert project.sql(known) == [(2,)]
+    for _ in range(2):
+        project.run(*workers)  # passes
+    assert project.sql(known) == [(2,)]
+    project.run(*workers)  # fails
+    assert project.sql(known) == [(5,)]
+    assert project.sql("select executions from flake_tests") == [(5,)]
+
+
+def test_reruns_are_decided_by_what_is_known_now(project: Project) -> None:
+    """With --aqe-flaky=rerun a run without a failure is learnt from at once."""
+    project.write(test_it=FLAKY)
+    for _ in range(2):
+        project.run("--aqe-flaky=rerun")
+    project.run("--aqe-flaky=rerun")
+    assert project.sql("select sum(runs) from flake_marks") == [(3,)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -61,6 +62,33 @@ def test_a_known_flake_is_green_again(known: Project, workers: Workers) -> None:
     assert {outcome for _, _, outcome in attempts[1:]} == {"passed"}
     assert len(attempts) == 1 + outcomes["rerun"]
     result.stdout.fnmatch_lines(["FLAKY  test_it.py::test_flaky  failed then passed*"])
+
+
+def test_junit_tells_of_a_flake(known: Project, workers: Workers) -> None:
+    """A test that passed in the end is one passed test there, with a ``flakyFailure``."""
+    fail(known, 1)
+    xml = known.path / "junit.xml"
+    known.run(*workers, "--aqe-flaky=rerun", NO_TRACKING, f"--junitxml={xml}")
+    suite = ET.parse(xml).getroot()[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "0", "0")
+    cases = {case.get("name"): list(case) for case in suite.iter("testcase")}
+    assert cases["test_steady"] == []
+    (failure, *_) = cases["test_flaky"]
+    assert (failure.tag, failure.get("type")) == ("flakyFailure", "AssertionError")
+    assert failure.get("message") == "assert not 1"
+    assert "assert not left" in failure.findtext("stackTrace", "")
+
+
+def test_junit_tells_of_a_failure_that_was_run_again(known: Project, workers: Workers) -> None:
+    """A test that failed in the end is one failed test, each earlier try a ``rerunFailure``."""
+    fail(known, 9)
+    xml = known.path / "junit.xml"
+    result = known.run(*workers, "--aqe-flaky=rerun", NO_TRACKING, f"--junitxml={xml}")
+    suite = ET.parse(xml).getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    (tags,) = [tags for case in suite.iter("testcase") if (tags := [each.tag for each in case])]
+    assert tags.count("failure") == 1
+    assert tags.count("rerunFailure") == result.parseoutcomes().get("rerun", 0)
 
 
 def test_a_regression_stays_red(known: Project, workers: Workers) -> None:

@@ -32,7 +32,7 @@ def worlds() -> Any:
 
 def test_regressions_stay_red_and_flakes_are_found(worlds: Any) -> None:
     """Of what a small project meets: no regression on a stable test is suppressed, few others."""
-    ours = worlds.walk("small", SEEDS, worlds.Bayes, "ladder", worlds.Score())
+    ours = worlds.walk("small", SEEDS, {"ours": worlds.Bayes}, "ladder")["ours"]
     assert ours.stable["det"] > 50
     assert ours.fq() <= 0.003
     assert ours.mask <= 0.05
@@ -42,7 +42,8 @@ def test_regressions_stay_red_and_flakes_are_found(worlds: Any) -> None:
 
 def test_the_usual_rule_waves_regressions_through(worlds: Any) -> None:
     """Pass and fail on one commit, as usual, suppresses many that the model does not."""
-    rule = worlds.walk("small", SEEDS, lambda: worlds.SameCode(1, False), "ladder", worlds.Score())
-    ours = worlds.walk("small", SEEDS, worlds.Bayes, "ladder", worlds.Score())
+    both = {"rule": lambda: worlds.SameCode(1, False), "ours": worlds.Bayes}
+    scores = worlds.walk("small", SEEDS, both, "ladder")
+    rule, ours = scores["rule"], scores["ours"]
     assert rule.fq() > 0.3 > ours.fq()
     assert rule.mask > 0.3 > ours.mask

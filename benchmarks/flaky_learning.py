@@ -1,0 +1,155 @@
+"""What telling flaky tests from broken ones costs at the end of a session.
+
+Builds a history of 40 runs in which every fiftieth test fails now and then, ends sessions on
+it, one by one, and takes the CPU time of the parts: taking up the run file (which every session
+does, flaky tests or not), what the beliefs cost, and of that the model itself, without SQL. A
+session with a failure judges it and learns; one without leaves its run for later, until fifty
+wait. The bars are for everything that flaky tests cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import mean, median
+
+import measuring
+
+from pytest_aqe import suspecting
+from pytest_aqe.beliefs import Conditions, Execution, Judgement
+from pytest_aqe.data import Result, Run, RunEnd
+from pytest_aqe.history import flakes, runfile, writes
+from pytest_aqe.history.store import Connection
+from pytest_aqe.learning.flaky import LaneBayes
+
+BARS = {300: 2.0, 10_000: 50.0}  # ms of CPU by tests
+PAST = 40  # runs before those that are measured
+EVERY = 50  # one test in so many fails
+CHANCE = 0.1  # ... in so many of its runs, the first test in all
+
+Parts = tuple[float, float, float]  # taking up, beliefs, of which the model: ms of CPU
+
+
+def main() -> int:
+    """Build, end sessions, print, and return 1 when a bar is missed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=20, metavar="N")
+    asked = parser.parse_args()
+    rows, missed = [], 0
+    for tests, bar in BARS.items():
+        with measuring.scratch() as folder:
+            ends = Ends(folder, tests)
+            for _ in range(PAST):
+                ends.end(failing=True)
+            failing = [ends.end(failing=True) for _ in range(asked.rounds)]
+            passing = [ends.end(failing=False) for _ in range(suspecting.WAITING + 1)]
+        for name, found in (("some fail", failing), ("all pass", passing)):
+            parts = [median(column) for column in zip(*found, strict=True)]
+            each = mean(beliefs for _, beliefs, _ in found)
+            held = each <= bar
+            missed |= not held
+            rows.append(
+                (
+                    f"{tests:,}",
+                    name,
+                    *(f"{part:.1f}" for part in parts),
+                    f"{each:.1f}",
+                    f"<= {bar:g}: {'held' if held else 'MISSED'}",
+                )
+            )
+    print(f"ms of CPU a session, medians; {measuring.machine()}")
+    measuring.table(
+        ("tests", "outcome", "taking up", "beliefs", "the model", "beliefs, mean", "bar"), rows
+    )
+    return int(missed)
+
+
+class Timed(LaneBayes):
+    """The model, and how long it takes."""
+
+    seconds = 0.0
+
+    def see(self, conditions: Conditions, executions: Iterable[Execution]) -> list[Judgement]:
+        start = time.process_time()
+        judged = super().see(conditions, executions)
+        Timed.seconds += time.process_time() - start
+        return judged
+
+
+class Ends:
+    """Ends of sessions, one after another, on one history."""
+
+    def __init__(self, folder: Path, tests: int) -> None:
+        self.folder = folder
+        self.tests = tests
+        self.chance = random.Random(0)
+        self.runs = 0
+
+    def end(self, *, failing: bool) -> Parts:
+        """Write a run's file, and end its session."""
+        self.runs += 1
+        failed = self._write(failing)
+        Timed.seconds = 0.0
+        begun = learnt = 0.0
+
+        def learn(connection: Connection) -> None:
+            nonlocal begun, learnt
+            begun = time.process_time()
+            # As `Recorder._learn_flaky` does, but for the card of each failure.
+            waiting = 0 if failed else suspecting.WAITING
+            if not waiting or flakes.unknown(connection) > waiting:
+                flakes.catch_up(connection, Timed)
+            learnt = time.process_time()
+
+        start = time.process_time()
+        writes.remember(self.folder / "history.duckdb", learn=learn)
+        beliefs = learnt - begun
+        whole = time.process_time() - start
+        return (whole - beliefs) * 1e3, beliefs * 1e3, Timed.seconds * 1e3
+
+    def _write(self, failing: bool) -> bool:
+        """Write the run's file; tell whether a test failed."""
+        started = datetime(2026, 1, 1) + timedelta(hours=self.runs)
+        code = f"{self.runs // 3}"
+        run = Run(
+            f"run{self.runs:05}",
+            started.isoformat(),
+            branch="main",
+            commit=code,
+            tree=code,
+            environment="cpython3.12-linux",
+            source="ci",
+        )
+        writer = runfile.RunFileWriter(self.folder, run)
+        failures = 0
+        for number in range(self.tests):
+            suspect = failing and number % EVERY == 0
+            fails = suspect and (number == 0 or self.chance.random() < CHANCE)
+            failures += fails
+            writer.append(
+                Result(
+                    f"tests/test_part_{number // 50:03}.py::test_{number:05}",
+                    "failed" if fails else "passed",
+                    setup=0.0001,
+                    call=0.001,
+                    teardown=0.0001,
+                    position=number,
+                    collected=number,
+                    signature="AssertionError: assert # == #" if fails else None,
+                )
+            )
+        writer.close(
+            RunEnd(run.started_at, "complete", int(failures > 0), self.tests, 0, self.tests)
+        )
+        return failures > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
