@@ -79,7 +79,7 @@ def select(
         for version in (each.version, now.get(each.file) or ABSENT)
     }
     old = dependencies.pieces_at(connection, wanted)
-    python_files = tuple(file for file in now if file.endswith(".py") and now[file] != "absent")
+    python_files = tuple(file for file in now if file.endswith(".py") and now[file] != ABSENT)
     differences = Differences(ground.root, python_files, lambda *key: old.get(key))
     effect = differences.effect(differing, now.keys())
     latest = runs[0]

@@ -24,7 +24,7 @@ PATIENCE = 2.0  # seconds a session spends on runs that the beliefs do not know 
 
 
 def learn(connection: Connection, *, patience: float = float("inf"), waiting: int = 0) -> bool:
-    """Bring the beliefs up to date; tell whether they are, or the rest waits for the next time.
+    """Bring the beliefs up to date; False where time was over, and the rest waits.
 
     As long as no more than ``waiting`` runs are to be learnt from, nothing is done.
     """

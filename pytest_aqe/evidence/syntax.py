@@ -147,7 +147,7 @@ _INNER: dict[type, Callable[[Any], tuple[Any, ...]] | None] = {
 def nodes_of(root: ast.AST | list[Any]) -> list[ast.AST]:
     """Return the nodes of a tree or of several, parents before their children.
 
-    Contexts and operators are left out. Five times as quick as `ast.walk` (measured).
+    Contexts and operators are left out; `ast.walk` looks at every field of every node.
     """
     found: list[ast.AST] = []
     left: list[Any] = [root]

@@ -268,6 +268,14 @@ def test_all_of_it_is_a_module(written: dict[str, str]) -> None:
         assert all(name.startswith("test_") for name in names)
 
 
+def written_for(folder: Path, source: str, name: str) -> str:
+    """Return the one test written for a function on lines 13 and 14."""
+    target = make_target(folder, source)
+    gap = replace(target.gaps[0], name=name, line=13, end=14, lines=(14,))
+    (candidate,) = Offline(Settings()).author(gap, replace(target, gaps=(gap,)))
+    return candidate.text
+
+
 def test_a_class_that_pretends_to_be_a_function_spoils_nothing(tmp_path: Path) -> None:
     """``__code__`` of a class of functions is a descriptor, not code."""
     source = (
@@ -278,11 +286,7 @@ def test_a_class_that_pretends_to_be_a_function_spoils_nothing(tmp_path: Path) -
         "    return inner\n\n\n"
         "twice = made(2)\n"
     )
-    target = make_target(tmp_path, source)
-    gap = replace(target.gaps[0], name="made.<locals>.inner", line=13, end=14, lines=(14,))
-    target = replace(target, gaps=(gap,))
-    (candidate,) = Offline(Settings()).author(gap, target)
-    assert "twice(" in candidate.text
+    assert "twice(" in written_for(tmp_path, source, "made.<locals>.inner")
 
 
 def test_a_function_that_only_a_descriptor_holds_is_reached(tmp_path: Path) -> None:
@@ -296,11 +300,7 @@ def test_a_function_that_only_a_descriptor_holds_is_reached(tmp_path: Path) -> N
         "    double = Kept(_calc)\n    del _calc\n\n\n"
         "def other():\n    pass\n"
     )
-    target = make_target(tmp_path, source)
-    gap = replace(target.gaps[0], name="Box._calc", line=13, end=14, lines=(14,))
-    target = replace(target, gaps=(gap,))
-    (candidate,) = Offline(Settings()).author(gap, target)
-    assert ".double == " in candidate.text
+    assert ".double == " in written_for(tmp_path, source, "Box._calc")
 
 
 def test_what_is_returned_is_called(tmp_path: Path) -> None:
