@@ -141,7 +141,8 @@ def full_run_files(root: Path, folders: Collection[str], patterns: Collection[st
 def installed(path: Collection[str] = sys.path) -> dict[str, Version]:
     """Return every installed distribution as a pseudo-file with its version.
 
-    The names of the folders say it; reading the metadata takes a hundred times as long.
+    The names of the folders say it; reading the metadata takes a hundred times as long. One
+    without a version lies in a checkout, whose code is followed itself.
     """
     found: dict[str, Version] = {}
     for folder in path:
@@ -154,6 +155,8 @@ def installed(path: Collection[str] = sys.path) -> dict[str, Version]:
             if not dot or kind not in ("dist-info", "egg-info"):
                 continue
             distribution, _, version = stem.partition("-")
+            if not version:
+                continue
             key = INSTALLED + distribution.lower().replace("_", "-").replace(".", "-")
             found.setdefault(key, version.partition("-py")[0])
     return found

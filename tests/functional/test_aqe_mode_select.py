@@ -207,6 +207,13 @@ class TestWhatRuns:
         (project.path / "go").touch()
         assert "test_skip" in selected(project)
 
+    def test_a_checkouts_own_metadata_is_no_installed_package(self, project: Project) -> None:
+        """What setuptools leaves beside sources is met once pytest puts their folder on the path."""
+        project.write(parts__test_part="def test_part(): pass\n")
+        (project.path / "parts" / "shop.egg-info").mkdir()
+        run(project)
+        assert selected(project) == []
+
     def test_expected_failure_is_known(self, project: Project) -> None:
         """An xfailed test did what it should, and is left out like one that passed."""
         project.write(test_x="import pytest\n@pytest.mark.xfail\ndef test_x(): assert 0\n")
