@@ -208,7 +208,7 @@ class TestWhatRuns:
         assert "test_skip" in selected(project)
 
     def test_a_checkouts_own_metadata_is_no_installed_package(self, project: Project) -> None:
-        """What setuptools leaves beside sources is met when pytest puts their folder on the path."""
+        """What setuptools leaves beside sources is met when pytest puts them on the path."""
         project.write(parts__test_part="def test_part(): pass\n")
         (project.path / "parts" / "shop.egg-info").mkdir()
         run(project)
