@@ -72,6 +72,23 @@ def test_failed_test_first_in_its_module(project: Project) -> None:
     assert _ran(project) == ["test_a.py::test_3", "test_a.py::test_1", "test_a.py::test_2"]
 
 
+def test_what_a_change_can_have_broken_first(project: Project, workers: Workers) -> None:
+    """Before any test has failed, the tests that use what changed say why and run first."""
+    run = project.run if workers else project.run_apart
+    project.write(
+        shop="def price(): return 1\n",
+        test_a="def test_1(): pass\ndef test_2(): pass\n",
+        test_b="from shop import price\ndef test_1(): assert price() == 1\n",
+        test_c="def test_1(): pass\n",
+    )
+    run(*workers)
+    project.write(shop="def price(): return 2\n")
+    shown = project.run_apart("--aqe-explain")
+    shown.stdout.fnmatch_lines(["1. test_b.py::test_1  no failure in 1 run, uses what changed"])
+    run(*(["-n1"] if workers else []))
+    assert _ran(project)[0] == "test_b.py::test_1"
+
+
 def test_new_before_known(project: Project) -> None:
     """A module with a new test runs before those that always passed."""
     project.write(test_a="def test_1(): pass\n", test_b="def test_1(): pass\n")
