@@ -444,6 +444,18 @@ def resolve(
     )
 
 
+def typed_without_effect(config: pytest.Config) -> list[str]:
+    """Return our flags that were typed, where nobody turned us on or off.
+
+    What stands in ``addopts`` waits for an ``--aqe`` on purpose.
+    """
+    switch = TABLE[0]
+    if config.getoption("aqe") is not None or os.environ.get(switch.variable):
+        return []
+    typed = (each.partition("=")[0] for each in config.invocation_params.args)
+    return list(dict.fromkeys(each for each in typed if each.startswith(f"{switch.flag}-")))
+
+
 def _path(config: pytest.Config | _Early, given: str | bool | None) -> Path | None:
     return (config.invocation_params.dir / str(given)).absolute() if given else None
 
