@@ -109,9 +109,9 @@ def select(
     if base is not None:
         before = _at(ground.root, base.commit)
         for file in configuration_files(ground):
-            if file in base.files and now[CONFIGURATION + file] != meaning(
-                file, before(file) or b""
-            ):
+            content = before(file) if file in base.files else None
+            then = meaning(file, content) if content is not None else ABSENT
+            if file in base.files and now[CONFIGURATION + file] != then:
                 return Selected(None, f"{file} changed since the base")
         for file, name in differences.since_base(base.files, before):
             changed |= {(run, file, name) for run in runs}

@@ -16,7 +16,7 @@ import sys
 from typing import Any
 
 from pytest_aqe.data import Version
-from pytest_aqe.evidence.versions import digest
+from pytest_aqe.evidence.versions import ABSENT, digest
 
 CONFIGURATION = "<configuration>/"
 """Before the path of a file whose meaning, not its bytes, is the version."""
@@ -38,7 +38,10 @@ _ELSEWHERE = frozenset({"directory", "file", "git", "path", "ref", "revision", "
 
 
 def meaning(name: str, content: bytes) -> Version:
-    """Return the version of a configuration file, by what tests can notice of it."""
+    """Return the version of a configuration file, by what tests can notice of it.
+
+    One of which they notice nothing might as well be absent.
+    """
     base = name.rpartition("/")[2]
     try:
         if base == "pyproject.toml":
@@ -53,6 +56,8 @@ def meaning(name: str, content: bytes) -> Version:
 
 
 def _digest(meant: dict[str, Any]) -> Version:
+    if not meant:
+        return ABSENT
     return digest(json.dumps(meant, sort_keys=True, default=str).encode())
 
 
@@ -79,7 +84,8 @@ def _of_pyproject(text: str) -> dict[str, Any]:
 
 
 def _of_lock(text: str) -> dict[str, Any]:
-    return {"package": [each for each in _toml(text)["package"] if not _is_of_an_index(each)]}
+    packages = [each for each in _toml(text)["package"] if not _is_of_an_index(each)]
+    return {"package": packages} if packages else {}
 
 
 def _is_of_an_index(package: dict[str, Any]) -> bool:

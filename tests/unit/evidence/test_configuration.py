@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from pytest_aqe.evidence.configuration import meaning
-from pytest_aqe.evidence.versions import digest
+from pytest_aqe.evidence.versions import ABSENT, digest
 
 
 def of(name: str, text: str) -> str:
@@ -233,6 +233,21 @@ class TestLockFiles:
         """Another commit or another file may come under the same version."""
         assert old in text
         assert of(name, text.replace(old, new)) != of(name, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("tox.ini", "[tox]\nenvlist = py312\n"),
+        ("setup.cfg", "[flake8]\nmax-line-length = 88\n"),
+        ("uv.lock", "[[package]]\nname = 'attrs'\nsource = {registry = 'https://index.example'}\n"),
+        ("poetry.lock", "package = []\n"),
+    ],
+)
+def test_a_file_of_which_nothing_counts_might_be_absent(name: str, text: str) -> None:
+    """So it may come and go; ``pyproject.toml`` may not: pytest looks for the file itself."""
+    assert of(name, text) == ABSENT
+    assert of("pyproject.toml", "[tool.ruff]\nline-length = 88\n") != ABSENT
 
 
 class TestFallback:
