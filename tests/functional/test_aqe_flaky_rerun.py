@@ -79,6 +79,24 @@ def test_junit_tells_of_a_flake(known: Project, workers: Workers) -> None:
     assert "assert not left" in failure.findtext("stackTrace", "")
 
 
+def test_import_reads_the_attempts_back(known: Project) -> None:
+    """What the JUnit file tells of a flake, another history takes up as it was."""
+    fail(known, 1)
+    xml = known.path / "junit.xml"
+    known.run("--aqe-flaky=rerun", NO_TRACKING, f"--junitxml={xml}")
+    assert known.command("import", xml)[0] == 0
+    latest, before = (
+        known.sql(
+            "select attempt, outcome, signature from results join tests using (test_no) "
+            f"where identity like '%test_flaky' and run_no = (select max(run_no) - {back} "
+            "from runs) and (attempt = 0 or outcome = 'passed') order by attempt"
+        )
+        for back in (0, 1)
+    )
+    assert len(latest) == 2
+    assert latest == before
+
+
 def test_junit_tells_of_a_failure_that_was_run_again(known: Project, workers: Workers) -> None:
     """A test that failed in the end is one failed test, each earlier try a ``rerunFailure``."""
     fail(known, 9)
