@@ -25,6 +25,7 @@ from pytest_aqe.errors import HistoryError, ModelError, NotFound
 from pytest_aqe.evidence.coverage import FileCoverage
 from pytest_aqe.faults import Faults
 from pytest_aqe.generation import proposals
+from pytest_aqe.generation.interpreters import interpreters
 from pytest_aqe.generation.offline import Offline
 from pytest_aqe.generation.pipeline import Pipeline
 from pytest_aqe.generation.proposals import Proposal
@@ -66,7 +67,8 @@ class Generating:
         self._uncovered = uncovered
         self._recorder = recorder
         self._settings = Settings.of(options.sandbox_cmd, options.unsafe)
-        self._offline = Offline(self._settings)
+        self._processes = interpreters(self._settings.command)
+        self._offline = Offline(self._settings, self._processes)
         self._agents: Agents | None = None
         self._by_name: dict[str, Author] = {}
         self._trials: list[Trial] = []
@@ -83,6 +85,7 @@ class Generating:
                 self._generate(session)
             finally:
                 self._offline.close()
+                self._processes.close()
                 if self._agents is not None:
                     self._notes += self._agents.lines()
                     self._uncovered.read_tables.update(self._agents.read_tables)
@@ -227,7 +230,7 @@ class Generating:
         self, session: pytest.Session, target: Target, gaps: Sequence[Gap], author: Author
     ) -> set[str]:
         """Let an author write for the gaps of one file; return the ids of the closed ones."""
-        trials = Trials(self._settings, target, time.time())
+        trials = Trials(self._settings, target, time.time(), self._processes)
         hook = self._config.pluginmanager.hook
 
         def write(gap: Gap, target: Target, author: Author) -> Sequence[Candidate]:

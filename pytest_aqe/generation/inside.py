@@ -2,10 +2,10 @@
 
 One interpreter imports pytest and the code under test, then forks: each test runs alone in a
 process that has just that behind it, then all run together, then each mutant has its process.
-A fork costs 10 ms where a fresh interpreter costs half a second. What ends, blocks or spoils a
-process does so to its own only.
+What ends, blocks or spoils a process does so to its own only.
 
-Started as ``python -m pytest_aqe.generation.inside`` with a `Job` on standard input.
+Run by ``warm.py``, or as ``python -m pytest_aqe.generation.inside`` with a `Job` on standard
+input.
 """
 
 from __future__ import annotations
@@ -39,8 +39,15 @@ _ERROR = 2000  # characters of an error that are kept
 
 
 def main() -> None:
+    """Run the job on standard input."""
+    run(sys.stdin.read())
+    sys.stdout.flush()
+    os._exit(0)  # threads and exit handlers of what was tried have no say
+
+
+def run(text: str) -> None:
     """Confine this process, run the job, leave the report in the scratch folder."""
-    job = Job.decode(sys.stdin.read())
+    job = Job.decode(text)
     report = Report(job.nonce)
     confine.limit()
     report.layers = confine.confine(job.readable, [job.scratch], job.root)
@@ -61,17 +68,19 @@ def main() -> None:
         else:
             _pytest(job, report, guard)
     Path(job.scratch, RESULT).write_text(report.encode(), "utf-8")
-    sys.stdout.flush()
-    os._exit(0)  # threads and exit handlers of what was tried have no say
 
 
 def _pytest(job: Job, report: Report, guard: Guard) -> None:
-    arguments = [
+    asked = [*arguments(job.scratch), *job.files, *job.beside]
+    pytest.main(asked, plugins=[Inside(job, report, guard)])
+
+
+def arguments(scratch: str) -> list[str]:
+    """Return how pytest is called: with nothing of the project's or the user's settings."""
+    return [
         "-p", "no:cacheprovider", "-p", "no:terminal", "--import-mode=importlib",
-        f"--rootdir={job.scratch}", f"-c{job.scratch}/pytest.ini", f"--basetemp={job.scratch}/tmp",
-        *job.files, *job.beside,
+        f"--rootdir={scratch}", f"-c{scratch}/pytest.ini", f"--basetemp={scratch}/tmp",
     ]  # fmt: skip
-    pytest.main(arguments, plugins=[Inside(job, report, guard)])
 
 
 class Inside:

@@ -7,7 +7,8 @@ what it did can be asserted. A crash that the project did not raise itself is ne
 may be a bug, and a test must not pin it.
 
 Each function is searched in a fork, so that neither state nor a hang reaches the next one.
-Started as ``python -m pytest_aqe.generation.search`` with a `SearchJob` on standard input.
+Run by ``warm.py``, or as ``python -m pytest_aqe.generation.search`` with a `SearchJob` on
+standard input.
 """
 
 from __future__ import annotations
@@ -84,8 +85,14 @@ class SearchJob:
 
 
 def main() -> None:
+    """Run the job on standard input."""
+    run(sys.stdin.read())
+    os._exit(0)
+
+
+def run(text: str) -> None:
     """Confine this process, search, leave what was found in the scratch folder."""
-    job = SearchJob.decode(sys.stdin.read())
+    job = SearchJob.decode(text)
     confine.limit(int(job.seconds * 2) + 60)
     confine.confine(job.readable, [job.scratch], job.root)
     folder = package_folder(job.target)
@@ -118,7 +125,6 @@ def main() -> None:
         said = leaf(lambda: _laws(job, module), LAWS)
         told["cases"] += said if isinstance(said, list) else []
         _tell(job, told)
-    os._exit(0)
 
 
 def _size(group: tuple[str, dict[int, Wanted]]) -> int:

@@ -3,7 +3,7 @@
 Cheapest first. Read: it parses, is harmless as far as can be read (``rules.py``) and can fail
 for a reason (``oracle.py``). Run, in a sandbox: every test function passes alone, reaches for
 nothing and leaves nothing behind; it adds lines or branches in its gap; it passes in four more
-fresh interpreters under other hash seeds, orders, time zones and at other dates, the last time
+interpreters under other hash seeds, orders, time zones and at other dates, the last time
 before tests of the suite that must not notice; and it notices a mutant of what it gained. A
 function that does not is taken out, and the rest is judged without it.
 
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aqe.data import Candidate, Stage, Target, Trial, Verdict
+from pytest_aqe.generation.interpreters import Interpreters
 from pytest_aqe.generation.job import Job, Ran, Report
 from pytest_aqe.generation.rules import Refusal, Static, check, without
 from pytest_aqe.generation.sandbox import Sandbox, Settings, changed
@@ -76,10 +77,12 @@ class _Trying:
 class Trials:
     """Try candidates for one target; `judge` is what a pipeline calls."""
 
-    def __init__(self, settings: Settings, target: Target, now: float) -> None:
+    def __init__(
+        self, settings: Settings, target: Target, now: float, processes: Interpreters
+    ) -> None:
         self._target = target
         self._now = now
-        self._sandbox = Sandbox(settings, target)
+        self._sandbox = Sandbox(settings, target, processes)
         self._alone: dict[str, dict[str, str]] = {}  # what the suite's tests do by themselves
 
     def judge(self, candidates: Sequence[Candidate], target: Target) -> list[Trial]:

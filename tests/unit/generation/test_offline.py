@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_aqe.data import Candidate, Trial, Verdict
+from pytest_aqe.generation.interpreters import Fresh
 from pytest_aqe.generation.offline import Offline
 from pytest_aqe.generation.sandbox import Settings
 from pytest_aqe.generation.trial import Trials
@@ -201,7 +202,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         lines = tuple(range(node.body[0].lineno, end + 1))
         gaps.append(replace(gaps[0], name=name, line=node.lineno, end=end, lines=lines))
     target = replace(target, gaps=tuple(gaps), tests=("tests/test_money.py::test_box",))
-    author = Offline(Settings())
+    author = Offline(Settings(), Fresh(()))
     return {
         f"{gap.name}:{gap.line}": candidate.text
         for gap in target.gaps
@@ -272,7 +273,7 @@ def written_for(folder: Path, source: str, name: str) -> str:
     """Return the one test written for a function on lines 13 and 14."""
     target = make_target(folder, source)
     gap = replace(target.gaps[0], name=name, line=13, end=14, lines=(14,))
-    (candidate,) = Offline(Settings()).author(gap, replace(target, gaps=(gap,)))
+    (candidate,) = Offline(Settings(), Fresh(())).author(gap, replace(target, gaps=(gap,)))
     return candidate.text
 
 
@@ -317,7 +318,7 @@ def test_what_is_returned_is_called(tmp_path: Path) -> None:
         ),
     )
     target = replace(target, gaps=gaps)
-    author = Offline(Settings())
+    author = Offline(Settings(), Fresh(()))
     text = "".join(each.text for gap in gaps for each in author.author(gap, target))
     assert re.search(r"times\(\d+\)\(\w+\)\(.*\) == \[", text), text
 
@@ -326,7 +327,7 @@ def test_text_of_a_set_is_not_repeated(tmp_path: Path) -> None:
     """It is another one under another hash seed."""
     source = "def shown(words: list[str]):\n    return str(set(words)) + '!'\n"
     target = make_target(tmp_path, source)
-    texts = [each.text for each in Offline(Settings()).author(target.gaps[0], target)]
+    texts = [each.text for each in Offline(Settings(), Fresh(())).author(target.gaps[0], target)]
     assert not re.search(r"\{'[^{}]*,", "".join(texts))
 
 
@@ -334,7 +335,7 @@ def test_a_repair_takes_shared_tests_apart(tmp_path: Path) -> None:
     """Once; a candidate that shares nothing is given up."""
     source = "def label(amount: int):\n    if amount > 5:\n        return 'x'\n    return 'y'\n"
     target = make_target(tmp_path, source)
-    author = Offline(Settings())
+    author = Offline(Settings(), Fresh(()))
     (candidate,) = author.author(target.gaps[0], target)
     assert "parametrize" in candidate.text
     refused = Trial(candidate, Verdict("rejected", "stability", "no"), candidate.text)
@@ -353,9 +354,9 @@ def test_a_property_proves_itself_like_any_test(tmp_path: Path) -> None:
         "def decode(code):\n    return code[:-1][::-1]\n"
     )
     target = make_target(tmp_path, source)
-    author = Offline(Settings())
+    author = Offline(Settings(), Fresh(()))
     candidates = [each for gap in target.gaps for each in author.author(gap, target)]
-    trials = Trials(Settings(), target, time.time()).judge(candidates, target)
+    trials = Trials(Settings(), target, time.time(), Fresh(())).judge(candidates, target)
     accepted = "\n".join(trial.text for trial in trials if trial.accepted)
     assert "def test_decode_undoes_encode(value):" in accepted, [trial.refused for trial in trials]
     assert "@given(value=st.text(" in accepted
