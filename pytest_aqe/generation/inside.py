@@ -10,14 +10,16 @@ input.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import random
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from types import FunctionType
@@ -27,7 +29,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from pytest_aqe.generation import clock, confine
-from pytest_aqe.generation.guard import Guard, state, traces
+from pytest_aqe.generation.guard import Guard, State, files, state, traces
 from pytest_aqe.generation.job import RESULT, Job, Ran, Report, decoded
 from pytest_aqe.generation.leaf import leaf
 from pytest_aqe.generation.mutants import Mutant, exchange, living, mutants
@@ -35,6 +37,7 @@ from pytest_aqe.generation.tracing import Tracer
 
 ALONE = 4  # seconds of CPU for one test; also of waiting, times WAITING
 TOGETHER = 15  # seconds of CPU for all of them
+LONGER = 3  # times what a test took before, and a mutant that takes longer does not end
 _ERROR = 2000  # characters of an error that are kept
 
 
@@ -90,6 +93,10 @@ class Inside:
         self._job = job
         self._report = report
         self._guard = guard
+        self._tracer = Tracer(job.target)
+        self._before: State
+        self._functions: list[FunctionType] = []
+        self._took: dict[tuple[str, str], float] = {}
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Load the project's conftests as plugins: their fixtures are visible everywhere."""
@@ -114,7 +121,10 @@ class Inside:
         """Run the job's tests in forks of this process."""
         self._report.broken |= {"": "; ".join(self._guard.denied)} if self._guard.denied else {}
         _warm_up()
-        state(self._job.root, self._job.scratch)  # what it looks up is then known to all forks
+        self._before = state(self._job.root, self._job.scratch)
+        self._functions = living(self._job.target)  # what is frozen is not found any more
+        gc.collect()
+        gc.freeze()  # a fork that collects garbage would copy all of it
         own = [item for item in session.items if str(item.path) in self._job.files]
         beside = [item for item in session.items if str(item.path) in self._job.beside]
         if self._job.alone:
@@ -134,21 +144,22 @@ class Inside:
         return [self._alone(group) for group in _groups(items)]
 
     def _alone(self, group: Sequence[pytest.Item]) -> Ran:
+        begun = time.monotonic()
         said = leaf(lambda: asdict(self._measured(group)), ALONE)
+        self._took[str(group[0].path), _name(group[0])] = time.monotonic() - begun
         return _died(group[0], said) if isinstance(said, str) else decoded(said)
 
     def _measured(self, group: Sequence[pytest.Item]) -> Ran:
         """Run one function; note its lines, what it reached for and what it left."""
         job = self._job
-        tracer = Tracer(job.target)
-        before = state(job.root, job.scratch)
-        tracer.start()
+        before = replace(self._before, files=files(job.scratch))  # the folder is not forked
+        self._tracer.start()
         try:
             ran = self._run(group)
         finally:
-            tracer.stop()
+            self._tracer.stop()
         ran.traces = traces(before, state(job.root, job.scratch))
-        lines, arcs = tracer.found()
+        lines, arcs = self._tracer.found()
         ran.lines = sorted(lines & set(job.lines))
         ran.arcs = sorted(arcs & set(job.arcs))
         return ran
@@ -212,13 +223,12 @@ class Inside:
         runs = {key: {*ran.lines, *(line for line, _ in ran.arcs)} for key, ran in open_.items()}
         lines = frozenset(line for found in runs.values() for line in found)
         source = Path(job.target).read_text("utf-8")
-        functions = living(job.target)
         for mutant in mutants(source, job.target, lines):
             meeting = [key for key in open_ if mutant.line in runs[key]]
             if not meeting:
                 continue
-            meet = partial(self._meet, mutant, functions, [groups[key] for key in meeting])
-            killed = leaf(meet, ALONE)
+            meet = partial(self._meet, mutant, [groups[key] for key in meeting])
+            killed = leaf(meet, 1 + int(LONGER * sum(self._took[key] for key in meeting)))
             if killed is None:
                 continue  # it stands where no function could be exchanged
             for number, key in enumerate(meeting):
@@ -237,12 +247,12 @@ class Inside:
     def _meet(
         self,
         mutant: Mutant,
-        functions: Sequence[FunctionType],
         groups: Sequence[Sequence[pytest.Item]],
     ) -> list[str] | None:
         """Return how each test noticed a mutant: by what it asserts, by another fault, not."""
-        if not exchange(mutant.code, functions, mutant.line):
+        if not exchange(mutant.code, self._functions, mutant.line):
             return None
+        groups[0][0].config.option.tbstyle = "native"  # nobody reads how; the others cost 8 ms
         done = [self._run(group) for group in groups]
         return ["" if ran.outcome == "passed" else "wrong" if ran.wrong else "died" for ran in done]
 

@@ -72,7 +72,7 @@ class Fresh:
                 process.returncode = os.waitstatus_to_exitcode(status)
             finally:
                 clock.cancel()
-                _kill(process)
+                _kill(process.pid)
                 process.wait()
                 self._running.discard(process)
         return Ended(process.returncode, used.ru_utime + used.ru_stime, slow.is_set())
@@ -80,7 +80,7 @@ class Fresh:
     def close(self) -> None:
         """End what is running, and what that started."""
         for process in list(self._running):
-            _kill(process)
+            _kill(process.pid)
 
 
 class Warm:
@@ -90,6 +90,7 @@ class Warm:
         self._lock = threading.Lock()
         self._idle: dict[tuple[tuple[str, str], ...], list[_Process]] = defaultdict(list)
         self._all: list[_Process] = []
+        self._jobs: dict[_Process, int] = {}
         self._folder = ""
         self._closed = False
 
@@ -101,17 +102,20 @@ class Warm:
             try:
                 process.stdin.write(order.encode())
                 process.stdin.flush()
+                self._jobs[process] = int(process.stdout.readline())
                 return Ended.decode(process.stdout.readline())
             except (OSError, ValueError):  # something ended it, or `close` did
-                process.kill()
+                self._end(process)
                 return Ended(process.wait(), 0.0, slow=False)
+            finally:
+                self._jobs.pop(process, None)
 
     def close(self) -> None:
         """End what is running, and what that started."""
         with self._lock:
             self._closed = True
         for process in self._all:
-            process.send_signal(signal.SIGTERM)
+            self._end(process)
         for process in self._all:
             process.wait()
             for pipe in (process.stdin, process.stdout):
@@ -120,6 +124,12 @@ class Warm:
                     pipe.close()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _end(self, process: _Process) -> None:
+        process.kill()
+        job = self._jobs.get(process)
+        if job is not None:
+            _kill(job)
 
     @contextmanager
     def _interpreter(self, environ: Mapping[str, str]) -> Iterator[_Process]:
@@ -174,11 +184,11 @@ def _started(
         raise AqeError(f"the trial cannot start {command[0]} ({error.strerror})") from error
 
 
-def _kill(process: _Process) -> None:
+def _kill(group: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(group, signal.SIGKILL)
 
 
 def _too_slow(process: _Process, said: threading.Event) -> None:
     said.set()
-    _kill(process)
+    _kill(process.pid)

@@ -4,8 +4,8 @@ A fork costs a few milliseconds where a fresh interpreter and pytest cost a fift
 The parent of the forks runs no line of the project and nothing that was generated; each fork
 takes its own folder, environment, process group and confinement, as if it were new.
 
-Started as ``python -m pytest_aqe.generation.warm``; an order a line on standard input, an
-answer a line on standard output.
+Started as ``python -m pytest_aqe.generation.warm``; an order a line on standard input; on
+standard output the number of its process, and how that ended.
 """
 
 from __future__ import annotations
@@ -41,16 +41,19 @@ class Server:
         told = os.dup(1)
         os.dup2(2, 1)
         signal.signal(signal.SIGALRM, self._end_slow)
-        signal.signal(signal.SIGTERM, self._end_all)
         for line in sys.stdin:
-            os.write(told, self._answer(Order.decode(line)).encode())
+            self._start(Order.decode(line))
+            os.write(told, b"%d\n" % self._process)  # for who ends the session early
+            os.write(told, self._ended().encode())
 
-    def _answer(self, order: Order) -> Ended:
+    def _start(self, order: Order) -> None:
         self._slow = False
         self._process = os.fork()
         if self._process == 0:
             _become(order)
         signal.setitimer(signal.ITIMER_REAL, order.wall)
+
+    def _ended(self) -> Ended:
         _, status, used = os.wait4(self._process, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _kill(self._process)  # what it left in its group
@@ -59,17 +62,9 @@ class Server:
         return Ended(os.waitstatus_to_exitcode(status), seconds, self._slow)
 
     def _end_slow(self, signum: int, frame: FrameType | None) -> None:
-        self._slow = True
-        self._end()
-
-    def _end_all(self, signum: int, frame: FrameType | None) -> None:
-        self._end()
-        os._exit(0)
-
-    def _end(self) -> None:
         if self._process:
+            self._slow = True
             _kill(self._process)
-            os.kill(self._process, signal.SIGKILL)  # it may have no group of its own yet
 
 
 def main() -> None:
@@ -97,7 +92,6 @@ def _become(order: Order) -> None:
     try:
         os.setsid()
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.chdir(order.scratch)
         said = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         nothing = os.open(os.devnull, os.O_RDONLY)
