@@ -14,7 +14,7 @@ from pytest_aqe.generation.simpler import simpler
 from pytest_aqe.generation.subjects import Subject
 
 PATIENCE = 0.3  # of a function's share of the time: ends a search that finds nothing new
-LEAST_PATIENCE, MOST_PATIENCE = 0.12, 1.5  # seconds
+LEAST_PATIENCE, MOST_PATIENCE = 0.12, 1.5  # seconds of CPU
 LONGEST = 8.0  # seconds for one function
 STALE = 300  # calls in a row that were tried before: there is nothing else to try
 SIMPLER = 30  # calls that are tried to say the same in a plainer way
@@ -60,14 +60,15 @@ class Hunt:
         ``share`` are the seconds that every function would get, were all alike; this one may
         take ``most``.
         """
-        started = gained = time.monotonic()
+        stop = time.monotonic() + min(most, LONGEST)
+        # of its own time: on a busy machine patience would be over before anything was tried
+        started = gained = time.process_time()
         patience = min(max(PATIENCE * share, LEAST_PATIENCE), MOST_PATIENCE)
-        stop = started + min(most, LONGEST)
         known = 0
         for call in self._calls:
-            now = time.monotonic()
-            if not self._missing or now > stop or known > STALE:
+            if not self._missing or time.monotonic() > stop or known > STALE:
                 break
+            now = time.process_time()
             if now - gained > patience + (gained - started) / 2:
                 break
             if call in self._tried:
@@ -76,7 +77,7 @@ class Hunt:
             known = 0
             self._tried.add(call)
             if self._try(call):
-                gained = time.monotonic()
+                gained = time.process_time()
             before = {what[0] for _, what in self._missing if isinstance(what, tuple)}
             self._calls.learn(call, self._executor.compared(), before)
 
