@@ -87,6 +87,8 @@ class Hunt:
         lines, arcs = executor.ran()
         if outcome is None:
             return False
+        if outcome.error is not None:
+            self._calls.correct(call, outcome.error)
         new = {("l", line) for line in lines} | {("a", arc) for arc in arcs}
         new &= self._missing
         if outcome.error is None and len(self._calls.corpus) < 6 and not new:
