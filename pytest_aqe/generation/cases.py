@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pytest_aqe.generation import snapshots
+from pytest_aqe.generation import files, snapshots
 from pytest_aqe.generation.execution import LISTED, Call, Outcome
 from pytest_aqe.generation.harvest import spelled
 from pytest_aqe.generation.subjects import Subject
@@ -61,26 +61,30 @@ class Describer:
         elif outcome.drained == "islice":
             text = f"list(itertools.islice({text}, {LISTED}))"
             imports.add("import itertools")
-        setup = []
-        if receiver is not None and not inline:
-            setup.append(f"obj = {receiver.text}")
-            setup += [f"obj.{method}({spelled(given)})" for method, given in call.before]
-        fixtures: list[str] = []
+        setup = files.setup(call.text) if outcome.folder is not None else []
+        fixtures = [files.FIXTURE] if outcome.folder is not None else []
+        making = []
+        if receiver is not None:
+            making = [f"obj = {receiver.text}"]
+            making += [f"obj.{method}({spelled(given)})" for method, given in call.before]
+            setup += making if not inline else []
         seen = self._seen(text, outcome)
         if seen is None:
             return None
         if subject.kind == "setter" and outcome.error is None:
             seen = replace(seen, lines=(), strength=snapshots.NONE)  # a statement has no value
         if seen.strength < snapshots.VALUE and outcome.error is None:
-            if outcome.output:
+            changed = outcome.folder.assertions(call.text) if outcome.folder is not None else []
+            if changed:
+                seen = replace(seen, lines=(text, *changed), strength=snapshots.VALUE)
+            elif outcome.output:
                 said = snapshots.printed(text, outcome.output)
                 if said.strength == snapshots.VALUE:
-                    seen, fixtures = said, ["capsys"]
+                    seen, fixtures = said, [*fixtures, "capsys"]
             elif receiver is not None and outcome.receiver is not None:
                 after = self._after(subject, call, outcome, seen)
                 if after is not None:
-                    setup = [f"obj = {receiver.text}"]
-                    setup += [f"obj.{method}({spelled(given)})" for method, given in call.before]
+                    setup += making if inline else []
                     seen = after
         if not seen.lines:
             return None

@@ -204,7 +204,7 @@ class Search:
         comparisons = Comparisons()
         comparisons.install(module, job.target)
         raises = raise_lines(package_folder(job.target))
-        self._executor = Executor(job.target, raises, comparisons)
+        self._executor = Executor(job.target, raises, comparisons, job.scratch)
         self._describer = Describer(writer, self._executor.namespace, packages)
         self._material = Material(
             module,

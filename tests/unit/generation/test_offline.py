@@ -361,3 +361,62 @@ def test_a_property_proves_itself_like_any_test(tmp_path: Path) -> None:
     assert "def test_decode_undoes_encode(value):" in accepted, [trial.refused for trial in trials]
     assert "@given(value=st.text(" in accepted
     assert all(trial.accepted for trial in trials), [trial.verdict for trial in trials]
+
+
+FILES = """
+import os
+
+
+def rotate(filename: str) -> None:
+    if not os.path.exists(filename):
+        raise ValueError('no such file')
+    os.rename(filename, filename + '.1')
+
+
+def count(path):
+    with open(path) as opened:
+        return len(opened.readlines())
+
+
+class Saver:
+    def __init__(self, dest_path):
+        self.dest_path = dest_path
+
+    def save(self, text: str) -> None:
+        if os.path.isdir(self.dest_path):
+            raise ValueError('a folder')
+        with open(self.dest_path, 'w') as opened:
+            opened.write(text)
+"""
+
+
+def test_functions_that_take_a_file_get_one(tmp_path: Path) -> None:
+    """What they make of a folder is asserted, and proves itself."""
+    target = make_target(tmp_path, FILES)
+    saver = replace(target.gaps[0], name="Saver.save", line=20, end=24, lines=tuple(range(21, 25)))
+    target = replace(target, gaps=(*target.gaps, saver))
+    author = Offline(Settings(), Fresh(()))
+    candidates = [each for gap in target.gaps for each in author.author(gap, target)]
+    trials = Trials(Settings(), target, time.time(), Fresh(())).judge(candidates, target)
+    assert all(trial.accepted for trial in trials), [trial.verdict for trial in trials]
+    text = "\n".join(trial.text for trial in trials)
+    assert "(tmp_path / 'notes.txt').write_text('one\\ntwo\\nthree\\n')" in text
+    assert "== ['notes.txt.1']" in text
+    assert "assert count(str(tmp_path / 'notes.txt')) == 3" in text
+    assert 'pytest.raises(ValueError, match="no such file")' in text
+    assert 'pytest.raises(ValueError, match="a folder")' in text
+    assert ".save(" in text
+    assert ".read_text() == '" in text
+
+
+def test_what_is_raised_again_out_of_a_with_is_an_outcome(tmp_path: Path) -> None:
+    """The last line that runs is the head of the ``with``."""
+    source = (
+        "import threading\n\nLOCK = threading.Lock()\n\n\n"
+        "def taken(held: dict, key: str):\n"
+        "    with LOCK:\n        try:\n            return held[key]\n"
+        "        except KeyError:\n            raise\n"
+    )
+    target = make_target(tmp_path, source)
+    (candidate,) = Offline(Settings(), Fresh(())).author(target.gaps[0], target)
+    assert "pytest.raises(KeyError" in candidate.text
