@@ -17,7 +17,8 @@ class Case:
     """One call that is worth a test. ``gap`` is the number of the gap that it adds most to.
 
     ``arguments`` and ``expected`` are set where it can share a test with others of its
-    ``shape``. ``lines`` are the statements of a test of its own.
+    ``shape``. ``lines`` are the statements of a test of its own, ``strength`` is how much they
+    say.
     """
 
     gap: int
@@ -34,6 +35,7 @@ class Case:
     error: str = ""
     gains: list[Any] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
+    strength: int = snapshots.VALUE
 
 
 class Describer:
@@ -49,7 +51,7 @@ class Describer:
         receiver = call.receiver
         inline = receiver is not None and not call.before and len(receiver.text) <= 60
         name = (_bracketed(receiver.text) if inline else "obj") if receiver is not None else ""
-        text = subject.stated(name, call.arguments)
+        text = call.written(subject.stated(name, call.arguments))
         imports = set(subject.imports if not subject.bound else ())
         if subject.is_async:
             imports.add("import asyncio")
@@ -89,7 +91,8 @@ class Describer:
         if not seen.lines:
             return None
         imports |= seen.imports
-        case = Case(0, subject.path, "", [*setup, *seen.lines], sorted(imports), fixtures)
+        lines = [*setup, *seen.lines]
+        case = Case(0, subject.path, "", lines, sorted(imports), fixtures, strength=seen.strength)
         if outcome.error is not None:
             case.error = type(outcome.error).__name__
         elif seen.expected is not None and not setup and not fixtures:
@@ -119,7 +122,7 @@ class Describer:
         lines = tuple(
             line.replace("result.", "obj.") for line in after.lines if line != "result = obj"
         )
-        text = subject.stated("obj", call.arguments)
+        text = call.written(subject.stated("obj", call.arguments))
         return replace(after, lines=(text, *lines), expected=None)
 
 

@@ -30,11 +30,21 @@ LISTED = 30  # items of an iterator that are looked at
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call to try: how ``self`` is made, what happens to it first, and the arguments."""
+    """A call to try: how ``self`` is made, what happens to it first, and the arguments.
+
+    With ``then`` what it returns is called in turn, with these.
+    """
 
     receiver: Source | None
     arguments: tuple[Argument, ...]
     before: tuple[tuple[str, tuple[Argument, ...]], ...] = ()
+    then: tuple[Source, ...] | None = None
+
+    def written(self, text: str) -> str:
+        """Write it; ``text`` is the call itself."""
+        if self.then is None:
+            return text
+        return f"{text}({', '.join(each.text for each in self.then)})"
 
     @property
     def text(self) -> str:
@@ -106,7 +116,7 @@ class Executor:
         signal.setitimer(signal.ITIMER_REAL, CALL)
         try:
             with contextlib.redirect_stdout(output), self._guard.armed():
-                text = self._expression(subject, call, "self_")
+                text = call.written(self._expression(subject, call, "self_"))
                 if call.receiver is not None:
                     outcome.receiver = namespace["self_"] = call.receiver.value(namespace)
                     for name, arguments in call.before:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_aqe.data import Arc
+from pytest_aqe.generation import snapshots
 from pytest_aqe.generation.calls import Calls
 from pytest_aqe.generation.cases import Case, Describer
 from pytest_aqe.generation.execution import Call, Executor, Outcome
 from pytest_aqe.generation.simpler import simpler
 from pytest_aqe.generation.subjects import Subject
+from pytest_aqe.generation.values import Source
 
 PATIENCE = 0.3  # of a function's share of the time: ends a search that finds nothing new
 LEAST_PATIENCE, MOST_PATIENCE = 0.12, 1.5  # seconds of CPU
 LONGEST = 8.0  # seconds for one function
 STALE = 300  # calls in a row that were tried before: there is nothing else to try
 SIMPLER = 30  # calls that are tried to say the same in a plainer way
+_THEN = tuple(
+    tuple(map(Source, given))
+    for given in ((), ("'abc'",), ("3",), ("[3, 1, 2]",), ("2", "3"), ("len",))
+)
 MORE = 2  # further cases of a function that has a test anyway: they notice more mutants
 
 
@@ -101,6 +107,8 @@ class Hunt:
             return False
         call, outcome = self._simplified(call, outcome, new)
         case = self._describer.describe(subject, call, outcome)
+        if case is not None and case.strength == snapshots.NONE and callable(outcome.value):
+            call, case = self._called_again(call, new) or (call, case)
         if case is None or (_says_nothing(case, outcome) and all(kind == "a" for kind, _ in new)):
             return False
         again = executor.execute(subject, call)
@@ -125,6 +133,22 @@ class Hunt:
         self._calls.corpus.append(call)
         self._found.append((case, new))
         return True
+
+    def _called_again(self, call: Call, new: set[Any]) -> tuple[Call, Case] | None:
+        """Call what a call returns, a wrapper say: that has a value which can be asserted."""
+        if self._subject.kind in ("property", "setter") or self._subject.is_async:
+            return None
+        for given in _THEN:
+            again = replace(call, then=given)
+            made = self._executor.execute(self._subject, again)
+            lines, arcs = self._executor.ran()
+            ran = {("l", line) for line in lines} | {("a", arc) for arc in arcs}
+            if made is not None and made.error is None and new <= ran:
+                case = self._describer.describe(self._subject, again, made)
+                if case is not None and case.strength == snapshots.VALUE:
+                    new |= ran & self._missing
+                    return again, case
+        return None
 
     def _simplified(self, call: Call, outcome: Outcome, new: set[Any]) -> tuple[Call, Outcome]:
         """Return the simplest call that was found to run the same of what is missing."""

@@ -420,3 +420,15 @@ def test_what_is_raised_again_out_of_a_with_is_an_outcome(tmp_path: Path) -> Non
     target = make_target(tmp_path, source)
     (candidate,) = Offline(Settings(), Fresh(())).author(target.gaps[0], target)
     assert "pytest.raises(KeyError" in candidate.text
+
+
+def test_an_object_that_is_returned_and_can_be_called_is_called(tmp_path: Path) -> None:
+    """It shows nothing else of itself."""
+    source = (
+        "class Counted:\n    def __init__(self, func):\n        self._func = func\n\n"
+        "    def __call__(self, *args):\n        return [self._func(*args)]\n\n\n"
+        "def counted(func):\n    return Counted(func)\n"
+    )
+    target = make_target(tmp_path, source)
+    (candidate,) = Offline(Settings(), Fresh(())).author(target.gaps[0], target)
+    assert re.search(r"assert counted\(\w+\)\(.*\) == \[", candidate.text), candidate.text
