@@ -61,6 +61,8 @@ BOUNDARIES: dict[str, list[Source]] = {
     "path": _sources(["pathlib.Path('a/b.txt')", "pathlib.Path('.')"],
                      frozenset({"import pathlib"})),
     "file": files.SOURCES,
+    "exception": _sources(["ValueError", "KeyError", "Exception", "(TypeError, ValueError)",
+                           "ValueError('no')"]),
     "stream": _sources(["io.StringIO('one\\ntwo\\n')", "io.StringIO('')"],
                        frozenset({"import io"})),
     "bstream": _sources(["io.BytesIO(b'one\\ntwo\\n')"], frozenset({"import io"})),
@@ -90,6 +92,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
 _NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"is_|has_|strict|verbose|inplace|reverse|ignore|allow|force|keep|use_|flag", ("bool",)),
     (r"func|fn|callback|key$|predicate|factory|method|handler|hook|cmp", ("callable", "None")),
+    (r"^exc|exception|^err|errors$", ("exception", "str")),
     (r"count|size|index|idx|num|width|height|length|limit|start|stop|step|depth|level|max|min|"
      r"^n$|^i$|^k$|port|day|month|year|hour|minute|second|digits|precision|offset", ("int",)),
     (r"delta|timeout|interval|duration|elapsed", ("timedelta", "float", "int")),

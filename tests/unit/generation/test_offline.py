@@ -432,3 +432,27 @@ def test_an_object_that_is_returned_and_can_be_called_is_called(tmp_path: Path) 
     target = make_target(tmp_path, source)
     (candidate,) = Offline(Settings(), Fresh(())).author(target.gaps[0], target)
     assert re.search(r"assert counted\(\w+\)\(.*\) == \[", candidate.text), candidate.text
+
+
+def test_a_wrapper_in_a_module_is_called(tmp_path: Path) -> None:
+    """It looks like a cached property, which a class would hold."""
+    source = (
+        "class Wrapped:\n    def __init__(self, func):\n        self.func = func\n\n"
+        "    def __call__(self, *args, **kwargs):\n        return self.func(*args, **kwargs)\n\n"
+        "    def __get__(self, obj, owner=None):\n        return self\n\n\n"
+        "@Wrapped\ndef twice(number: int):\n    return number * 2\n"
+    )
+    target = make_target(tmp_path, source)
+    (candidate,) = Offline(Settings(), Fresh(())).author(target.gaps[0], target)
+    assert "assert twice(" in candidate.text
+
+
+def test_what_is_caught_is_an_exception(tmp_path: Path) -> None:
+    """A parameter behind ``except`` is a class of exceptions."""
+    source = (
+        "def tried(what, caught):\n"
+        "    try:\n        return int(what)\n    except caught:\n        return 'caught'\n"
+    )
+    target = make_target(tmp_path, source)
+    (candidate,) = Offline(Settings(), Fresh(())).author(target.gaps[0], target)
+    assert "'caught'" in candidate.text
