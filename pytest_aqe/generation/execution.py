@@ -130,7 +130,7 @@ class Executor:
                     self._drain(outcome)
                 except (Timeout, Denied):
                     raise
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     self._tracer.stop()
                     outcome.error = error
                 finally:
@@ -183,7 +183,12 @@ class Executor:
             outcome.value = items
 
     def is_ours(self, error: BaseException, arcs: Collection[Arc]) -> bool:
-        """Tell an exception that the project raises itself, or again, from a crash."""
+        """Tell an exception that the project raises itself, or again, from a crash.
+
+        To end the program is meant, whoever does it, as a parser of arguments.
+        """
+        if isinstance(error, SystemExit):
+            return True
         own = self._raises.get(self._target, frozenset())
         left = {source for source, leads in arcs if leads < 0}
         if any(

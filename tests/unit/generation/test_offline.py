@@ -456,3 +456,25 @@ def test_what_is_caught_is_an_exception(tmp_path: Path) -> None:
     target = make_target(tmp_path, source)
     (candidate,) = Offline(Settings(), Fresh(())).author(target.gaps[0], target)
     assert "'caught'" in candidate.text
+
+
+def test_a_command_line_ends_with_its_code(tmp_path: Path) -> None:
+    """What a program says to arguments that it does not know, and to some that it does."""
+    source = (
+        "import argparse\n\n\n"
+        "def main(argv: list[str]) -> int:\n"
+        "    parser = argparse.ArgumentParser('tool')\n"
+        "    parser.add_argument('--loud', action='store_true')\n"
+        "    asked = parser.parse_args(argv)\n"
+        "    if asked.loud:\n        return 2\n    return 1\n"
+    )
+    target = make_target(tmp_path, source)
+    arcs = ((7, -4), (8, 9), (8, 10))
+    gaps = (replace(target.gaps[0], branches=arcs),)
+    target = replace(target, gaps=gaps)
+    author = Offline(Settings(), Fresh(()))
+    candidates = [each for gap in gaps for each in author.author(gap, target)]
+    (trial,) = Trials(Settings(), target, time.time(), Fresh(())).judge(candidates, target)
+    assert trial.accepted, trial.verdict
+    assert 'pytest.raises(SystemExit, match="2")' in trial.text
+    assert "(['--loud'], 2)" in trial.text or "main(['--loud']) == 2" in trial.text
