@@ -31,7 +31,7 @@ _MESSAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"unhashable type: '(\w+)'", ("str", "int", "tuple")),
     (r"cannot create weak reference to '(\w+)' object", ("callable", "type")),
     (r"expected str, bytes or os.PathLike object, not (\w+)", ("str", "path")),
-    (r"expected string or bytes-like object, got '(\w+)'", ("str", "bytes")),
+    (r"expected string or bytes-like object(?:, got '(\w+)')?", ("str", "bytes")),
     (r"a bytes-like object is required, not '(\w+)'", ("bytes",)),
     (r"must be str, not (\w+)", ("str",)),
     (r"must be real number, not (\w+)", ("float", "int")),
@@ -71,7 +71,8 @@ def corrections(error: BaseException) -> Iterator[Correction]:
         found = re.search(pattern, message)
         if found is not None:
             values = [each for kind in kinds for each in _of(kind)[:MOST]]
-            yield Correction(found[1], tuple(values))
+            for kind in [found[1]] if found[1] else _PLAIN:  # before Python 3.11 not every one
+                yield Correction(kind, tuple(values))
     attribute = _ATTRIBUTE.search(message)
     if attribute is not None:
         yield Correction(attribute[1], tuple(_having(attribute[2])))
