@@ -16,7 +16,7 @@ import pytest
 from pytest_aqe.data import Candidate, Gap, Target, Trial
 from pytest_aqe.generation.interpreters import Interpreters
 from pytest_aqe.generation.sandbox import Settings
-from pytest_aqe.generation.trial import Trials
+from pytest_aqe.generation.trial import HASH_SEEDS, Trials
 
 from . import corpus
 
@@ -187,3 +187,28 @@ def test_a_test_of_the_suite_must_not_notice(processes: Interpreters, tmp_path: 
     assert "test_fresh of the suite fails after it" in first.verdict.reason
     assert second.accepted
     shutil.rmtree(suite.parent)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="texts are hashed otherwise")
+def test_hash_seeds_show_both_orders_of_a_set() -> None:
+    """Of four in five pairs of short texts and small numbers."""
+    code = (
+        "import itertools\n"
+        "values = ['a', 'b', 'c', 'x', 'key', 'hello world', '1', '', 0, 1, 2, -1, 10, None, 1.5]\n"
+        "pairs = [pair for pair in itertools.combinations(values, 2) if str in map(type, pair)]\n"
+        "print([next(iter({first, second})) == first for first, second in pairs])"
+    )
+    orders = [
+        ast.literal_eval(
+            subprocess.run(
+                [sys.executable, "-c", code],
+                env={"PYTHONHASHSEED": seed},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+        for seed in ("0", *HASH_SEEDS)
+    ]
+    seen = [len(set(each)) for each in zip(*orders, strict=True)]
+    assert seen.count(2) / len(seen) >= 0.8
