@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_aqe import __version__
-from pytest_aqe.data import Identity, Mode, NodeId, Plan, Rollup, Run, Version
+from pytest_aqe.data import Identity, Mode, NodeId, Plan, Policy, Rollup, Run, Version
 from pytest_aqe.errors import HistoryBusy, HistoryDenied, HistoryError, NotFound
 from pytest_aqe.evidence import changes, environment
 from pytest_aqe.evidence.identity import git_root, is_gone, prefix_of
@@ -27,6 +27,7 @@ from pytest_aqe.evidence.versions import ABSENT
 from pytest_aqe.faults import Faults
 from pytest_aqe.history import dependencies, queries, runfile, unchanged, writes
 from pytest_aqe.history.store import Connection, open_history
+from pytest_aqe.learning.selection import DecayedFailureRate
 from pytest_aqe.options import Options
 from pytest_aqe.plans import pack, write
 from pytest_aqe.report import terminal
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from pytest_aqe.evidence.ground import Ground
     from pytest_aqe.history.unchanged import Unchanged
-    from pytest_aqe.learning.order import LearnedOrder
     from pytest_aqe.quarantine import Quarantine
     from pytest_aqe.selecting import Selected
 
@@ -92,7 +92,7 @@ class Controller:
         self.run: Run | None = None
         self.notes: list[str] = []
         self._unchanged = known
-        self._learned: LearnedOrder | None = None
+        self._learned: Policy | None = None
 
     @property
     def change(self) -> changes.Change | None:
@@ -332,17 +332,20 @@ class Controller:
             self._plan(mode, tests)
         return None
 
-    def _order(self, connection: Connection, tests: Sequence[Rollup]) -> LearnedOrder | None:
-        """Return the policy in force; a suite without a failure has none."""
-        if all(test.q is None for test in tests):
-            return None
-        from pytest_aqe import training
+    def _order(self, connection: Connection, tests: Sequence[Rollup]) -> Policy:
+        """Return the policy in force; a suite without a failure has learnt none."""
+        affected: Collection[Identity] = ()
+        if self.selected is not None:
+            from pytest_aqe.learning.impact import told_apart
 
-        decision = self.selected.decision if self.selected else None
-        chosen = decision.runs.items() if decision else ()
-        affected = {identity for identity, because in chosen if because.kind == "affected"}
-        changed = self.run.changed_files if self.run else None
-        return training.order(connection, self._options.suite, changed, affected)
+            affected = told_apart(self.selected.decision)
+        learned: Policy | None = None
+        if any(test.q is not None for test in tests):
+            from pytest_aqe import training
+
+            changed = self.run.changed_files if self.run else None
+            learned = training.order(connection, self._options.suite, changed, affected)
+        return learned or DecayedFailureRate(affected)
 
     def _plan(self, mode: Mode, tests: list[Rollup]) -> None:
         policy = self._config.pluginmanager.hook.pytest_aqe_make_policy(

@@ -13,5 +13,5 @@ class Defaults:
 
     @pytest.hookimpl(trylast=True)
     def pytest_aqe_make_policy(self, learned: Policy | None) -> Policy:
-        """Rank by what was learnt, before that by decayed failure rate per second."""
+        """Rank by what was learnt; without a history nothing has a rank."""
         return learned or DecayedFailureRate()

@@ -21,10 +21,10 @@ def pytest_aqe_make_policy(config: pytest.Config, learned: Policy | None) -> Pol
     """Return what ranks the tests of this session.
 
     Called once, in the controller, at session start, and not in observe mode. ``learned`` is
-    what the guard has in force for this suite, None while no failure was seen. ``None`` leaves
-    the choice to the next implementation; ours comes last: ``learned``, or else the decayed
-    failure rate per second. The command ``pytest-aqe why`` has no session to ask, so it
-    ranks by ours.
+    what the guard has in force for this suite, the decayed failure rate per second while no
+    failure was seen, None without a history that can be read. ``None`` leaves the choice to
+    the next implementation; ours, ``learned``, comes last. The command ``pytest-aqe why`` has
+    no session to ask, so it ranks by ours.
     """
 
 

@@ -28,14 +28,17 @@ _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Option(NamedTuple):
-    """One setting. ``ini`` is None for a flag that has no ini key."""
+    """One setting. ``ini`` is pytest's type of the key, or None for a flag that has none.
+
+    A list (``args``) may be written as TOML writes one, or as text, by spaces or commas.
+    """
 
     flag: str
     help: str
     default: str | bool | None = None
     choices: tuple[str, ...] = ()
     metavar: str | None = None
-    ini: Literal["bool", "string"] | None = "string"
+    ini: Literal["bool", "string", "args"] | None = "string"
 
     @property
     def dest(self) -> str:
@@ -141,9 +144,11 @@ TABLE: tuple[Option, ...] = (
     Option(
         "--aqe-fail-on",
         "turn exit code 0 into 1, and say why: gap (a line that the change touched is not "
-        "covered). A list, separated by commas",
+        "covered), new-flaky (a failure of a test that was not known to be flaky is a flake), "
+        "expired-quarantine (an entry of the list is past its date). A list, separated by commas",
         default="",
         metavar="LIST",
+        ini="args",
     ),
     Option(
         "--aqe-llm",
@@ -151,6 +156,7 @@ TABLE: tuple[Option, ...] = (
         "is at its end: openai, anthropic, gemini or ollama, a slash, and the model's name; of "
         "two, separated by a comma, the cheaper one first. Needs pytest-aqe[agents]",
         metavar="PROVIDER/MODEL",
+        ini="args",
     ),
     Option(
         "--aqe-llm-url",
@@ -224,12 +230,14 @@ TABLE: tuple[Option, ...] = (
         "globs of files whose change makes select run everything",
         default=FULL_RUN_PATHS,
         metavar="GLOBS",
+        ini="args",
     ),
     Option(
         "--aqe-environ",
         "names of environment variables that tests depend on",
         default="",
         metavar="NAMES",
+        ini="args",
     ),
     Option(
         "--aqe-flaky",
@@ -436,6 +444,18 @@ def resolve(
     )
 
 
+def typed_without_effect(config: pytest.Config) -> list[str]:
+    """Return our flags that were typed, where nobody turned us on or off.
+
+    What stands in ``addopts`` waits for an ``--aqe`` on purpose.
+    """
+    switch = TABLE[0]
+    if config.getoption("aqe") is not None or os.environ.get(switch.variable):
+        return []
+    typed = (each.partition("=")[0] for each in config.invocation_params.args)
+    return list(dict.fromkeys(each for each in typed if each.startswith(f"{switch.flag}-")))
+
+
 def _path(config: pytest.Config | _Early, given: str | bool | None) -> Path | None:
     return (config.invocation_params.dir / str(given)).absolute() if given else None
 
@@ -548,9 +568,11 @@ def _value(
         return _checked(option, environ[option.variable], option.variable)
     if option.ini is not None:
         try:
-            ini: str | bool | None = config.getini(option.dest)
-        except (ValueError, pytest.UsageError) as error:  # pytest does not name the key
+            ini: str | bool | list[str] | None = config.getini(option.dest)
+        except (ValueError, TypeError, pytest.UsageError) as error:  # not each names the key
             raise pytest.UsageError(f"{option.dest}: {error}") from error
+        if isinstance(ini, list):
+            ini = " ".join(map(str, ini))
         if ini is not None and ini != "":
             return _checked(option, ini, option.dest)
     return option.default

@@ -95,6 +95,9 @@ def pytest_configure(config: pytest.Config) -> None:
         _start(config, None)  # on if the controller is, whatever this environment says
     elif (settings := options.resolve(config)) is not None:
         _start(config, settings)
+    elif unused := options.typed_without_effect(config):
+        line = f"off, so {', '.join(unused)} did nothing; --aqe turns it on"
+        config.pluginmanager.register(_Remark([line]), "aqe-off")
 
 
 def _start(config: Any, settings: options.Options | None) -> None:
@@ -115,7 +118,7 @@ def _start(config: Any, settings: options.Options | None) -> None:
     for role in _ROLES:
         if config.pluginmanager.has_plugin(role):
             config.pluginmanager.unregister(name=role)
-    config.pluginmanager.register(_NotStarted(faults.lines()), "aqe-not-started")
+    config.pluginmanager.register(_Remark(faults.lines()), "aqe-not-started")
 
 
 @contextmanager
@@ -137,13 +140,15 @@ def _as_installed(config: pytest.Config) -> Iterator[None]:
             sys.meta_path.insert(index, rewriter)
 
 
-class _NotStarted:
-    """Say why ``--aqe`` did nothing, when not even the roles could be made."""
+class _Remark:
+    """Say why we did nothing: not even the roles could be made, or nobody turned us on."""
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if terminalreporter.verbosity <= -2:
+            return
         for line in self._lines:
             terminalreporter.write_line(f"aqe: {line}")
 

@@ -8,6 +8,7 @@ when they do not.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence, Sized
 from pathlib import Path
@@ -219,13 +220,12 @@ class Worker:
         if any("::" in each for each in asked) or self._config.getoption("lf", False):
             return
         prefix = self._plan().prefix
-        root = self._config.rootpath
-        places: dict[Path, str] = {}
-        counts: Counter[Path] = Counter(item.path for item in items)
-        for path in counts:
-            if path.is_relative_to(root):
-                places[path] = prefix + path.relative_to(root).as_posix()
-        self._told["files"] = {place: counts[path] for path, place in places.items()}
+        counts: Counter[str] = Counter(str(item.path) for item in items)
+        self._told["files"] = {
+            prefix + place: count
+            for path, count in counts.items()
+            if (place := _below(path, self._config.rootpath)) is not None
+        }
 
     def _replay(self, items: list[pytest.Item], wanted: Sequence[NodeId]) -> None:
         """Leave the tests of a written plan, in its order; say which are not there."""
@@ -335,12 +335,21 @@ class _Identities:
         """
         if not path.as_posix().endswith(node_file):
             return self.prefix + node_file
-        if path.is_relative_to(self._rootdir):
-            return self.prefix + path.relative_to(self._rootdir).as_posix()
+        place = _below(str(path), self._rootdir)
+        if place is not None:
+            return self.prefix + place
         root = identities.git_root(self._rootdir)
-        if root is not None and path.is_relative_to(root):
-            return path.relative_to(root).as_posix()
-        return node_file
+        place = _below(str(path), root) if root is not None else None
+        return node_file if place is None else place
+
+
+def _below(path: str, folder: Path) -> str | None:
+    """Return the path from the folder, with slashes, or None where it is not below.
+
+    On strings: where each data file is a test, `Path.relative_to` is what a session notices.
+    """
+    start = str(folder).rstrip(os.sep) + os.sep
+    return path[len(start) :].replace(os.sep, "/") if path.startswith(start) else None
 
 
 def _is_known(plan: Plan, identity: Identity, node_id: NodeId) -> bool:

@@ -17,7 +17,7 @@ from pytest_aqe.cli.arguments import count
 from pytest_aqe.errors import HistoryError, InterchangeError, NotFound, RunFileError
 from pytest_aqe.evidence.failures import signature
 from pytest_aqe.evidence.identity import from_node_id, prefix_of
-from pytest_aqe.history import interchange, merging, reportlog, retention, runfile
+from pytest_aqe.history import exporting, interchange, merging, reportlog, retention, runfile
 from pytest_aqe.history.store import open_history
 from pytest_aqe.report.terminal import counted
 
@@ -139,7 +139,7 @@ def _import_lines(done: interchange.Imported) -> Iterator[str]:
 
 def _export(asked: argparse.Namespace) -> Answer:
     with reading(asked.history) as connection:
-        results, runs = interchange.export(
+        results, runs = exporting.export(
             connection,
             asked.out.absolute(),
             runs_out=asked.runs_out.absolute() if asked.runs_out else None,

@@ -19,9 +19,9 @@ from pytest_aqe.cli.backtest import walk
 from pytest_aqe.cli.exchange import evidence_of
 from pytest_aqe.errors import AqeError, NotFound
 from pytest_aqe.history import interchange, policies
-from pytest_aqe.history.interchange import ENDINGS
 from pytest_aqe.history.merging import is_history
 from pytest_aqe.history.store import Connection, open_history
+from pytest_aqe.history.tables import ENDINGS
 from pytest_aqe.report.terminal import counted, table
 
 if TYPE_CHECKING:

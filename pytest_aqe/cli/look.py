@@ -17,7 +17,7 @@ from pytest_aqe.data import Policy, Rank
 from pytest_aqe.errors import NotFound
 from pytest_aqe.history import browse, dependencies, policies, queries, runfile
 from pytest_aqe.history.store import SCHEMA_VERSION, Connection
-from pytest_aqe.learning.impact import upper_bound
+from pytest_aqe.learning.impact import told_apart, upper_bound
 from pytest_aqe.learning.selection import NEW_TEST, DecayedFailureRate
 from pytest_aqe.report.terminal import SHORT_COMMIT, Verdicts, counted, table, verdict_line
 from pytest_aqe.selecting import Selected
@@ -217,8 +217,11 @@ def _rank(
     """Return what ranks a test in a session without plugins, its rank, and what moved it."""
     changed = [file for file in selected.files if not file.startswith("<")]
     rollup = queries.rollup(connection, test.suite, test.identity)
-    learned = training.order(connection, test.suite, changed) if rollup and rollup.q else None
-    policy: Policy = learned or DecayedFailureRate()
+    affected = told_apart(selected.decision)
+    learned = None
+    if rollup and rollup.q:
+        learned = training.order(connection, test.suite, changed, affected)
+    policy: Policy = learned or DecayedFailureRate(affected)
     if rollup is None:
         return policy, NEW_TEST, []
     (rank,) = policy.rank([rollup])

@@ -16,6 +16,7 @@ from typing import Literal
 
 from pytest_aqe.data import ALWAYS, Identity
 
+MOST_AFFECTED = 0.5  # of the tests; a change of more tells nothing apart
 Kind = Literal["affected", "always", "failed", "doubt", "probe"]
 
 
@@ -81,6 +82,15 @@ def decide(
                 runs[identity] = Because("probe", "drawn at random, to measure what is missed")
         left_out -= runs.keys()
     return Decision(runs, frozenset(left_out))
+
+
+def told_apart(decision: Decision | None) -> frozenset[Identity]:
+    """Return the tests that a change can have broken; none where those are most of the suite."""
+    if decision is None:
+        return frozenset()
+    found = {identity for identity, why in decision.runs.items() if why.kind == "affected"}
+    known = len(decision.runs) + len(decision.left_out)
+    return frozenset(found if len(found) <= MOST_AFFECTED * known else ())
 
 
 def _because(

@@ -17,13 +17,12 @@ from typing import Any
 from pytest_aqe.data import Identity, Rank, Rollup
 from pytest_aqe.errors import AqeError
 from pytest_aqe.learning.changes import TOUCHES, Cofailures, Touch, touched
-from pytest_aqe.learning.selection import FAILED_LAST, KNOWN, record_of
+from pytest_aqe.learning.selection import FAILED_LAST, KNOWN, USES_WHAT_CHANGED, record_of
 
 UNTOUCHED = Touch(0.0, 0.0, 0.0, 0.0)
 # A test whose own source changed fails 7 to 14 times as often (four histories); one of which the
 # dependencies say that a change can have broken it is taken for such a test, at the lower figure.
 AFFECTED = log(7)
-MOST_AFFECTED = 0.5  # of the tests; a change of more tells nothing apart
 _HIGHEST = 50.0  # of a Q; beyond it the order is what it is
 
 
@@ -83,10 +82,8 @@ class LearnedOrder:
         paths = list(dict.fromkeys(files))
         near = touched(paths, self._changed) if self._changed else {}
         touches = {paths[number]: touch for number, touch in near.items()}
-        told_apart = len(self._affected) <= MOST_AFFECTED * len(tests)
-        affected = self._affected if told_apart else ()
         return [
-            self._rank(test, touches.get(file, UNTOUCHED), test.identity in affected)
+            self._rank(test, touches.get(file, UNTOUCHED), test.identity in self._affected)
             for test, file in zip(tests, files, strict=True)
         ]
 
@@ -111,7 +108,7 @@ class LearnedOrder:
         if touch.own:
             reason += ", its file changed"
         elif affected:
-            reason += ", uses what changed"
+            reason += USES_WHAT_CHANGED
         elif touch.stem or touch.folder:
             reason += f", a file {'of its name' if touch.stem else 'in its folder'} changed"
         tier = FAILED_LAST if test.failed_last else KNOWN

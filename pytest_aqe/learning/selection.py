@@ -9,12 +9,13 @@ that are likely to fail, for a shuffled module sets its fixtures up again (3 mod
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_aqe.data import Identity, Rank, Rollup
 
 FAILED_LAST, NEW, KNOWN = 0, 1, 2
+USES_WHAT_CHANGED = ", uses what changed"
 LIKELY = 5.0  # times the typical score of its module, from which a test leaves its place in it
 MIN_SECONDS = 0.005  # cheaper tests are alike: below it the clock and set-up dominate
 
@@ -24,10 +25,15 @@ class DecayedFailureRate:
 
     rate = sum of .9^i over failing executions i back / the same over all executions;
     score = rate / seconds. On four CI histories with durations it has a better APFDc than
-    the two published learners that were re-run on them (docs: how ordering works).
+    the two published learners that were re-run on them (docs: how ordering works). Of
+    ``affected`` tests, which a change can have broken, the rate is at least what Laplace's
+    rule of succession makes of their executions: one failure in two more than there were.
     """
 
     name = "decayed failure rate per second"
+
+    def __init__(self, affected: Collection[Identity] = ()) -> None:
+        self._affected = affected
 
     def rank(self, tests: Sequence[Rollup]) -> Sequence[Rank]:
         """Rank each test by its own rollup."""
@@ -35,9 +41,13 @@ class DecayedFailureRate:
 
     def _rank(self, test: Rollup) -> Rank:
         rate = test.failing / test.weight if test.weight else 0.0
+        reason = record_of(test)
+        if test.identity in self._affected:
+            rate = max(rate, 1 / (test.weight + 2))
+            reason += USES_WHAT_CHANGED
         seconds = MIN_SECONDS if test.seconds is None else max(test.seconds, MIN_SECONDS)
         tier = FAILED_LAST if test.failed_last else KNOWN
-        return Rank(tier, rate / seconds, test.seconds, record_of(test))
+        return Rank(tier, rate / seconds, test.seconds, reason)
 
 
 def record_of(test: Rollup) -> str:
@@ -50,7 +60,7 @@ def record_of(test: Rollup) -> str:
     elif test.failures:
         reason = f"{test.failures} of {test.runs} runs failed, decayed rate {rate:.3f}"
     else:
-        return f"no failure in {test.runs} runs"
+        return f"no failure in {test.runs} run{'' if test.runs == 1 else 's'}"
     return reason + (
         f", {test.seconds:.3g} s" if test.seconds is not None else ", duration unknown"
     )

@@ -113,6 +113,16 @@ class Project:
         with duckdb.connect(str(history or self.history), read_only=True) as connection:
             return connection.execute(query).fetchall()
 
+    def ran(self) -> list[str]:
+        """Return the node ids of the last run, which had one process, as they ran."""
+        return [
+            node_id
+            for (node_id,) in self.sql(
+                "select node_id from results join nodes using (node_no) "
+                "where run_no = (select max(run_no) from results) order by position"
+            )
+        ]
+
     def results(self, columns: str = "identity, outcome") -> list[tuple[Any, ...]]:
         """Return columns of every result, sorted."""
         return sorted(

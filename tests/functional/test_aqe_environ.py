@@ -44,6 +44,30 @@ def test_changed(
     assert select(project, *workers) == {"test_reads"}
 
 
+@pytest.mark.parametrize(
+    ("file", "lines"),
+    [
+        ("pytest.ini", ["[pytest]", "aqe_environ = COLOUR, SHAPE"]),
+        ("pyproject.toml", ["[tool.pytest.ini_options]", "aqe_environ = ['SHAPE', 'COLOUR']"]),
+        ("pyproject.toml", ["[tool.pytest.ini_options]", "aqe_environ = 'SHAPE COLOUR'"]),
+        pytest.param(
+            "pytest.toml",
+            ["[pytest]", "aqe_environ = ['SHAPE', 'COLOUR']"],
+            marks=pytest.mark.skipif(pytest.version_tuple < (9,), reason="pytest 9 reads it"),
+        ),
+    ],
+)
+def test_ini_key(
+    project: Project, monkeypatch: pytest.MonkeyPatch, file: str, lines: list[str]
+) -> None:
+    """A project names them in its configuration, in each way in which a list is written."""
+    (project.path / file).write_text("\n".join([*lines, ""]))
+    project.run_apart("-Werror").assert_outcomes(passed=2)
+    monkeypatch.setenv("COLOUR", "blue")
+    done = project.run_apart("-Werror", "--aqe-mode=select", "--aqe-probe=0")
+    done.assert_outcomes(passed=1, deselected=1)
+
+
 def test_unset(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Being unset is a value."""
     project.run_apart(VARIABLES)

@@ -27,7 +27,7 @@ def test_order_and_reasons(project: Project, workers: Workers) -> None:
         [
             "2 tests would run, 2 of them moved by linear-q@0.5",
             "1. test_b.py::test_y  failed last run (1 of 1 runs failed), * s",
-            "2. test_a.py::test_x  no failure in 1 runs",
+            "2. test_a.py::test_x  no failure in 1 run",
         ]
     )
 

@@ -18,17 +18,6 @@ _THREE = {
 }
 
 
-def _ran(project: Project) -> list[str]:
-    """Return the node ids of the last run, which had one process, as they ran."""
-    return [
-        node_id
-        for (node_id,) in project.sql(
-            "select node_id from results join nodes using (node_no) "
-            "where run_no = (select max(run_no) from results) order by position"
-        )
-    ]
-
-
 def _fail(project: Project, names: str, *arguments: str, aqe: bool = True) -> None:
     """Run with the modules of these letters failing."""
     with pytest.MonkeyPatch.context() as patch:
@@ -48,26 +37,26 @@ def c_failed(project: Project) -> None:
 def test_ours_comes_first_otherwise(project: Project, c_failed: None) -> None:
     """Without any such flag our order is the one that counts."""
     project.run()
-    assert _ran(project) == ["test_c.py::test_1", "test_a.py::test_1", "test_b.py::test_1"]
+    assert project.ran() == ["test_c.py::test_1", "test_a.py::test_1", "test_b.py::test_1"]
 
 
 def test_failed_first(project: Project, c_failed: None) -> None:
     """``--ff`` puts first what pytest's cache says, and the rest stays in our order."""
     project.run("--ff")
-    assert _ran(project) == ["test_b.py::test_1", "test_c.py::test_1", "test_a.py::test_1"]
+    assert project.ran() == ["test_b.py::test_1", "test_c.py::test_1", "test_a.py::test_1"]
 
 
 def test_last_failed(project: Project, c_failed: None, workers: Workers) -> None:
     """``--lf`` runs what pytest's cache says and nothing else."""
     project.run("--lf", *workers).assert_outcomes(passed=1)
-    assert _ran(project) == ["test_b.py::test_1"]
+    assert project.ran() == ["test_b.py::test_1"]
 
 
 def test_new_first(project: Project, c_failed: None) -> None:
     """``--nf`` puts the tests of new files first."""
     project.write(test_d="def test_1(): pass\n")
     project.run("--nf")
-    assert _ran(project)[0] == "test_d.py::test_1"
+    assert project.ran()[0] == "test_d.py::test_1"
 
 
 def test_stepwise(project: Project) -> None:
@@ -75,9 +64,9 @@ def test_stepwise(project: Project) -> None:
     project.write(**_THREE)
     _fail(project, "C")
     _fail(project, "B", "--sw")
-    assert _ran(project) == ["test_a.py::test_1", "test_b.py::test_1"]
+    assert project.ran() == ["test_a.py::test_1", "test_b.py::test_1"]
     project.run("--sw")
-    assert _ran(project) == ["test_b.py::test_1", "test_c.py::test_1"]
+    assert project.ran() == ["test_b.py::test_1", "test_c.py::test_1"]
 
 
 def test_stepwise_is_told(project: Project) -> None:
@@ -91,7 +80,7 @@ def test_stepwise_skip(project: Project) -> None:
     project.write(**_THREE)
     _fail(project, "C")
     _fail(project, "AB", "--sw-skip")
-    assert _ran(project) == ["test_a.py::test_1", "test_b.py::test_1"]
+    assert project.ran() == ["test_a.py::test_1", "test_b.py::test_1"]
 
 
 def test_stepwise_run_is_stopped(project: Project) -> None:
@@ -111,7 +100,7 @@ def test_order_marks(project: Project) -> None:
     )
     project.run()
     project.run()
-    assert _ran(project) == ["test_b.py::test_1", "test_c.py::test_1", "test_a.py::test_1"]
+    assert project.ran() == ["test_b.py::test_1", "test_c.py::test_1", "test_a.py::test_1"]
 
 
 def test_order_marks_inside_a_module(project: Project) -> None:
@@ -130,7 +119,7 @@ def test_order_marks_inside_a_module(project: Project) -> None:
     )
     project.run()
     project.run()
-    assert [name.partition("::")[2] for name in _ran(project)] == [
+    assert [name.partition("::")[2] for name in project.ran()] == [
         "test_first",
         "test_plain",
         "test_last",
@@ -152,7 +141,7 @@ def test_dependency_marks(project: Project) -> None:
     )
     project.run()
     project.run().assert_outcomes(passed=1, failed=1)
-    assert [name.partition("::")[2] for name in _ran(project)] == ["test_first", "test_second"]
+    assert [name.partition("::")[2] for name in project.ran()] == ["test_first", "test_second"]
 
 
 def test_dependency_across_modules(project: Project) -> None:
@@ -181,13 +170,13 @@ def test_randomly_does_not_undo_the_order(
     _fail(project, "B", "-p", "randomly")
     for seed in (1, 2, 3):
         project.run("-p", "randomly", f"--randomly-seed={seed}", "-k", "test_b or test_c")
-        assert _ran(project)[0] == "test_b.py::test_1"
+        assert project.ran()[0] == "test_b.py::test_1"
 
 
 def test_keyword_and_marks(project: Project, c_failed: None) -> None:
     """``-k`` and ``--deselect`` choose, we order what is left."""
     project.run("-k", "not test_b")
-    assert _ran(project) == ["test_c.py::test_1", "test_a.py::test_1"]
+    assert project.ran() == ["test_c.py::test_1", "test_a.py::test_1"]
 
 
 def test_a_plugin_that_deselects(project: Project) -> None:

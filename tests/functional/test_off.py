@@ -53,6 +53,26 @@ def test_same_output(project: Project, arguments: list[str]) -> None:
     _same(project, "-p", "no:cacheprovider", *arguments)
 
 
+@pytest.mark.parametrize("quiet", ["", "-q", "-qq"])
+def test_typed_for_nothing(project: Project, workers: tuple[str, ...], quiet: str) -> None:
+    """A flag of ours that was typed without ``--aqe`` does nothing, and that is said."""
+    project.write(test_good="def test_x(): pass\n")
+    typed = ("--aqe-mode=select", "--aqe-base", "main", *([quiet] if quiet else []), *workers)
+    done = project.pytest(*typed)
+    said = "aqe: off, so --aqe-mode, --aqe-base did nothing; --aqe turns it on"
+    assert (said in done.outlines) == (quiet != "-qq")
+    assert not project.folder.exists()
+    assert said not in project.pytest("--no-aqe", *typed).outlines
+
+
+def test_flags_in_addopts_wait(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a project keeps for its runs with ``--aqe`` says nothing in the others."""
+    project.write(test_good="def test_x(): pass\n")
+    project.write_ini("addopts = --aqe-suite=linux")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--aqe-mode=select")
+    assert "--aqe" not in project.pytest().stdout.str()
+
+
 def test_same_output_of_a_good_run(project: Project) -> None:
     """A run that passes is printed to the byte as without the plugin."""
     project.write(test_good="def test_x(): pass\n")

@@ -13,21 +13,10 @@ if TYPE_CHECKING:
 Workers = tuple[str, ...]
 
 
-def _ran(project: Project) -> list[str]:
-    """Return the node ids of the last run, which had one process, as they ran."""
-    return [
-        node_id
-        for (node_id,) in project.sql(
-            "select node_id from results join nodes using (node_no) "
-            "where run_no = (select max(run_no) from results) order by position"
-        )
-    ]
-
-
 def _modules(project: Project) -> list[str]:
     """Return the modules of the last run, each as often as it was entered."""
     modules: list[str] = []
-    for node_id in _ran(project):
+    for node_id in project.ran():
         module = node_id.partition(".py")[0]
         if modules[-1:] != [module]:
             modules.append(module)
@@ -69,7 +58,24 @@ def test_failed_test_first_in_its_module(project: Project) -> None:
     project.write(test_a="def test_1(): pass\ndef test_2(): pass\ndef test_3(): assert 0\n")
     project.run()
     project.run()
-    assert _ran(project) == ["test_a.py::test_3", "test_a.py::test_1", "test_a.py::test_2"]
+    assert project.ran() == ["test_a.py::test_3", "test_a.py::test_1", "test_a.py::test_2"]
+
+
+def test_what_a_change_can_have_broken_first(project: Project, workers: Workers) -> None:
+    """Before any test has failed, the tests that use what changed say why and run first."""
+    run = project.run if workers else project.run_apart
+    project.write(
+        shop="def price(): return 1\n",
+        test_a="def test_1(): pass\ndef test_2(): pass\n",
+        test_b="from shop import price\ndef test_1(): assert price() == 1\n",
+        test_c="def test_1(): pass\n",
+    )
+    run(*workers)
+    project.write(shop="def price(): return 2\n")
+    shown = project.run_apart("--aqe-explain")
+    shown.stdout.fnmatch_lines(["1. test_b.py::test_1  no failure in 1 run, uses what changed"])
+    run(*(["-n1"] if workers else []))
+    assert project.ran()[0] == "test_b.py::test_1"
 
 
 def test_new_before_known(project: Project) -> None:
@@ -121,9 +127,9 @@ def test_nothing_known_nothing_moved(project: Project) -> None:
     """When nothing ever failed, tests run as collected."""
     project.write(test_b="def test_1(): pass\ndef test_2(): pass\n", test_a="def test_1(): pass\n")
     project.run()
-    collected = _ran(project)
+    collected = project.ran()
     project.run()
-    assert _ran(project) == collected
+    assert project.ran() == collected
 
 
 def test_modules_stay_whole(project: Project) -> None:
@@ -202,10 +208,10 @@ def test_no_more_setups(project: Project, module: str) -> None:
     project.write(conftest=_COUNTING, **files, pack0____init__="", pack1____init__="")
     project.run()
     as_collected = _counted(project)
-    collected = _ran(project)
+    collected = project.ran()
     project.run()
     assert _counted(project) == as_collected
-    assert _ran(project)[0] != collected[0]
+    assert project.ran()[0] != collected[0]
 
 
 def test_explicit_ids_keep_their_order(project: Project, workers: Workers) -> None:
@@ -215,7 +221,7 @@ def test_explicit_ids_keep_their_order(project: Project, workers: Workers) -> No
     done = project.run("test_a.py::test_1", "test_a.py::test_3", "test_a.py::test_2", *workers)
     done.stdout.fnmatch_lines(["aqe: mode=order -> observe (explicit node ids *), *"])
     if not workers:
-        assert [name[-1] for name in _ran(project)] == ["1", "3", "2"]
+        assert [name[-1] for name in project.ran()] == ["1", "3", "2"]
 
 
 def test_downgrade_is_told_at_the_end(project: Project) -> None:

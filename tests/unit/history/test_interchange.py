@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pytest_aqe.data import FAILING, Result
 from pytest_aqe.errors import AqeError, InterchangeError
-from pytest_aqe.history import browse, interchange, writes
+from pytest_aqe.history import browse, exporting, interchange, writes
 from pytest_aqe.history.store import Connection, open_history
 
 HEADER = "run_id,node_id,outcome\n"
@@ -362,7 +362,7 @@ def test_an_export_holds_the_columns_of_the_format_only(
     history.execute("update results set evidence = 'secret'")
     history.execute("update runs set platform = 'secret', plugins = ['secret']")
     out, runs_out = tmp_path / "out.csv", tmp_path / "runs_out.csv"
-    interchange.export(history, out, runs_out=runs_out)
+    exporting.export(history, out, runs_out=runs_out)
     with out.open(newline="") as file:
         assert tuple(next(csv.reader(file))) == interchange.RESULTS
     with runs_out.open(newline="") as file:
@@ -377,9 +377,9 @@ def test_a_file_is_replaced_only_by_force(history: Connection, tmp_path: Path, n
     out = tmp_path / name
     out.write_bytes(b"mine")
     with pytest.raises(AqeError, match="--force"):
-        interchange.export(history, out)
+        exporting.export(history, out)
     assert out.read_bytes() == b"mine"
-    assert interchange.export(history, out, force=True)[0].rows == 2
+    assert exporting.export(history, out, force=True)[0].rows == 2
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
@@ -387,7 +387,7 @@ def test_an_export_that_fails_leaves_what_was_there(history: Connection, tmp_pat
     """A place that cannot be written is named and no half file stays."""
     take(history, table(tmp_path, GOOD))
     with pytest.raises(AqeError, match=r"out\.csv cannot be written"):
-        interchange.export(history, tmp_path / "absent" / "out.csv")
+        exporting.export(history, tmp_path / "absent" / "out.csv")
 
 
 def test_a_rollup_is_the_same_whether_runs_without_a_start_come_first(tmp_path: Path) -> None:
@@ -514,7 +514,7 @@ def test_what_is_exported_comes_back_the_same(
     out, runs_out = folder / f"out.{ending}", folder / f"out-runs.{ending}"
     with open_history(folder / "one.duckdb", write=True) as history:
         take(history, folder / "in.csv", runs=folder / "in-runs.csv")
-        interchange.export(history, out, runs_out=runs_out)
+        exporting.export(history, out, runs_out=runs_out)
         before = whole(history)
     with open_history(folder / "two.duckdb", write=True) as history:
         take(history, out, runs=runs_out)

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_aqe.learning.impact import Decision, Known, decide, shown, upper_bound
+from pytest_aqe.learning.impact import (
+    Because,
+    Decision,
+    Known,
+    decide,
+    shown,
+    told_apart,
+    upper_bound,
+)
 
 RUNS = st.integers(1, 4)
 FILES = st.sampled_from(["src/a.py", "data/b.json", "tests/test_c.py"])
@@ -162,6 +170,26 @@ class TestProbe:
     def test_another_seed_draws_others(self) -> None:
         """The seed, and nothing else, decides who is drawn."""
         assert self.drawn(0.1, "a") == self.drawn(0.1, "a") != self.drawn(0.1, "b")
+
+
+class TestToldApart:
+    AFFECTED = Because("affected", "src/a.py changed")
+
+    def test_who_runs_for_another_reason_is_not_affected(self) -> None:
+        """Failing last, being in doubt and being drawn say nothing of the change."""
+        others = {kind: Because(kind, "") for kind in ("failed", "doubt", "always", "probe")}
+        decision = Decision({"t.py::hit": self.AFFECTED, **others}, frozenset({"t.py::out"}))
+        assert told_apart(decision) == {"t.py::hit"}
+
+    @pytest.mark.parametrize(("left_out", "expected"), [(1, 1), (0, 0)])
+    def test_a_change_of_most_tells_nothing_apart(self, left_out: int, expected: int) -> None:
+        """Half of the suite is still told apart, more is not."""
+        out = frozenset(f"t.py::out{number}" for number in range(left_out))
+        assert len(told_apart(Decision({"t.py::hit": self.AFFECTED}, out))) == expected
+
+    def test_without_a_decision(self) -> None:
+        """Where selection cannot say, nothing is affected."""
+        assert told_apart(None) == frozenset()
 
 
 class TestUpperBound:

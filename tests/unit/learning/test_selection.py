@@ -64,6 +64,22 @@ class TestDecayedFailureRate:
         (rank,) = DecayedFailureRate().rank([rollup()])
         assert (rank.tier, rank.score) == (KNOWN, 0.0)
 
+    def test_a_test_that_a_change_can_have_broken_has_one(self) -> None:
+        """It is taken to fail once in two executions more than it has, and says why."""
+        test = rollup(weight=8.0, seconds=2.0)
+        (rank,) = DecayedFailureRate({test.identity}).rank([test])
+        assert (rank.tier, rank.score) == (KNOWN, 0.05)
+        assert rank.reason.endswith(", uses what changed")
+
+    def test_a_change_adds_nothing_to_a_higher_rate(self) -> None:
+        """A test that failed more often than that keeps its own rate."""
+        test = rollup(failures=4, weight=8.0, failing=4.0)
+        ranks = [
+            policy.rank([test])[0]
+            for policy in (DecayedFailureRate(), DecayedFailureRate({test.identity}))
+        ]
+        assert ranks[0].score == ranks[1].score
+
     @given(st.floats(0.0, 1e6), st.floats(0.0, 1e6))
     def test_the_slower_of_two_equally_failing_tests_is_never_more_urgent(
         self, one: float, other: float
