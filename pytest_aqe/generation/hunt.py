@@ -16,7 +16,7 @@ from pytest_aqe.generation.subjects import Subject
 from pytest_aqe.generation.values import Source
 
 PATIENCE = 0.3  # of a function's share of the time: ends a search that finds nothing new
-LEAST_PATIENCE, MOST_PATIENCE = 0.12, 1.5  # seconds of CPU
+LEAST_PATIENCE, MOST_PATIENCE = 0.06, 1.5  # seconds of CPU
 LONGEST = 8.0  # seconds for one function
 STALE = 300  # calls in a row that were tried before: there is nothing else to try
 SIMPLER = 30  # calls that are tried to say the same in a plainer way
