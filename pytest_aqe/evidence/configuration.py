@@ -4,8 +4,7 @@ Most commits that touch ``pyproject.toml`` or ``setup.cfg`` set up a formatter o
 checker, or say how to build the project, what its next version is or which tools work on it.
 None of that reaches a test: what is installed is followed by itself, and tests do not build
 the project. Such sections are left out of the file's version; whatever is not known to be
-inert stays in. Of a lock file only packages count that come from a repository or a URL: those
-may change under the same version, those of an index may not.
+inert stays in.
 """
 
 from __future__ import annotations
@@ -33,8 +32,6 @@ _INERT_TOOLS = frozenset(_TOOLS.split())
 # What [project] says of how the project runs; all else is for builds and indexes.
 _RUNNING = frozenset({"dependencies", "entry-points", "gui-scripts", "name", "scripts"})
 _RUNNING_OPTIONS = frozenset({"install_requires", "entry_points"})
-# In lock files of uv, poetry and pdm: what says that a package is of no index.
-_ELSEWHERE = frozenset({"directory", "file", "git", "path", "ref", "revision", "url"})
 
 
 def meaning(name: str, content: bytes) -> Version:
@@ -48,9 +45,7 @@ def meaning(name: str, content: bytes) -> Version:
             return _digest(_of_pyproject(content.decode("utf-8")))
         if base in ("setup.cfg", "tox.ini"):
             return _digest(_of_ini(content.decode("utf-8"), only_pytest=base == "tox.ini"))
-        if base in ("uv.lock", "poetry.lock", "pdm.lock"):
-            return _digest(_of_lock(content.decode("utf-8")))
-    except (KeyError, TypeError, ValueError, AttributeError, configparser.Error):
+    except (ValueError, AttributeError, configparser.Error):
         pass  # broken, or not of the shape that such a file has
     return digest(content)
 
@@ -61,17 +56,13 @@ def _digest(meant: dict[str, Any]) -> Version:
     return digest(json.dumps(meant, sort_keys=True, default=str).encode())
 
 
-def _toml(text: str) -> dict[str, Any]:
+def _of_pyproject(text: str) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib  # pytest requires it there
 
-    return tomllib.loads(text)
-
-
-def _of_pyproject(text: str) -> dict[str, Any]:
-    found = _toml(text)
+    found = tomllib.loads(text)
     for name in ("build-system", "dependency-groups"):
         found.pop(name, None)
     found["tool"] = {
@@ -81,19 +72,6 @@ def _of_pyproject(text: str) -> dict[str, Any]:
         name: value for name, value in found.get("project", {}).items() if name in _RUNNING
     }
     return found
-
-
-def _of_lock(text: str) -> dict[str, Any]:
-    packages = [each for each in _toml(text)["package"] if not _is_of_an_index(each)]
-    return {"package": packages} if packages else {}
-
-
-def _is_of_an_index(package: dict[str, Any]) -> bool:
-    """Tell a package that its name and its version say all of, or that is the project itself."""
-    source = package.get("source", {})
-    if source.get("type") == "legacy":  # poetry's word for an index other than the first
-        return True
-    return _ELSEWHERE.isdisjoint(package) and source.keys() <= {"editable", "registry", "virtual"}
 
 
 def _of_ini(text: str, *, only_pytest: bool) -> dict[str, Any]:

@@ -64,19 +64,9 @@ CASES: tuple[Case, ...] = (
         full=True,
     ),
     Case(
-        "a commit in uv.lock",
-        ONE_TEST
-        + "-- uv.lock --\n    package = [{name = 'gold', source = {git = 'https://gold#a'}}]\n",
-        change={"uv.lock": "package = [{name = 'gold', source = {git = 'https://gold#b'}}]\n"},
-        passing=EVERYTHING,
-        spared=NOTHING,
-        full=True,
-    ),
-    Case(
-        "a commit in poetry.lock",
-        ONE_TEST
-        + "-- poetry.lock --\n    package = [{name = 'gold', source = {type = 'git', x = 'a'}}]\n",
-        change={"poetry.lock": "package = [{name = 'gold', source = {type = 'git', x = 'b'}}]\n"},
+        "a version in uv.lock",
+        ONE_TEST + "-- uv.lock --\n    [[package]]\n    name = 'gold'\n    version = '1'\n",
+        change={"uv.lock": Swap("'1'", "'2'")},
         passing=EVERYTHING,
         spared=NOTHING,
         full=True,
