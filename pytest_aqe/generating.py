@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from pytest_aqe.errors import HistoryError, ModelError, NotFound
 from pytest_aqe.evidence.coverage import FileCoverage
 from pytest_aqe.faults import Faults
 from pytest_aqe.generation import proposals
+from pytest_aqe.generation.interpreters import interpreters
 from pytest_aqe.generation.offline import Offline
 from pytest_aqe.generation.pipeline import Pipeline
 from pytest_aqe.generation.proposals import Proposal
@@ -43,8 +45,11 @@ if TYPE_CHECKING:
 
     from pytest_aqe.agents import Agents
 
-LEAST_TIME = 5.0  # seconds that must be left to begin with another file
+LEAST_TIME = 3.0  # seconds that must be left to begin with another file
 SEARCHING = 0.4  # of the time; to try what was found takes longer than to find it
+SEARCHING_BESIDE = 0.8  # of the time, where one file is searched while another is tried
+LEAST_SEARCH = 1.0  # seconds for a file
+AHEAD = 3  # files that are searched or wait for it while one is tried
 PER_GAP = 2.0  # seconds that an author may spend on a gap; the bar of its research
 _CATEGORY = "generated passed"
 
@@ -66,7 +71,8 @@ class Generating:
         self._uncovered = uncovered
         self._recorder = recorder
         self._settings = Settings.of(options.sandbox_cmd, options.unsafe)
-        self._offline = Offline(self._settings)
+        self._processes = interpreters(self._settings.command)
+        self._offline = Offline(self._settings, self._processes)
         self._agents: Agents | None = None
         self._by_name: dict[str, Author] = {}
         self._trials: list[Trial] = []
@@ -83,6 +89,7 @@ class Generating:
                 self._generate(session)
             finally:
                 self._offline.close()
+                self._processes.close()
                 if self._agents is not None:
                     self._notes += self._agents.lines()
                     self._uncovered.read_tables.update(self._agents.read_tables)
@@ -174,26 +181,21 @@ class Generating:
                 self._target(measured.files[file], gaps, sizes[place] / sum(sizes[place:]))
                 for place, (file, gaps) in enumerate(order)
             )
-            following = next(targets, None)
-            for place, (_, gaps) in enumerate(order):
+            ahead: deque[Target | None] = deque()
+            for _, gaps in order:
                 if self._left() <= LEAST_TIME:
                     self._notes.append("--aqe-generate-time is over; the next session goes on")
                     return
-                target = following
-                if place + 1 < len(order):
-                    following = next(targets)
+                coming = islice(targets, 1 + (AHEAD if _beside() else 0) - len(ahead))
+                for target in coming:
+                    ahead.append(target)
+                    if turn == 0 and target is not None:
+                        self._offline.prepare(target)
+                target = ahead.popleft()
                 if target is None:
                     continue
-                if turn == 0:
-                    self._search_ahead(target, following)
                 closed = self._one_target(session, target, gaps, authors[turn])
                 waiting = [gap for gap in waiting if gap.id not in closed]
-
-    def _search_ahead(self, target: Target, following: Target | None) -> None:
-        """Let the offline author search one file while the tests of another are tried."""
-        self._offline.prepare(target)
-        if following is not None and (os.cpu_count() or 1) > 1:
-            self._offline.prepare(following)
 
     def _authors(self) -> list[Author]:
         authors: list[Author] = [self._offline]
@@ -227,7 +229,7 @@ class Generating:
         self, session: pytest.Session, target: Target, gaps: Sequence[Gap], author: Author
     ) -> set[str]:
         """Let an author write for the gaps of one file; return the ids of the closed ones."""
-        trials = Trials(self._settings, target, time.time())
+        trials = Trials(self._settings, target, time.time(), self._processes)
         hook = self._config.pluginmanager.hook
 
         def write(gap: Gap, target: Target, author: Author) -> Sequence[Candidate]:
@@ -354,6 +356,7 @@ class Generating:
         name, place = module
         most = sorted((covered.tests or {}).items(), key=lambda item: (-len(item[1]), item[0]))
         left = max(self._left(), 1.0)
+        searching = SEARCHING_BESIDE if _beside() else SEARCHING
         return Target(
             root=root,
             rootdir=self._config.rootpath,
@@ -366,7 +369,7 @@ class Generating:
             paths=tuple(dict.fromkeys([place, *_own_paths()])),
             tests=tuple(node_id for node_id, _ in most),
             seed=self._seed(),
-            seconds=min(PER_GAP * len(gaps), max(SEARCHING * share * left, LEAST_TIME / 2)),
+            seconds=min(PER_GAP * len(gaps), max(searching * share * left, LEAST_SEARCH)),
         )
 
     def _left(self) -> float:
@@ -402,6 +405,11 @@ class Generating:
         if reporter._tw.width_of_current_line:  # xdist's dots belong to no file
             reporter.write_line("")
         reporter.write_line(line)
+
+
+def _beside() -> bool:
+    """Tell whether one file can be searched while the tests of another are tried."""
+    return (os.cpu_count() or 1) > 1
 
 
 def _urgency(gap: Gap, learner: GapLearner, author: int) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pytest_aqe.generation import pools, subjects
 from pytest_aqe.generation.comparisons import Compared, exchanged, wished
+from pytest_aqe.generation.corrections import corrections
 from pytest_aqe.generation.execution import Call
 from pytest_aqe.generation.harvest import Argument, Harvest, Sample, spelled
 from pytest_aqe.generation.subjects import Subject
@@ -142,6 +143,24 @@ class Calls:
                     self._near[place] = (distance, call)
             if len(self._hints) < WAITING or each.line in before:
                 self._follow(call, each, first=each.line in before)
+
+    def correct(self, call: Call, error: BaseException) -> None:
+        """Take in how a call failed: line up the calls that the error suggests."""
+        for each in corrections(error):
+            key = (0, type(error).__name__, str(error)[:80], each.kind)
+            if key in self._hinted or len(self._hints) > WAITING:
+                continue
+            self._hinted.add(key)
+            for number, argument in enumerate(call.arguments):
+                if _literal_type(argument.source.text) == each.kind and argument.kind in "/=":
+                    for value in each.values:
+                        self._hints.append(_with(call, number, replace(argument, source=value)))
+            if each.kind == "NoneType":  # by default
+                given = {argument.name for argument in call.arguments}
+                for parameter in self._subject.parameters:
+                    if parameter.default is None and parameter.name not in given:
+                        for value in each.values:
+                            self._hints.append(self._adding(call, parameter, value))
 
     def _follow(self, call: Call, compared: Compared, *, first: bool) -> None:
         """Line up the calls that a comparison suggests."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pytest_aqe.generation import snapshots
+from pytest_aqe.generation import files, snapshots
 from pytest_aqe.generation.execution import LISTED, Call, Outcome
 from pytest_aqe.generation.harvest import spelled
 from pytest_aqe.generation.subjects import Subject
@@ -17,7 +17,8 @@ class Case:
     """One call that is worth a test. ``gap`` is the number of the gap that it adds most to.
 
     ``arguments`` and ``expected`` are set where it can share a test with others of its
-    ``shape``. ``lines`` are the statements of a test of its own.
+    ``shape``. ``lines`` are the statements of a test of its own, ``strength`` is how much they
+    say.
     """
 
     gap: int
@@ -34,6 +35,7 @@ class Case:
     error: str = ""
     gains: list[Any] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
+    strength: int = snapshots.VALUE
 
 
 class Describer:
@@ -49,7 +51,7 @@ class Describer:
         receiver = call.receiver
         inline = receiver is not None and not call.before and len(receiver.text) <= 60
         name = (_bracketed(receiver.text) if inline else "obj") if receiver is not None else ""
-        text = subject.stated(name, call.arguments)
+        text = call.written(subject.stated(name, call.arguments))
         imports = set(subject.imports if not subject.bound else ())
         if subject.is_async:
             imports.add("import asyncio")
@@ -61,31 +63,36 @@ class Describer:
         elif outcome.drained == "islice":
             text = f"list(itertools.islice({text}, {LISTED}))"
             imports.add("import itertools")
-        setup = []
-        if receiver is not None and not inline:
-            setup.append(f"obj = {receiver.text}")
-            setup += [f"obj.{method}({spelled(given)})" for method, given in call.before]
-        fixtures: list[str] = []
+        setup = files.setup(call.text) if outcome.folder is not None else []
+        fixtures = [files.FIXTURE] if outcome.folder is not None else []
+        making = []
+        if receiver is not None:
+            making = [f"obj = {receiver.text}"]
+            making += [f"obj.{method}({spelled(given)})" for method, given in call.before]
+            setup += making if not inline else []
         seen = self._seen(text, outcome)
         if seen is None:
             return None
         if subject.kind == "setter" and outcome.error is None:
             seen = replace(seen, lines=(), strength=snapshots.NONE)  # a statement has no value
         if seen.strength < snapshots.VALUE and outcome.error is None:
-            if outcome.output:
+            changed = outcome.folder.assertions(call.text) if outcome.folder is not None else []
+            if changed:
+                seen = replace(seen, lines=(text, *changed), strength=snapshots.VALUE)
+            elif outcome.output:
                 said = snapshots.printed(text, outcome.output)
                 if said.strength == snapshots.VALUE:
-                    seen, fixtures = said, ["capsys"]
+                    seen, fixtures = said, [*fixtures, "capsys"]
             elif receiver is not None and outcome.receiver is not None:
                 after = self._after(subject, call, outcome, seen)
                 if after is not None:
-                    setup = [f"obj = {receiver.text}"]
-                    setup += [f"obj.{method}({spelled(given)})" for method, given in call.before]
+                    setup += making if inline else []
                     seen = after
         if not seen.lines:
             return None
         imports |= seen.imports
-        case = Case(0, subject.path, "", [*setup, *seen.lines], sorted(imports), fixtures)
+        lines = [*setup, *seen.lines]
+        case = Case(0, subject.path, "", lines, sorted(imports), fixtures, strength=seen.strength)
         if outcome.error is not None:
             case.error = type(outcome.error).__name__
         elif seen.expected is not None and not setup and not fixtures:
@@ -115,7 +122,7 @@ class Describer:
         lines = tuple(
             line.replace("result.", "obj.") for line in after.lines if line != "result = obj"
         )
-        text = subject.stated("obj", call.arguments)
+        text = call.written(subject.stated("obj", call.arguments))
         return replace(after, lines=(text, *lines), expected=None)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aqe.data import Arc
+from pytest_aqe.generation import files
 from pytest_aqe.generation.comparisons import Compared, Comparisons
 from pytest_aqe.generation.guard import Denied, Guard
 from pytest_aqe.generation.harvest import Argument, spelled
@@ -29,22 +30,44 @@ LISTED = 30  # items of an iterator that are looked at
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call to try: how ``self`` is made, what happens to it first, and the arguments."""
+    """A call to try: how ``self`` is made, what happens to it first, and the arguments.
+
+    With ``then`` what it returns is called in turn, with these.
+    """
 
     receiver: Source | None
     arguments: tuple[Argument, ...]
     before: tuple[tuple[str, tuple[Argument, ...]], ...] = ()
+    then: tuple[Source, ...] | None = None
+
+    def written(self, text: str) -> str:
+        """Write it; ``text`` is the call itself."""
+        if self.then is None:
+            return text
+        return f"{text}({', '.join(each.text for each in self.then)})"
+
+    @property
+    def text(self) -> str:
+        """All expressions in it."""
+        sources = [self.receiver] if self.receiver is not None else []
+        sources += [each.source for _, given in self.before for each in given]
+        sources += [each.source for each in self.arguments]
+        return ", ".join(each.text for each in sources)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a call did. ``drained`` tells an iterator whose items were taken as the value."""
+    """What a call did. ``drained`` tells an iterator whose items were taken as the value.
+
+    ``folder`` is what is in the folder of a call that takes a file.
+    """
 
     value: Any = None
     error: BaseException | None = None
     receiver: Any = None
     output: str = ""
     drained: str = ""
+    folder: files.Folder | None = None
 
 
 class Timeout(BaseException):
@@ -55,15 +78,19 @@ class Executor:
     """Run calls of one file's functions, traced and guarded; names stay from call to call."""
 
     def __init__(
-        self, target: str, raises: dict[str, frozenset[int]], comparisons: Comparisons
+        self, target: str, raises: dict[str, frozenset[int]], comparisons: Comparisons, folder: str
     ) -> None:
-        """``raises`` are the lines of all ``raise`` statements of the package, by file."""
+        """``raises`` are the lines of all ``raise`` statements of the package, by file.
+
+        In ``folder`` a call may write.
+        """
         self._target = target
         self._raises = raises
         self._tracer = Tracer(target)
         self._comparisons = comparisons
-        self._guard = Guard("/nowhere")
-        self.namespace: dict[str, Any] = {}
+        self._folder = Path(folder, "files")
+        self._guard = Guard(str(self._folder))
+        self.namespace: dict[str, Any] = {files.FIXTURE: self._folder}
 
     def install(self) -> None:
         """Guard this process from now on, and let time end a call."""
@@ -83,10 +110,13 @@ class Executor:
         outcome = Outcome()
         namespace = self.namespace
         output = io.StringIO()
+        with_files = files.FIXTURE in call.text
+        if with_files:
+            files.fill(self._folder, call.text)
         signal.setitimer(signal.ITIMER_REAL, CALL)
         try:
             with contextlib.redirect_stdout(output), self._guard.armed():
-                text = self._expression(subject, call, "self_")
+                text = call.written(self._expression(subject, call, "self_"))
                 if call.receiver is not None:
                     outcome.receiver = namespace["self_"] = call.receiver.value(namespace)
                     for name, arguments in call.before:
@@ -100,7 +130,7 @@ class Executor:
                     self._drain(outcome)
                 except (Timeout, Denied):
                     raise
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     self._tracer.stop()
                     outcome.error = error
                 finally:
@@ -119,6 +149,7 @@ class Executor:
             outcome.value.close()
             return None
         outcome.output = output.getvalue()
+        outcome.folder = files.look(self._folder) if with_files else None
         return outcome
 
     def _prepare(self, arguments: Sequence[Argument]) -> None:
@@ -152,9 +183,19 @@ class Executor:
             outcome.value = items
 
     def is_ours(self, error: BaseException, arcs: Collection[Arc]) -> bool:
-        """Tell an exception that the project raises itself, or again, from a crash."""
+        """Tell an exception that the project raises itself, or again, from a crash.
+
+        To end the program is meant, whoever does it, as a parser of arguments.
+        """
+        if isinstance(error, SystemExit):
+            return True
         own = self._raises.get(self._target, frozenset())
-        if any(source in own and leads < 0 for source, leads in arcs):
+        left = {source for source, leads in arcs if leads < 0}
+        if any(
+            # out of the function, or back to the head of a ``with`` and from there out of it
+            source in own and (leads < 0 or (leads < source and leads in left))
+            for source, leads in arcs
+        ):
             return True
         trace = error.__traceback__
         if trace is not None and trace.tb_next is not None and trace.tb_next.tb_next is None:

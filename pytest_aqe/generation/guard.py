@@ -170,7 +170,7 @@ def state(root: str, scratch: str) -> State:
         names,
         defaults,
         frozenset(id(each) for each in threading.enumerate() if not each.daemon),
-        frozenset(_files(scratch)),
+        files(scratch),
         sys.getrecursionlimit(),
     )
 
@@ -246,9 +246,10 @@ def _stored_globals(code: CodeType) -> frozenset[str]:
     )
 
 
-def _files(scratch: str) -> Iterator[str]:
-    """Yield the files in the scratch folder, but for those that pytest's own fixtures make."""
-    for folder, folders, files in os.walk(scratch):
+def files(scratch: str) -> frozenset[str]:
+    """Return the files in the scratch folder, but for those that pytest's own fixtures make."""
+    found = []
+    for folder, folders, names in os.walk(scratch):
         folders[:] = [each for each in folders if each not in ("tmp", "__pycache__")]
-        for name in files:
-            yield os.path.relpath(f"{folder}/{name}", scratch)
+        found += [os.path.relpath(f"{folder}/{name}", scratch) for name in names]
+    return frozenset(found)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_aqe.data import Arc
+from pytest_aqe.generation import snapshots
 from pytest_aqe.generation.calls import Calls
 from pytest_aqe.generation.cases import Case, Describer
 from pytest_aqe.generation.execution import Call, Executor, Outcome
 from pytest_aqe.generation.simpler import simpler
 from pytest_aqe.generation.subjects import Subject
+from pytest_aqe.generation.values import Source
 
 PATIENCE = 0.3  # of a function's share of the time: ends a search that finds nothing new
-LEAST_PATIENCE, MOST_PATIENCE = 0.12, 1.5  # seconds
+LEAST_PATIENCE, MOST_PATIENCE = 0.06, 1.5  # seconds of CPU
 LONGEST = 8.0  # seconds for one function
 STALE = 300  # calls in a row that were tried before: there is nothing else to try
 SIMPLER = 30  # calls that are tried to say the same in a plainer way
+_THEN = tuple(
+    tuple(map(Source, given))
+    for given in ((), ("'abc'",), ("3",), ("[3, 1, 2]",), ("2", "3"), ("len",))
+)
 MORE = 2  # further cases of a function that has a test anyway: they notice more mutants
 
 
@@ -60,14 +66,15 @@ class Hunt:
         ``share`` are the seconds that every function would get, were all alike; this one may
         take ``most``.
         """
-        started = gained = time.monotonic()
+        stop = time.monotonic() + min(most, LONGEST)
+        # of its own time: on a busy machine patience would be over before anything was tried
+        started = gained = time.process_time()
         patience = min(max(PATIENCE * share, LEAST_PATIENCE), MOST_PATIENCE)
-        stop = started + min(most, LONGEST)
         known = 0
         for call in self._calls:
-            now = time.monotonic()
-            if not self._missing or now > stop or known > STALE:
+            if not self._missing or time.monotonic() > stop or known > STALE:
                 break
+            now = time.process_time()
             if now - gained > patience + (gained - started) / 2:
                 break
             if call in self._tried:
@@ -76,7 +83,7 @@ class Hunt:
             known = 0
             self._tried.add(call)
             if self._try(call):
-                gained = time.monotonic()
+                gained = time.process_time()
             before = {what[0] for _, what in self._missing if isinstance(what, tuple)}
             self._calls.learn(call, self._executor.compared(), before)
 
@@ -86,6 +93,8 @@ class Hunt:
         lines, arcs = executor.ran()
         if outcome is None:
             return False
+        if outcome.error is not None:
+            self._calls.correct(call, outcome.error)
         new = {("l", line) for line in lines} | {("a", arc) for arc in arcs}
         new &= self._missing
         if outcome.error is None and len(self._calls.corpus) < 6 and not new:
@@ -98,6 +107,8 @@ class Hunt:
             return False
         call, outcome = self._simplified(call, outcome, new)
         case = self._describer.describe(subject, call, outcome)
+        if case is not None and case.strength == snapshots.NONE and callable(outcome.value):
+            call, case = self._called_again(call, new) or (call, case)
         if case is None or (_says_nothing(case, outcome) and all(kind == "a" for kind, _ in new)):
             return False
         again = executor.execute(subject, call)
@@ -122,6 +133,22 @@ class Hunt:
         self._calls.corpus.append(call)
         self._found.append((case, new))
         return True
+
+    def _called_again(self, call: Call, new: set[Any]) -> tuple[Call, Case] | None:
+        """Call what a call returns, a wrapper say: that has a value which can be asserted."""
+        if self._subject.kind in ("property", "setter") or self._subject.is_async:
+            return None
+        for given in _THEN:
+            again = replace(call, then=given)
+            made = self._executor.execute(self._subject, again)
+            lines, arcs = self._executor.ran()
+            ran = {("l", line) for line in lines} | {("a", arc) for arc in arcs}
+            if made is not None and made.error is None and new <= ran:
+                case = self._describer.describe(self._subject, again, made)
+                if case is not None and case.strength == snapshots.VALUE:
+                    new |= ran & self._missing
+                    return again, case
+        return None
 
     def _simplified(self, call: Call, outcome: Outcome, new: set[Any]) -> tuple[Call, Outcome]:
         """Return the simplest call that was found to run the same of what is missing."""

@@ -2,22 +2,24 @@
 
 One interpreter imports pytest and the code under test, then forks: each test runs alone in a
 process that has just that behind it, then all run together, then each mutant has its process.
-A fork costs 10 ms where a fresh interpreter costs half a second. What ends, blocks or spoils a
-process does so to its own only.
+What ends, blocks or spoils a process does so to its own only.
 
-Started as ``python -m pytest_aqe.generation.inside`` with a `Job` on standard input.
+Run by ``warm.py``, or as ``python -m pytest_aqe.generation.inside`` with a `Job` on standard
+input.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import random
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from types import FunctionType
@@ -27,7 +29,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from pytest_aqe.generation import clock, confine
-from pytest_aqe.generation.guard import Guard, state, traces
+from pytest_aqe.generation.guard import Guard, State, files, state, traces
 from pytest_aqe.generation.job import RESULT, Job, Ran, Report, decoded
 from pytest_aqe.generation.leaf import leaf
 from pytest_aqe.generation.mutants import Mutant, exchange, living, mutants
@@ -35,12 +37,21 @@ from pytest_aqe.generation.tracing import Tracer
 
 ALONE = 4  # seconds of CPU for one test; also of waiting, times WAITING
 TOGETHER = 15  # seconds of CPU for all of them
+LONGER = 3  # times what a test took before, and a mutant that takes longer does not end
 _ERROR = 2000  # characters of an error that are kept
+_OTHERS: list[type] = []  # classes live as long as somebody holds them
 
 
 def main() -> None:
+    """Run the job on standard input."""
+    run(sys.stdin.read())
+    sys.stdout.flush()
+    os._exit(0)  # threads and exit handlers of what was tried have no say
+
+
+def run(text: str) -> None:
     """Confine this process, run the job, leave the report in the scratch folder."""
-    job = Job.decode(sys.stdin.read())
+    job = Job.decode(text)
     report = Report(job.nonce)
     confine.limit()
     report.layers = confine.confine(job.readable, [job.scratch], job.root)
@@ -50,6 +61,8 @@ def main() -> None:
             "does without)"
         )
     else:
+        if job.order is not None:
+            _surround(job.order)
         guard = Guard(job.scratch)
         guard.install()
         if job.clock is not None:
@@ -61,17 +74,25 @@ def main() -> None:
         else:
             _pytest(job, report, guard)
     Path(job.scratch, RESULT).write_text(report.encode(), "utf-8")
-    sys.stdout.flush()
-    os._exit(0)  # threads and exit handlers of what was tried have no say
+
+
+def _surround(number: int) -> None:
+    """Let this process be called otherwise, and know classes of others: tests must not notice."""
+    sys.argv = ["pytest", str(number)]
+    _OTHERS.extend(type("Other", (kind,), {}) for kind in (object, int, str, dict, list, Exception))
 
 
 def _pytest(job: Job, report: Report, guard: Guard) -> None:
-    arguments = [
+    asked = [*arguments(job.scratch), *job.files, *job.beside]
+    pytest.main(asked, plugins=[Inside(job, report, guard)])
+
+
+def arguments(scratch: str) -> list[str]:
+    """Return how pytest is called: with nothing of the project's or the user's settings."""
+    return [
         "-p", "no:cacheprovider", "-p", "no:terminal", "--import-mode=importlib",
-        f"--rootdir={job.scratch}", f"-c{job.scratch}/pytest.ini", f"--basetemp={job.scratch}/tmp",
-        *job.files, *job.beside,
+        f"--rootdir={scratch}", f"-c{scratch}/pytest.ini", f"--basetemp={scratch}/tmp",
     ]  # fmt: skip
-    pytest.main(arguments, plugins=[Inside(job, report, guard)])
 
 
 class Inside:
@@ -81,6 +102,10 @@ class Inside:
         self._job = job
         self._report = report
         self._guard = guard
+        self._tracer = Tracer(job.target)
+        self._before: State
+        self._functions: list[FunctionType] = []
+        self._took: dict[tuple[str, str], float] = {}
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Load the project's conftests as plugins: their fixtures are visible everywhere."""
@@ -105,7 +130,10 @@ class Inside:
         """Run the job's tests in forks of this process."""
         self._report.broken |= {"": "; ".join(self._guard.denied)} if self._guard.denied else {}
         _warm_up()
-        state(self._job.root, self._job.scratch)  # what it looks up is then known to all forks
+        self._before = state(self._job.root, self._job.scratch)
+        self._functions = living(self._job.target)  # what is frozen is not found any more
+        gc.collect()
+        gc.freeze()  # a fork that collects garbage would copy all of it
         own = [item for item in session.items if str(item.path) in self._job.files]
         beside = [item for item in session.items if str(item.path) in self._job.beside]
         if self._job.alone:
@@ -125,21 +153,22 @@ class Inside:
         return [self._alone(group) for group in _groups(items)]
 
     def _alone(self, group: Sequence[pytest.Item]) -> Ran:
+        begun = time.monotonic()
         said = leaf(lambda: asdict(self._measured(group)), ALONE)
+        self._took[str(group[0].path), _name(group[0])] = time.monotonic() - begun
         return _died(group[0], said) if isinstance(said, str) else decoded(said)
 
     def _measured(self, group: Sequence[pytest.Item]) -> Ran:
         """Run one function; note its lines, what it reached for and what it left."""
         job = self._job
-        tracer = Tracer(job.target)
-        before = state(job.root, job.scratch)
-        tracer.start()
+        before = replace(self._before, files=files(job.scratch))  # the folder is not forked
+        self._tracer.start()
         try:
             ran = self._run(group)
         finally:
-            tracer.stop()
+            self._tracer.stop()
         ran.traces = traces(before, state(job.root, job.scratch))
-        lines, arcs = tracer.found()
+        lines, arcs = self._tracer.found()
         ran.lines = sorted(lines & set(job.lines))
         ran.arcs = sorted(arcs & set(job.arcs))
         return ran
@@ -203,13 +232,12 @@ class Inside:
         runs = {key: {*ran.lines, *(line for line, _ in ran.arcs)} for key, ran in open_.items()}
         lines = frozenset(line for found in runs.values() for line in found)
         source = Path(job.target).read_text("utf-8")
-        functions = living(job.target)
         for mutant in mutants(source, job.target, lines):
             meeting = [key for key in open_ if mutant.line in runs[key]]
             if not meeting:
                 continue
-            meet = partial(self._meet, mutant, functions, [groups[key] for key in meeting])
-            killed = leaf(meet, ALONE)
+            meet = partial(self._meet, mutant, [groups[key] for key in meeting])
+            killed = leaf(meet, 1 + int(LONGER * sum(self._took[key] for key in meeting)))
             if killed is None:
                 continue  # it stands where no function could be exchanged
             for number, key in enumerate(meeting):
@@ -228,12 +256,12 @@ class Inside:
     def _meet(
         self,
         mutant: Mutant,
-        functions: Sequence[FunctionType],
         groups: Sequence[Sequence[pytest.Item]],
     ) -> list[str] | None:
         """Return how each test noticed a mutant: by what it asserts, by another fault, not."""
-        if not exchange(mutant.code, functions, mutant.line):
+        if not exchange(mutant.code, self._functions, mutant.line):
             return None
+        groups[0][0].config.option.tbstyle = "native"  # nobody reads how; the others cost 8 ms
         done = [self._run(group) for group in groups]
         return ["" if ran.outcome == "passed" else "wrong" if ran.wrong else "died" for ran in done]
 

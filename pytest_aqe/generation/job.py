@@ -1,4 +1,4 @@
-"""What the trial asks of a child process, and what it hears back: the wire, as JSON."""
+"""What is asked of child processes, and what is heard back: the wire, as JSON."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from pytest_aqe.data import Arc
 
 RESULT = "result.json"  # in the scratch folder
+OUTPUT = "output.txt"  # in the scratch folder: what the process said
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +110,41 @@ def decoded(values: dict[str, Any]) -> Ran:
     ran = Ran(**values)
     ran.arcs = [(source, target) for source, target in ran.arcs]
     return ran
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a process is to run: the job of a module of ours, where, how long in seconds."""
+
+    module: str
+    job: str
+    scratch: str
+    environ: dict[str, str]
+    wall: float
+
+    def encode(self) -> bytes:
+        """Return it as a line."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, line: str) -> Order:
+        """Read a line."""
+        return cls(**json.loads(line))
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended: exit code as `subprocess` has it, CPU seconds, whether it was slow."""
+
+    code: int
+    seconds: float
+    slow: bool
+
+    def encode(self) -> bytes:
+        """Return it as a line."""
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, line: bytes) -> Ended:
+        """Read a line; raise `ValueError` for none."""
+        return cls(**json.loads(line))

@@ -18,6 +18,7 @@ from typing import Any
 from pytest_aqe.data import Candidate, Gap, Target, Trial
 from pytest_aqe.generation.cases import Case
 from pytest_aqe.generation.hunt import Wanted
+from pytest_aqe.generation.interpreters import Interpreters
 from pytest_aqe.generation.sandbox import Sandbox, Settings, readable
 from pytest_aqe.generation.search import RESULT, SearchJob
 
@@ -31,12 +32,12 @@ class Offline:
 
     name = "offline"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, processes: Interpreters) -> None:
         self._settings = settings
+        self._processes = processes
         self._found: dict[Gap, list[Case]] = {}  # of the targets searched
         self._searches: dict[str, Future[None]] = {}
         self._worker = ThreadPoolExecutor(1, "aqe-search")  # one search at a time
-        self._sandbox: Sandbox | None = None
         self.searched: set[Gap] = set()
         """Gaps that were looked at; for others there was no time."""
         self.seconds = 0.0
@@ -47,10 +48,8 @@ class Offline:
             self._searches[str(target.file)] = self._worker.submit(self._search, target)
 
     def close(self) -> None:
-        """End a search that goes on, and begin no other."""
+        """Begin no other search."""
         self._worker.shutdown(wait=False, cancel_futures=True)
-        if self._sandbox is not None:
-            self._sandbox.end()
 
     def author(self, gap: Gap, target: Target) -> Sequence[Candidate]:
         """Return one candidate with all that was found for a gap."""
@@ -73,7 +72,7 @@ class Offline:
         return found
 
     def _search(self, target: Target) -> None:
-        sandbox = self._sandbox = Sandbox(self._settings, target)
+        sandbox = Sandbox(self._settings, target, self._processes)
         files = list(dict.fromkeys(each.partition("::")[0] for each in target.tests))[:TEST_FILES]
         with sandbox.scratch({}) as scratch:
             job = SearchJob(
@@ -89,8 +88,7 @@ class Offline:
                 seconds=target.seconds,
                 seed=target.seed,
             )
-            sandbox.start(job.encode(), scratch, "pytest_aqe.generation.search",
-                          wall=target.seconds * 4 + 60)  # fmt: skip
+            sandbox.start(job.encode(), scratch, "search", wall=target.seconds * 4 + 60)
             self.seconds += sandbox.spent.seconds
             try:
                 told: dict[str, Any] = json.loads((scratch / RESULT).read_text("utf-8"))

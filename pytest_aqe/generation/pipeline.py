@@ -29,7 +29,7 @@ class Pipeline:
     def run(self, gaps: Sequence[Gap], target: Target, author: Author) -> list[Trial]:
         """Let one author write for gaps of one target; return every trial, repairs included.
 
-        Candidates of a file are tried together: a fresh interpreter for each would cost more
+        Candidates of a file are tried together: an interpreter for each would cost more
         than everything else.
         """
         candidates = [each for gap in gaps for each in self.write(gap, target, author)]

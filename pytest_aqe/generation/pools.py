@@ -18,6 +18,7 @@ from itertools import zip_longest
 from types import CodeType
 from typing import Any
 
+from pytest_aqe.generation import files
 from pytest_aqe.generation.values import Source
 
 _D = frozenset({"import datetime"})
@@ -59,6 +60,9 @@ BOUNDARIES: dict[str, list[Source]] = {
                            "datetime.timedelta(hours=5)"], _D),
     "path": _sources(["pathlib.Path('a/b.txt')", "pathlib.Path('.')"],
                      frozenset({"import pathlib"})),
+    "file": files.SOURCES,
+    "exception": _sources(["ValueError", "KeyError", "Exception", "(TypeError, ValueError)",
+                           "ValueError('no')"]),
     "stream": _sources(["io.StringIO('one\\ntwo\\n')", "io.StringIO('')"],
                        frozenset({"import io"})),
     "bstream": _sources(["io.BytesIO(b'one\\ntwo\\n')"], frozenset({"import io"})),
@@ -78,15 +82,17 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "set": ("set",), "Set": ("set",), "frozenset": ("set",), "AbstractSet": ("set",),
     "dict": ("dict",), "Dict": ("dict",), "Mapping": ("dict",), "MutableMapping": ("dict",),
     "Callable": ("callable",), "datetime": ("datetime",), "date": ("date",), "time": ("time",),
-    "timedelta": ("timedelta",), "Path": ("path",), "PathLike": ("path", "str"),
-    "StrPath": ("path", "str"), "Any": ("int", "str", "list", "None"), "object": ("int", "str"),
-    "IO": ("stream",), "TextIO": ("stream",), "BinaryIO": ("bstream",), "Decimal": ("decimal",),
+    "timedelta": ("timedelta",), "Path": ("path", "file"), "PathLike": ("path", "file", "str"),
+    "StrPath": ("path", "file", "str"), "Any": ("int", "str", "list", "None"),
+    "object": ("int", "str"), "IO": ("stream",), "TextIO": ("stream",),
+    "BinaryIO": ("bstream",), "Decimal": ("decimal",),
     "Hashable": ("int", "str"), "T": ("int", "str"), "type": ("callable",), "Type": ("callable",),
 }  # fmt: skip
 
 _NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"is_|has_|strict|verbose|inplace|reverse|ignore|allow|force|keep|use_|flag", ("bool",)),
     (r"func|fn|callback|key$|predicate|factory|method|handler|hook|cmp", ("callable", "None")),
+    (r"^exc|exception|^err|errors$", ("exception", "str")),
     (r"count|size|index|idx|num|width|height|length|limit|start|stop|step|depth|level|max|min|"
      r"^n$|^i$|^k$|port|day|month|year|hour|minute|second|digits|precision|offset", ("int",)),
     (r"delta|timeout|interval|duration|elapsed", ("timedelta", "float", "int")),
@@ -94,7 +100,8 @@ _NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"date", ("date", "datetime")),
     (r"ratio|rate|factor|weight|percent|prob|alpha|scale", ("float",)),
     (r"bytes|data|raw|buf|payload", ("bytes", "str", "list")),
-    (r"file|stream|fp$|handle", ("stream", "bstream", "str")),
+    (r"path|folder|directory|filename|^file$", ("file", "str")),
+    (r"file|stream|fp$|handle", ("stream", "bstream", "str", "file")),
     (r"text|name|sep|path|string|str|msg|message|word|line|url|uri|fmt|format|pattern|prefix|suffix"
      r"|title|label|char|encoding|lang|locale|version|tag|host|query|html|chars", ("str",)),
     (r"dict|map|kwargs|options|config|params|mapping|attrs", ("dict",)),
@@ -130,6 +137,8 @@ def types_of(parameter: inspect.Parameter, used: Iterable[str] = ()) -> tuple[st
             if re.search(pattern, parameter.name.lower()):
                 found += kinds
                 break
+    if "file" in used:  # whatever the annotation says: a path is a text
+        found.insert(0, "file")
     if default is None and found:
         found.append("None")
     return tuple(dict.fromkeys(found)) or _UNKNOWN

@@ -1,6 +1,6 @@
-"""Starts the child processes that run generated code, and ends them.
+"""What holds around the processes that run generated code.
 
-Layer 0 holds everywhere: a fresh interpreter with its own process group, an empty folder to
+Layer 0 holds everywhere: a process of its own with its own process group, an empty folder to
 work in that is also its home, an environment of nine names, no standard input, limits on CPU
 time, memory, files and processes, and an end by the wall clock. Layer 1 is the guard inside
 (``guard.py``), layer 2 the system (``confine.py``), layer 3 a command of the user's around it
@@ -13,22 +13,19 @@ import os
 import secrets
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
 import sysconfig
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pytest_aqe.data import Target
-from pytest_aqe.errors import AqeError
 from pytest_aqe.generation.fixtures import conftests
-from pytest_aqe.generation.job import RESULT, Job, Report
+from pytest_aqe.generation.interpreters import Interpreters
+from pytest_aqe.generation.job import OUTPUT, RESULT, Job, Order, Report
 
 WALL = 120  # seconds for one child; its CPU time is limited inside
 _SAID = 1 << 20  # bytes of its output that are looked at
@@ -64,11 +61,11 @@ class Spent:
 class Sandbox:
     """A scratch folder, and children that can write nowhere else."""
 
-    def __init__(self, settings: Settings, target: Target) -> None:
+    def __init__(self, settings: Settings, target: Target, processes: Interpreters) -> None:
         self._settings = settings
         self._target = target
+        self._processes = processes
         self.spent = Spent()
-        self._running: set[subprocess.Popen[bytes]] = set()
         self.layer: str | None = None
         """What was active in the last child that answered."""
 
@@ -103,7 +100,7 @@ class Sandbox:
     def run(
         self,
         job: Job,
-        module: str = "pytest_aqe.generation.inside",
+        module: str = "inside",
         environ: Mapping[str, str] | None = None,
         wall: float = WALL,
     ) -> Report | str:
@@ -127,49 +124,16 @@ class Sandbox:
         wall: float = WALL,
     ) -> str:
         """Run a module of ours with a job on its input; return how it ended, empty if well."""
-        command = [*self._settings.command, sys.executable, "-B", "-m", module]
-        output = scratch / "output.txt"
-        with output.open("wb") as said:
-            try:
-                process = subprocess.Popen(
-                    command,
-                    cwd=scratch,
-                    env=self._environment(scratch) | dict(environ or {}),
-                    stdin=subprocess.PIPE,
-                    stdout=said,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise AqeError(f"the trial cannot start {command[0]} ({error.strerror})") from error
-            self._running.add(process)
-            slow = threading.Event()
-            clock = threading.Timer(wall, _too_slow, [process, slow])
-            clock.start()
-            try:
-                assert process.stdin is not None
-                with suppress(BrokenPipeError), process.stdin as given:
-                    given.write(job.encode())
-                # the child's own time, whatever else is running beside it
-                _, status, used = os.wait4(process.pid, 0)
-                process.returncode = os.waitstatus_to_exitcode(status)
-                self.spent.seconds += used.ru_utime + used.ru_stime
-            finally:
-                clock.cancel()
-                _kill(process)
-                process.wait()
-                self._running.discard(process)
-        if slow.is_set():
+        ended = self._processes.run(
+            Order(module, job, str(scratch), self._environment(scratch) | dict(environ or {}), wall)
+        )
+        self.spent.seconds += ended.seconds
+        if ended.slow:
             return f"it was still running after {wall:.0f} s"
-        if process.returncode:
-            last = _tail(output)
-            return f"its process ended with {process.returncode}" + (f" ({last})" if last else "")
+        if ended.code:
+            last = _tail(scratch / OUTPUT)
+            return f"its process ended with {ended.code}" + (f" ({last})" if last else "")
         return ""
-
-    def end(self) -> None:
-        """End what is running, and what that started."""
-        for process in list(self._running):
-            _kill(process)
 
     def _layer(self, layers: Sequence[str]) -> str:
         parts = [*layers, *([self._settings.command[0]] if self._settings.command else [])]
@@ -188,16 +152,6 @@ class Sandbox:
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "HYPOTHESIS_STORAGE_DIRECTORY": str(scratch / "tmp"),
         }
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _too_slow(process: subprocess.Popen[bytes], said: threading.Event) -> None:
-    said.set()
-    _kill(process)
 
 
 def changed(job: Job, **values: Any) -> Job:

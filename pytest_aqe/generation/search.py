@@ -7,7 +7,8 @@ what it did can be asserted. A crash that the project did not raise itself is ne
 may be a bug, and a test must not pin it.
 
 Each function is searched in a fork, so that neither state nor a hang reaches the next one.
-Started as ``python -m pytest_aqe.generation.search`` with a `SearchJob` on standard input.
+Run by ``warm.py``, or as ``python -m pytest_aqe.generation.search`` with a `SearchJob` on
+standard input.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ HARVEST = 20  # seconds of CPU for one file of tests, or for doctests
 HARVESTING = 0.4  # of the time
 HUNTING = 0.9  # of the time, before properties
 LAWS = 10  # seconds of CPU for properties
+HURRY = 0.15  # seconds for each function: with less, there is no time for all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,14 @@ class SearchJob:
 
 
 def main() -> None:
+    """Run the job on standard input."""
+    run(sys.stdin.read())
+    os._exit(0)
+
+
+def run(text: str) -> None:
     """Confine this process, search, leave what was found in the scratch folder."""
-    job = SearchJob.decode(sys.stdin.read())
+    job = SearchJob.decode(text)
     confine.limit(int(job.seconds * 2) + 60)
     confine.confine(job.readable, [job.scratch], job.root)
     folder = package_folder(job.target)
@@ -99,8 +107,9 @@ def main() -> None:
     for number, gap in enumerate(job.gaps):
         if gap.name:
             groups[gap.name.split(".<locals>")[0]][number] = gap
-    # the small ones leave most of their share to the large ones
-    for place, (outer, group) in enumerate(sorted(groups.items(), key=_size)):
+    # the small ones leave most of their share to the large ones; in a hurry those come first
+    hurry = job.seconds < HURRY * len(groups)
+    for place, (outer, group) in enumerate(sorted(groups.items(), key=_size, reverse=hurry)):
         left = stop - (1 - HUNTING) * job.seconds - time.monotonic()
         if left <= 0:
             break
@@ -118,7 +127,6 @@ def main() -> None:
         said = leaf(lambda: _laws(job, module), LAWS)
         told["cases"] += said if isinstance(said, list) else []
         _tell(job, told)
-    os._exit(0)
 
 
 def _size(group: tuple[str, dict[int, Wanted]]) -> int:
@@ -198,7 +206,7 @@ class Search:
         comparisons = Comparisons()
         comparisons.install(module, job.target)
         raises = raise_lines(package_folder(job.target))
-        self._executor = Executor(job.target, raises, comparisons)
+        self._executor = Executor(job.target, raises, comparisons, job.scratch)
         self._describer = Describer(writer, self._executor.namespace, packages)
         self._material = Material(
             module,

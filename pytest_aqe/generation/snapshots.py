@@ -19,6 +19,7 @@ _LONGEST_REPR = 300
 _LONGEST_OUTPUT = 500
 _ADDRESS = re.compile(
     r"0x[0-9a-fA-F]{4,}|<locals>|<lambda>|\bid=\d{6}"
+    r"|aqe-trial-"  # where it ran
     r"|\{[^{}:]*['\"][^{}:]*,[^{}:]*\}"  # a set of texts is shown in any order
 )
 

@@ -288,7 +288,8 @@ def _unwrapped(raw: Any, owner: type | None) -> tuple[str, Any]:
     elif isinstance(raw, functools.cached_property):
         kind, raw = "property", raw.func
     elif isinstance(getattr(raw, "func", None), types.FunctionType) and hasattr(raw, "__get__"):
-        kind, raw = "property", raw.func  # a cached property of the project's own
+        # a cached property of the project's own; in a module a wrapper that is called
+        kind, raw = kind if owner is None else "property", raw.func
     while not isinstance(raw, types.FunctionType) and hasattr(raw, "__wrapped__"):
         raw = raw.__wrapped__
     inner = inspect.unwrap(raw) if callable(raw) else raw

@@ -20,7 +20,7 @@ class Tracer:
         self._file = file
         self._arcs: set[Arc] = set()
         self._ours: dict[str, bool] = {}
-        self._starts: dict[int, int] | None = None
+        self._starts = statement_starts(Path(file).read_text("utf-8"))
 
     def start(self) -> None:
         """Trace this thread and those it starts."""
@@ -34,8 +34,6 @@ class Tracer:
 
     def found(self) -> tuple[set[int], set[Arc]]:
         """Return lines and jumps since the last call, by the first lines of statements."""
-        if self._starts is None:
-            self._starts = statement_starts(Path(self._file).read_text("utf-8"))
         starts = self._starts
         arcs = {(_first(starts, source), _first(starts, target)) for source, target in self._arcs}
         self._arcs.clear()

@@ -3,7 +3,7 @@
 Cheapest first. Read: it parses, is harmless as far as can be read (``rules.py``) and can fail
 for a reason (``oracle.py``). Run, in a sandbox: every test function passes alone, reaches for
 nothing and leaves nothing behind; it adds lines or branches in its gap; it passes in four more
-fresh interpreters under other hash seeds, orders, time zones and at other dates, the last time
+interpreters under other hash seeds, orders, time zones and at other dates, the last time
 before tests of the suite that must not notice; and it notices a mutant of what it gained. A
 function that does not is taken out, and the rest is judged without it.
 
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_aqe.data import Candidate, Stage, Target, Trial, Verdict
+from pytest_aqe.generation.interpreters import Interpreters
 from pytest_aqe.generation.job import Job, Ran, Report
 from pytest_aqe.generation.rules import Refusal, Static, check, without
 from pytest_aqe.generation.sandbox import Sandbox, Settings, changed
@@ -30,6 +31,9 @@ from pytest_aqe.generation.sandbox import Sandbox, Settings, changed
 MUTANTS = 6  # met by each test, until it notices one
 _LEAP_DAY = 1835395199.0  # 2028-02-28 23:59:59 UTC, a second before a leap day
 _LATER = 400 * 86_400.0  # seconds
+# with seed 0 these show both orders of 197 of 231 pairs of short texts and small numbers in a
+# set, found by trying 500 (CPython 3.11 and later); 1, 2, 3, 4 show 143
+HASH_SEEDS = ("388", "406", "265", "8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +80,12 @@ class _Trying:
 class Trials:
     """Try candidates for one target; `judge` is what a pipeline calls."""
 
-    def __init__(self, settings: Settings, target: Target, now: float) -> None:
+    def __init__(
+        self, settings: Settings, target: Target, now: float, processes: Interpreters
+    ) -> None:
         self._target = target
         self._now = now
-        self._sandbox = Sandbox(settings, target)
+        self._sandbox = Sandbox(settings, target, processes)
         self._alone: dict[str, dict[str, str]] = {}  # what the suite's tests do by themselves
 
     def judge(self, candidates: Sequence[Candidate], target: Target) -> list[Trial]:
@@ -244,10 +250,12 @@ class Trials:
         beside = next(iter(self._target.tests), "").partition("::")[0]
         later = self._now + _LATER
         return [
-            _Circumstances(1, {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo"}),
-            _Circumstances(2, {"PYTHONHASHSEED": "2", "TZ": "America/New_York"}, later),
-            _Circumstances(3, {"PYTHONHASHSEED": "3", "TZ": "UTC"}, _LEAP_DAY),
-            _Circumstances(4, {"PYTHONHASHSEED": "4", "TZ": "Europe/Berlin"}, beside=beside),
+            _Circumstances(1, {"PYTHONHASHSEED": HASH_SEEDS[0], "TZ": "Asia/Tokyo"}),
+            _Circumstances(2, {"PYTHONHASHSEED": HASH_SEEDS[1], "TZ": "America/New_York"}, later),
+            _Circumstances(3, {"PYTHONHASHSEED": HASH_SEEDS[2], "TZ": "UTC"}, _LEAP_DAY),
+            _Circumstances(
+                4, {"PYTHONHASHSEED": HASH_SEEDS[3], "TZ": "Europe/Berlin"}, beside=beside
+            ),
         ]
 
     def _rerun(self, left: Sequence[_Trying], model: bool, other: _Circumstances) -> Report | str:
@@ -305,7 +313,7 @@ class Trials:
         for part in (left[: len(left) // 2], left[len(left) // 2 :]):
             with self._sandbox.scratch({each.file: each.text for each in part}) as scratch:
                 job = changed(self._job(part, scratch, model), beside=self._beside(beside))
-                report = self._sandbox.run(job, environ={"PYTHONHASHSEED": "4"})
+                report = self._sandbox.run(job, environ={"PYTHONHASHSEED": HASH_SEEDS[3]})
             if isinstance(report, str) or report.beside.get(test) != "passed":
                 self._find_spoilers(part, model, beside, test)
 

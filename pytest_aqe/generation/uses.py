@@ -27,12 +27,17 @@ _METHODS = {
     "bytes": "decode",
 }
 _BY_METHOD = {name: kind for kind, names in _METHODS.items() for name in names.split()}
+_PATHS = (
+    "os.path.exists os.path.isfile os.path.isdir os.path.lexists os.path.getsize os.listdir "
+    "os.stat os.walk os.scandir os.open os.makedirs os.rename os.replace Path pathlib.Path"
+)
 _CALLED_WITH = {
     "sum": "list", "sorted": "list", "enumerate": "list", "iter": "list", "zip": "list",
     "reversed": "list", "min": "list", "max": "list", "any": "list", "all": "list",
     "set": "list", "dict": "dict", "len": "list", "list": "list", "tuple": "list",
-    "int": "int", "abs": "int", "range": "int", "round": "float", "float": "float",
-    "divmod": "int", "chr": "int", "ord": "str", "callable": "callable", "open": "path",
+    "int": "int str", "abs": "int", "range": "int", "round": "float", "float": "float str",
+    "divmod": "int", "chr": "int", "ord": "str", "callable": "callable", "open": "file",
+    **dict.fromkeys(_PATHS.split(), "file"),
 }  # fmt: skip
 _ARITHMETIC = (ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
 
@@ -75,11 +80,15 @@ def _look(node: ast.AST, names: dict[str, str], kinds: Kinds) -> None:
 def _seen(node: ast.AST) -> Iterator[tuple[str, str]]:
     if isinstance(node, ast.Call):
         yield _name(node.func), "callable"
-        kind = _CALLED_WITH.get(_name(node.func))
-        for given in node.args if kind is not None else ():
-            yield _name(given), str(kind)
+        for kind in _CALLED_WITH.get(ast.unparse(node.func), "").split():
+            for given in node.args:
+                yield _name(given), kind
     elif isinstance(node, ast.Attribute) and node.attr in _BY_METHOD:
         yield _name(node.value), _BY_METHOD[node.attr]
+    elif isinstance(node, ast.ExceptHandler) and node.type is not None:
+        yield _name(node.type), "exception"
+    elif isinstance(node, ast.Raise) and node.exc is not None:
+        yield _name(node.exc), "exception"
     elif isinstance(node, ast.Subscript):
         number = isinstance(node.slice, (ast.Slice, ast.UnaryOp)) or (
             isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int)

@@ -35,6 +35,10 @@ _SECRET = re.compile(
 _ENTROPY = re.compile(r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/_=-]{32,}$")
 
 
+_HERE = (sys.executable, sys.version, str(pathlib.Path(__file__).parent))
+"""Texts that are others on another machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """An expression and the import statements it needs."""
@@ -67,7 +71,7 @@ class Writer:
         """``folder`` is where the process works now: a text that names it holds here only."""
         self._packages = packages
         self._recipe = recipe
-        self._folder = folder
+        self._here = (folder, *_HERE)
         self._imports: set[str] = set()
 
     def write(self, value: object) -> Source | None:
@@ -138,7 +142,7 @@ class Writer:
     def _text(self, value: Any, depth: int) -> str:
         text = repr(value)
         plain = value if isinstance(value, str) else value.decode("latin-1")
-        if self._folder in plain:
+        if any(each in plain for each in self._here):
             raise Refused
         if len(text) > LONGEST_TEXT or _SECRET.search(plain) or _ENTROPY.match(plain):
             raise Refused

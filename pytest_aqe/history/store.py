@@ -212,15 +212,17 @@ class Connection:
         """Write down when each table was last written and last read."""
         now = datetime.now(timezone.utc).replace(tzinfo=None)
         self.written_tables.add("touches")
-        for column, tables in (
-            ("last_write", self.written_tables),
-            ("last_read", self.read_tables),
-        ):
-            self.execute(
-                f"update touches set {column} = $1 where list_contains($2, table_name)",
-                (now, sorted(tables)),
-            )
-            tables.clear()
+        self.execute(
+            """
+            update touches set
+                last_write = if(list_contains($2, table_name), $1, last_write),
+                last_read = if(list_contains($3, table_name), $1, last_read)
+            where list_contains($2, table_name) or list_contains($3, table_name)
+            """,
+            (now, sorted(self.written_tables), sorted(self.read_tables)),
+        )
+        self.written_tables.clear()
+        self.read_tables.clear()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import pytest
 
 from pytest_aqe.agents import Agents
 from pytest_aqe.data import Target, Trial
+from pytest_aqe.generation.interpreters import Fresh
 from pytest_aqe.generation.pipeline import Pipeline
 from pytest_aqe.generation.sandbox import Settings
 from pytest_aqe.generation.trial import Trials
@@ -117,7 +118,7 @@ def through(
     agents = Agents(
         llm._replace(**more), target.root / "none.duckdb", lambda *_: None, lambda _: None
     )
-    trials = Trials(Settings(), target, time.time())
+    trials = Trials(Settings(), target, time.time(), Fresh(()))
     pipeline = Pipeline(
         lambda gap, goal, author: author.author(gap, goal), trials.judge, lambda _: ()
     )
@@ -204,7 +205,7 @@ def one(target: Target, server: Server, script: Any) -> tuple[list[Trial], Agent
     gap = replace(whole(target), name="k0")
     llm = LLM(("mine/small",), server.url, None, "1/10", None, 5_000_000, 30.0, 300.0, 1, 0)
     agents = Agents(llm, target.root / "none.duckdb", lambda *_: None, lambda _: None)
-    trials = Trials(Settings(), target, time.time())
+    trials = Trials(Settings(), target, time.time(), Fresh(()))
     pipeline = Pipeline(
         lambda gap, goal, author: author.author(gap, goal), trials.judge, lambda _: ()
     )

@@ -16,6 +16,7 @@ import datetime
 import os
 import socket
 import subprocess
+import sys
 import threading
 
 RATES = {"eur": 1.1, "chf": 1.05}
@@ -39,6 +40,14 @@ def label(amount):
 
 def year():
     return datetime.date.today().year
+
+
+def program():
+    return sys.argv[0].rpartition(".")[2]
+
+
+def others():
+    return sum(each.__name__ == "Other" for each in dict.__subclasses__())
 
 
 def tags(text):
@@ -448,6 +457,8 @@ RUN: tuple[Bad, ...] = (
         """),
     # does not hold
     _test("only today", "stability", "another date", "assert money.year() == {year}"),
+    _test("name of the program", "stability", "interpreter", "assert money.program() == 'py'"),
+    _test("classes of others", "stability", "interpreter", "assert money.others() == 0"),
     _test("order of hashes", "stability", "",
           "assert money.tags('a b c d e f g h') == {tags}"),
     _bad("order-dependent pair", "run", "None == 7", """

@@ -20,6 +20,7 @@ import pytest
 
 from pytest_aqe.data import Target
 from pytest_aqe.generation import confine
+from pytest_aqe.generation.interpreters import Interpreters, interpreters
 from pytest_aqe.generation.job import Ran, Report
 from pytest_aqe.generation.sandbox import Sandbox, Settings, changed
 
@@ -120,7 +121,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 @pytest.fixture(scope="module")
-def report(world: Target) -> Report:
+def report(processes: Interpreters, world: Target) -> Report:
     """All of them, run by one child after the other in forks of their own, with a good one."""
     tests = [
         f"def test_{number}():\n    {body.replace('{{}}', '{}')}\n"
@@ -129,7 +130,7 @@ def report(world: Target) -> Report:
     ]
     good = "def test_good():\n    assert money.label(0) == 'free'\n"
     text = "\n\n".join([HEAD.format(victim=VICTIM), *tests, good])
-    sandbox = Sandbox(Settings(), world)
+    sandbox = Sandbox(Settings(), world, processes)
     os.environ["AQE_HOSTILE_KEY"] = "secret"
     try:
         with sandbox.scratch({"test_hostile.py": text}) as scratch:
@@ -195,13 +196,15 @@ def _enforced() -> bool:
     return subprocess.run([sys.executable, "-c", code], env=environ, check=False).returncode == 0
 
 
-def test_below_the_enforced_layer_a_model_runs_nothing(world: Target) -> None:
+def test_below_the_enforced_layer_a_model_runs_nothing(
+    processes: Interpreters, world: Target
+) -> None:
     """Unless the user insists, or has a wall of his own."""
     assert not confine.is_enforced(["Landlock 7"])
     assert not confine.is_enforced(["seccomp"])
     for settings, expected in ((Settings(), True), (Settings(unsafe=True), False),
                                (Settings(command=("env",)), False)):  # fmt: skip
-        sandbox = Sandbox(settings, world)
+        sandbox = Sandbox(settings, world, processes)
         with sandbox.scratch({}) as scratch:
             assert sandbox.job(scratch, [], model=True).enforced is expected
             assert sandbox.job(scratch, [], model=False).enforced is False
@@ -209,7 +212,8 @@ def test_below_the_enforced_layer_a_model_runs_nothing(world: Target) -> None:
 
 def test_a_command_of_the_users_goes_around_it(world: Target) -> None:
     """It is the layer that the session names."""
-    sandbox = Sandbox(Settings.of("env AQE_WALL=1", False), world)
+    settings = Settings.of("env AQE_WALL=1", False)
+    sandbox = Sandbox(settings, world, interpreters(settings.command))
     text = "import os\ndef test_wall():\n    assert os.environ['AQE_WALL'] == '1'\n"
     with sandbox.scratch({"test_wall.py": text}) as scratch:
         job = replace(sandbox.job(scratch, ["test_wall.py"], model=False), alone=True)
@@ -220,8 +224,10 @@ def test_a_command_of_the_users_goes_around_it(world: Target) -> None:
     assert sandbox.layer.endswith("env")
 
 
-def test_the_environment_is_a_list_of_harmless_names(world: Target) -> None:
-    sandbox = Sandbox(Settings(), world)
+def test_the_environment_is_a_list_of_harmless_names(
+    processes: Interpreters, world: Target
+) -> None:
+    sandbox = Sandbox(Settings(), world, processes)
     text = (
         "import os\ndef test_names():\n"
         "    raise AssertionError('names ' + ' '.join(sorted(os.environ)))\n"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_aqe.data import Candidate, Trial, Verdict
+from pytest_aqe.generation.interpreters import Fresh
 from pytest_aqe.generation.offline import Offline
 from pytest_aqe.generation.sandbox import Settings
 from pytest_aqe.generation.trial import Trials
@@ -201,7 +202,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         lines = tuple(range(node.body[0].lineno, end + 1))
         gaps.append(replace(gaps[0], name=name, line=node.lineno, end=end, lines=lines))
     target = replace(target, gaps=tuple(gaps), tests=("tests/test_money.py::test_box",))
-    author = Offline(Settings())
+    author = Offline(Settings(), Fresh(()))
     return {
         f"{gap.name}:{gap.line}": candidate.text
         for gap in target.gaps
@@ -272,7 +273,7 @@ def written_for(folder: Path, source: str, name: str) -> str:
     """Return the one test written for a function on lines 13 and 14."""
     target = make_target(folder, source)
     gap = replace(target.gaps[0], name=name, line=13, end=14, lines=(14,))
-    (candidate,) = Offline(Settings()).author(gap, replace(target, gaps=(gap,)))
+    (candidate,) = Offline(Settings(), Fresh(())).author(gap, replace(target, gaps=(gap,)))
     return candidate.text
 
 
@@ -317,7 +318,7 @@ def test_what_is_returned_is_called(tmp_path: Path) -> None:
         ),
     )
     target = replace(target, gaps=gaps)
-    author = Offline(Settings())
+    author = Offline(Settings(), Fresh(()))
     text = "".join(each.text for gap in gaps for each in author.author(gap, target))
     assert re.search(r"times\(\d+\)\(\w+\)\(.*\) == \[", text), text
 
@@ -326,7 +327,7 @@ def test_text_of_a_set_is_not_repeated(tmp_path: Path) -> None:
     """It is another one under another hash seed."""
     source = "def shown(words: list[str]):\n    return str(set(words)) + '!'\n"
     target = make_target(tmp_path, source)
-    texts = [each.text for each in Offline(Settings()).author(target.gaps[0], target)]
+    texts = [each.text for each in Offline(Settings(), Fresh(())).author(target.gaps[0], target)]
     assert not re.search(r"\{'[^{}]*,", "".join(texts))
 
 
@@ -334,7 +335,7 @@ def test_a_repair_takes_shared_tests_apart(tmp_path: Path) -> None:
     """Once; a candidate that shares nothing is given up."""
     source = "def label(amount: int):\n    if amount > 5:\n        return 'x'\n    return 'y'\n"
     target = make_target(tmp_path, source)
-    author = Offline(Settings())
+    author = Offline(Settings(), Fresh(()))
     (candidate,) = author.author(target.gaps[0], target)
     assert "parametrize" in candidate.text
     refused = Trial(candidate, Verdict("rejected", "stability", "no"), candidate.text)
@@ -353,10 +354,127 @@ def test_a_property_proves_itself_like_any_test(tmp_path: Path) -> None:
         "def decode(code):\n    return code[:-1][::-1]\n"
     )
     target = make_target(tmp_path, source)
-    author = Offline(Settings())
+    author = Offline(Settings(), Fresh(()))
     candidates = [each for gap in target.gaps for each in author.author(gap, target)]
-    trials = Trials(Settings(), target, time.time()).judge(candidates, target)
+    trials = Trials(Settings(), target, time.time(), Fresh(())).judge(candidates, target)
     accepted = "\n".join(trial.text for trial in trials if trial.accepted)
     assert "def test_decode_undoes_encode(value):" in accepted, [trial.refused for trial in trials]
     assert "@given(value=st.text(" in accepted
     assert all(trial.accepted for trial in trials), [trial.verdict for trial in trials]
+
+
+FILES = """
+import os
+
+
+def rotate(filename: str) -> None:
+    if not os.path.exists(filename):
+        raise ValueError('no such file')
+    os.rename(filename, filename + '.1')
+
+
+def count(path):
+    with open(path) as opened:
+        return len(opened.readlines())
+
+
+class Saver:
+    def __init__(self, dest_path):
+        self.dest_path = dest_path
+
+    def save(self, text: str) -> None:
+        if os.path.isdir(self.dest_path):
+            raise ValueError('a folder')
+        with open(self.dest_path, 'w') as opened:
+            opened.write(text)
+"""
+
+
+def test_functions_that_take_a_file_get_one(tmp_path: Path) -> None:
+    """What they make of a folder is asserted, and proves itself."""
+    target = make_target(tmp_path, FILES)
+    saver = replace(target.gaps[0], name="Saver.save", line=20, end=24, lines=tuple(range(21, 25)))
+    target = replace(target, gaps=(*target.gaps, saver))
+    author = Offline(Settings(), Fresh(()))
+    candidates = [each for gap in target.gaps for each in author.author(gap, target)]
+    trials = Trials(Settings(), target, time.time(), Fresh(())).judge(candidates, target)
+    assert all(trial.accepted for trial in trials), [trial.verdict for trial in trials]
+    text = "\n".join(trial.text for trial in trials)
+    assert "(tmp_path / 'notes.txt').write_text('one\\ntwo\\nthree\\n')" in text
+    assert "== ['notes.txt.1']" in text
+    assert "assert count(str(tmp_path / 'notes.txt')) == 3" in text
+    assert 'pytest.raises(ValueError, match="no such file")' in text
+    assert 'pytest.raises(ValueError, match="a folder")' in text
+    assert ".save(" in text
+    assert ".read_text() == '" in text
+
+
+def test_what_is_raised_again_out_of_a_with_is_an_outcome(tmp_path: Path) -> None:
+    """The last line that runs is the head of the ``with``."""
+    source = (
+        "import threading\n\nLOCK = threading.Lock()\n\n\n"
+        "def taken(held: dict, key: str):\n"
+        "    with LOCK:\n        try:\n            return held[key]\n"
+        "        except KeyError:\n            raise\n"
+    )
+    target = make_target(tmp_path, source)
+    (candidate,) = Offline(Settings(), Fresh(())).author(target.gaps[0], target)
+    assert "pytest.raises(KeyError" in candidate.text
+
+
+def test_an_object_that_is_returned_and_can_be_called_is_called(tmp_path: Path) -> None:
+    """It shows nothing else of itself."""
+    source = (
+        "class Counted:\n    def __init__(self, func):\n        self._func = func\n\n"
+        "    def __call__(self, *args):\n        return [self._func(*args)]\n\n\n"
+        "def counted(func):\n    return Counted(func)\n"
+    )
+    target = make_target(tmp_path, source)
+    (candidate,) = Offline(Settings(), Fresh(())).author(target.gaps[0], target)
+    assert re.search(r"assert counted\(\w+\)\(.*\) == \[", candidate.text), candidate.text
+
+
+def test_a_wrapper_in_a_module_is_called(tmp_path: Path) -> None:
+    """It looks like a cached property, which a class would hold."""
+    source = (
+        "class Wrapped:\n    def __init__(self, func):\n        self.func = func\n\n"
+        "    def __call__(self, *args, **kwargs):\n        return self.func(*args, **kwargs)\n\n"
+        "    def __get__(self, obj, owner=None):\n        return self\n\n\n"
+        "@Wrapped\ndef twice(number: int):\n    return number * 2\n"
+    )
+    target = make_target(tmp_path, source)
+    (candidate,) = Offline(Settings(), Fresh(())).author(target.gaps[0], target)
+    assert "assert twice(" in candidate.text
+
+
+def test_what_is_caught_is_an_exception(tmp_path: Path) -> None:
+    """A parameter behind ``except`` is a class of exceptions."""
+    source = (
+        "def tried(what, caught):\n"
+        "    try:\n        return int(what)\n    except caught:\n        return 'caught'\n"
+    )
+    target = make_target(tmp_path, source)
+    (candidate,) = Offline(Settings(), Fresh(())).author(target.gaps[0], target)
+    assert "'caught'" in candidate.text
+
+
+def test_a_command_line_ends_with_its_code(tmp_path: Path) -> None:
+    """What a program says to arguments that it does not know, and to some that it does."""
+    source = (
+        "import argparse\n\n\n"
+        "def main(argv: list[str]) -> int:\n"
+        "    parser = argparse.ArgumentParser('tool')\n"
+        "    parser.add_argument('--loud', action='store_true')\n"
+        "    asked = parser.parse_args(argv)\n"
+        "    if asked.loud:\n        return 2\n    return 1\n"
+    )
+    target = make_target(tmp_path, source)
+    arcs = ((7, -4), (8, 9), (8, 10))
+    gaps = (replace(target.gaps[0], branches=arcs),)
+    target = replace(target, gaps=gaps)
+    author = Offline(Settings(), Fresh(()))
+    candidates = [each for gap in gaps for each in author.author(gap, target)]
+    (trial,) = Trials(Settings(), target, time.time(), Fresh(())).judge(candidates, target)
+    assert trial.accepted, trial.verdict
+    assert 'pytest.raises(SystemExit, match="2")' in trial.text
+    assert "(['--loud'], 2)" in trial.text or "main(['--loud']) == 2" in trial.text

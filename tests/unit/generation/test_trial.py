@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from pytest_aqe.data import Candidate, Gap, Target, Trial
+from pytest_aqe.generation.interpreters import Interpreters
 from pytest_aqe.generation.sandbox import Settings
-from pytest_aqe.generation.trial import Trials
+from pytest_aqe.generation.trial import HASH_SEEDS, Trials
 
 from . import corpus
 
@@ -55,10 +56,10 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Target:
     return make_target(tmp_path_factory.mktemp("trial"))
 
 
-def judge(target: Target, texts: Iterable[str], *, model: bool = False) -> list[Trial]:
+def judge(processes: Interpreters, target: Target, texts: Iterable[str]) -> list[Trial]:
     gap = whole(target)
-    candidates = [Candidate(gap, text, "corpus", model=model) for text in texts]
-    return Trials(Settings(), target, time.time()).judge(candidates, target)
+    candidates = [Candidate(gap, text, "corpus") for text in texts]
+    return Trials(Settings(), target, time.time(), processes).judge(candidates, target)
 
 
 def filled(text: str) -> str:
@@ -76,17 +77,19 @@ def filled(text: str) -> str:
 
 
 @pytest.mark.parametrize("bad", corpus.READ, ids=lambda bad: bad.kind)
-def test_what_is_refused_without_being_run(target: Target, bad: corpus.Bad) -> None:
-    (trial,) = judge(target, [bad.text])
+def test_what_is_refused_without_being_run(
+    processes: Interpreters, target: Target, bad: corpus.Bad
+) -> None:
+    (trial,) = judge(processes, target, [bad.text])
     assert (trial.verdict.outcome, trial.verdict.stage) == ("rejected", bad.stage), trial.verdict
     assert bad.reason in trial.verdict.reason
     assert trial.layer is None  # nothing ran
 
 
 @pytest.fixture(scope="module")
-def ran(target: Target) -> dict[str, Trial]:
+def ran(processes: Interpreters, target: Target) -> dict[str, Trial]:
     """Every bad candidate that has to be run, tried with all the others at once."""
-    trials = judge(target, (filled(bad.text) for bad in corpus.RUN))
+    trials = judge(processes, target, (filled(bad.text) for bad in corpus.RUN))
     return {bad.kind: trial for bad, trial in zip(corpus.RUN, trials, strict=True)}
 
 
@@ -100,9 +103,9 @@ def test_what_is_refused_by_running_it(ran: dict[str, Trial], bad: corpus.Bad) -
     assert (verdict.stage, bad.reason in verdict.reason) == (bad.stage, True), verdict
 
 
-def test_good_candidates_are_accepted(target: Target) -> None:
+def test_good_candidates_are_accepted(processes: Interpreters, target: Target) -> None:
     texts = [f"import pytest\nfrom pack import money\n\n\n{text}" for _, text in corpus.GOOD]
-    trials = judge(target, texts)
+    trials = judge(processes, target, texts)
     wrong = {
         kind: trial.verdict
         for (kind, _), trial in zip(corpus.GOOD, trials, strict=True)
@@ -112,14 +115,14 @@ def test_good_candidates_are_accepted(target: Target) -> None:
     assert all(trial.killed for trial in trials)
 
 
-def test_a_good_function_survives_a_bad_one(target: Target) -> None:
+def test_a_good_function_survives_a_bad_one(processes: Interpreters, target: Target) -> None:
     """What is kept says nothing of the other, not even its import."""
     text = (
         "import random\nfrom pack import money\n\n\n"
         "def test_good():\n    assert money.label(0) == 'free'\n\n\n"
         "def test_bad():\n    assert money.convert(random.random()) > 0\n"
     )
-    (trial,) = judge(target, [text])
+    (trial,) = judge(processes, target, [text])
     assert trial.tests == ("test_good",)
     assert trial.text == (
         "from pack import money\n\n\ndef test_good():\n    assert money.label(0) == 'free'\n"
@@ -127,23 +130,25 @@ def test_a_good_function_survives_a_bad_one(target: Target) -> None:
     assert "random" in trial.refused["test_bad"]
 
 
-def test_a_bug_found_is_listed_apart(target: Target) -> None:
+def test_a_bug_found_is_listed_apart(processes: Interpreters, target: Target) -> None:
     """An author that says what is wrong with the code is believed to mean the failure."""
     text = "from pack import money\n\n\ndef test_it():\n    assert money.convert(10) == 12\n"
     candidate = Candidate(whole(target), text, "corpus", bug="dollars are counted wrongly")
-    (trial,) = Trials(Settings(), target, time.time()).judge([candidate], target)
+    (trial,) = Trials(Settings(), target, time.time(), processes).judge([candidate], target)
     assert trial.verdict.outcome == "bug"
     assert "11.0 == 12" in trial.verdict.reason
 
 
-def test_a_candidate_that_ends_its_process_spares_the_others(target: Target) -> None:
+def test_a_candidate_that_ends_its_process_spares_the_others(
+    processes: Interpreters, target: Target
+) -> None:
     """The batch is halved until it stands alone."""
     bad = (
         "from pack import money\n\n\nclass Now:\n    import ctypes\n\n\n"
         "def test_it():\n    assert money.label(0) == 'free'\n"
     )
     good = "from pack import money\n\n\ndef test_it():\n    assert money.label(0) == 'free'\n"
-    first, second = judge(target, [bad, good])
+    first, second = judge(processes, target, [bad, good])
     assert not first.accepted
     assert second.accepted
 
@@ -157,14 +162,14 @@ def test_the_project_is_as_it_was(target: Target, ran: dict[str, Trial]) -> None
     assert not Path("/var/tmp/aqe-corpus").exists()
 
 
-def test_the_same_twice_gives_the_same(target: Target) -> None:
+def test_the_same_twice_gives_the_same(processes: Interpreters, target: Target) -> None:
     text = "from pack import money\n\n\ndef test_it():\n    assert money.convert(10) == 11\n"
-    (first,), (second,) = judge(target, [text]), judge(target, [text])
+    (first,), (second,) = judge(processes, target, [text]), judge(processes, target, [text])
     assert (first.text, first.lines, first.killed) == (second.text, second.lines, second.killed)
     assert first.layer == second.layer
 
 
-def test_a_test_of_the_suite_must_not_notice(tmp_path: Path) -> None:
+def test_a_test_of_the_suite_must_not_notice(processes: Interpreters, tmp_path: Path) -> None:
     """A candidate after which a test of the suite fails is refused."""
     target = make_target(tmp_path)
     suite = tmp_path / "tests" / "test_suite.py"
@@ -178,7 +183,32 @@ def test_a_test_of_the_suite_must_not_notice(tmp_path: Path) -> None:
     )
     spoils = "from pack import money\n\n\ndef test_it():\n    assert money.remember(7) == 7\n"
     good = "from pack import money\n\n\ndef test_it():\n    assert money.label(0) == 'free'\n"
-    first, second = judge(target, [spoils, good])
+    first, second = judge(processes, target, [spoils, good])
     assert "test_fresh of the suite fails after it" in first.verdict.reason
     assert second.accepted
     shutil.rmtree(suite.parent)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="texts are hashed otherwise")
+def test_hash_seeds_show_both_orders_of_a_set() -> None:
+    """Of four in five pairs of short texts and small numbers."""
+    code = (
+        "import itertools\n"
+        "values = ['a', 'b', 'c', 'x', 'key', 'hello world', '1', '', 0, 1, 2, -1, 10, None, 1.5]\n"
+        "pairs = [pair for pair in itertools.combinations(values, 2) if str in map(type, pair)]\n"
+        "print([next(iter({first, second})) == first for first, second in pairs])"
+    )
+    orders = [
+        ast.literal_eval(
+            subprocess.run(
+                [sys.executable, "-c", code],
+                env={"PYTHONHASHSEED": seed},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+        for seed in ("0", *HASH_SEEDS)
+    ]
+    seen = [len(set(each)) for each in zip(*orders, strict=True)]
+    assert seen.count(2) / len(seen) >= 0.8

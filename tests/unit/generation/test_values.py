@@ -9,6 +9,7 @@ import fractions
 import io
 import pathlib
 import re
+import sys
 import uuid
 from typing import Any
 
@@ -78,3 +79,11 @@ def test_what_cannot_or_must_not_be_written_is_refused(value: Any) -> None:
 def test_where_the_process_works_is_no_value() -> None:
     """A path of this machine would hold nowhere else."""
     assert Writer(frozenset(), folder="/tmp/here").write("/tmp/here/file.txt") is None
+
+
+def test_what_holds_on_this_machine_only_is_refused() -> None:
+    """The interpreter, its version, the folder that the process works in."""
+    own = Writer(frozenset(), folder="/scratch/aqe-1")
+    for text in (sys.executable, f"python {sys.version}", "in /scratch/aqe-1/files"):
+        assert own.write(text) is None
+    assert own.write("/usr/bin") is not None

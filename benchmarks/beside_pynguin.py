@@ -1,0 +1,96 @@
+"""Lines that tests written from nothing run, beside Pynguin's for the same modules.
+
+    python benchmarks/beside_pynguin.py SOURCE PACKAGE MODULE [MODULE ...] --pynguin PROGRAM
+
+SOURCE and PACKAGE are as for `offline_author.py`, a MODULE is a dotted name, PROGRAM is
+``pynguin`` in an environment of its own. The tests of the project are removed. Pynguin gets
+``--seconds`` a module; one session (``--aqe-generate=apply``) gets as long for all of them.
+The tests of both are then run by plain pytest five times, shuffled where pytest-randomly is
+there, under other hash seeds and time zones; only tests that always pass count, and only lines
+of these modules that importing everything does not run. The last number is the geometric mean
+of ours divided by Pynguin's, where nothing counts as one line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from offline_author import _coverage, _importing, _run, _unstable
+
+ROUNDS = 5
+
+
+def main() -> None:
+    """Measure some modules of one project and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=Path)
+    parser.add_argument("package", type=Path)
+    parser.add_argument("modules", nargs="+")
+    parser.add_argument("--pynguin", required=True)
+    parser.add_argument("--seconds", type=int, default=60)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="beside-pynguin-") as folder:
+        project = Path(folder, "project")
+        shutil.copytree(asked.source, project, ignore=shutil.ignore_patterns(".git", ".aqe"))
+        package = project / asked.package
+        shutil.rmtree(project / "tests")
+        (project / "tests").mkdir()
+        nothing = project / "tests" / "test_nothing.py"
+        nothing.write_text(_importing(package, test=True), "utf-8")
+        base = _lines(project, package, [nothing])
+        theirs = project / "pynguin"
+        for module in asked.modules:
+            _pynguin(asked.pynguin, package.parent, module, theirs / module, asked.seconds)
+        _run(project, package, ["-m", "pytest", "--aqe", "--aqe-generate=apply",
+             f"--aqe-generate-time={asked.seconds}s", "-q", "tests"])  # fmt: skip
+        sets = {
+            "ours": sorted(project.rglob("test_aqe_*.py")),
+            "pynguin": sorted(theirs.rglob("test_*.py")),
+        }
+        found = {}
+        for name, tests in sets.items():
+            flaky = _unstable(project, package, tests, ROUNDS)
+            lines = _lines(project, package, tests, flaky) - base
+            found[name] = {
+                module: sum(_module(package, file) == module for file, _ in lines)
+                for module in asked.modules
+            } | {"unstable": len(flaky)}
+    ratios = [max(found["ours"][m], 1) / max(found["pynguin"][m], 1) for m in asked.modules]
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    print(json.dumps(found | {"geometric_mean_ratio": round(mean, 2)}))
+
+
+def _pynguin(program: str, path: Path, module: str, output: Path, seconds: int) -> None:
+    output.mkdir(parents=True)
+    subprocess.run(
+        [program, "--project-path", str(path), "--module-name", module, "--output-path",
+         str(output), "--maximum-search-time", str(seconds), "--seed", "1"],
+        env={**os.environ, "PYNGUIN_DANGER_AWARE": "1", "PYTHONHASHSEED": "0"},
+        cwd=output, check=False, capture_output=True, timeout=seconds * 10,
+    )  # fmt: skip
+
+
+def _lines(
+    project: Path, package: Path, tests: list[Path], flaky: list[str] | None = None
+) -> set[tuple[str, int]]:
+    if not tests:
+        return set()
+    left_out = [f"--deselect={each}" for each in flaky or ()]
+    return _coverage(project, package, ["-m", "pytest", "-q", *map(str, tests), *left_out])[0]
+
+
+def _module(package: Path, file: str) -> str:
+    """Return the dotted name of a file that is given relative to the project."""
+    parts = Path(file).with_suffix("").parts
+    return ".".join(parts[parts.index(package.name) :])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""What an error says that an argument should have been.
+
+Python names the type that would not do and what was asked of it: ``'int' object is not
+iterable``. That is tried next in the place of every argument of that type, as a person would.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pytest_aqe.generation.pools import BOUNDARIES
+from pytest_aqe.generation.values import Source
+
+MOST = 4  # values of one kind that are tried
+
+_PAIRS = (Source("[(1, 'a'), (2, 'b')]"), Source("{'a': 1, 'b': 2}"))
+_MESSAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"'(\w+)' object is not iterable", ("list", "str", "dict", "tuple")),
+    (r"argument of type '(\w+)' is not", ("list", "str", "dict")),
+    (r"'(\w+)' object is not callable", ("callable",)),
+    (r"'(\w+)' object is not subscriptable", ("list", "dict", "str")),
+    (r"'(\w+)' object is not a mapping", ("dict",)),
+    (r"must be a mapping, not (\w+)", ("dict",)),
+    (r"'(\w+)' object does not support item", ("list", "dict")),
+    (r"'(\w+)' object is not an iterator", ("iterator", "stream")),
+    (r"object of type '(\w+)' has no len", ("list", "str", "dict")),
+    (r"'(\w+)' object cannot be interpreted as an integer", ("int",)),
+    (r"unhashable type: '(\w+)'", ("str", "int", "tuple")),
+    (r"cannot create weak reference to '(\w+)' object", ("callable", "type")),
+    (r"expected str, bytes or os.PathLike object, not (\w+)", ("str", "path")),
+    (r"expected string or bytes-like object(?:, got '(\w+)')?", ("str", "bytes")),
+    (r"a bytes-like object is required, not '(\w+)'", ("bytes",)),
+    (r"must be str, not (\w+)", ("str",)),
+    (r"must be real number, not (\w+)", ("float", "int")),
+    (r"can only concatenate str \(not \"(\w+)\"\)", ("str",)),
+    (r"can only concatenate list \(not \"(\w+)\"\)", ("list",)),
+    (r"not supported between instances of '(\w+)' and", ("int", "str")),
+    (r"not supported between instances of '\w+' and '(\w+)'", ("int", "str")),
+    (r"unsupported operand type\(s\) for .*: '(\w+)' and", ("int", "float", "str", "list")),
+    (r"unsupported operand type\(s\) for .*: '\w+' and '(\w+)'", ("int", "float", "str", "list")),
+)
+_EXTRA = {
+    "iterator": [Source("iter([1, 2, 3])"), Source("iter(['a', 'b'])")],
+    "type": [Source("int"), Source("dict")],
+}
+_ATTRIBUTE = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
+_UNPACKED = re.compile(r"values to unpack|cannot unpack non-iterable|update sequence element")
+_PLAIN = ("str", "int", "float", "list", "tuple", "NoneType", "bool", "dict", "set", "bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Values to be tried in the place of those whose type has this name."""
+
+    kind: str
+    values: tuple[Source, ...]
+
+
+def corrections(error: BaseException) -> Iterator[Correction]:
+    """Yield what an error of Python's own suggests; nothing for any other."""
+    try:
+        message = str(error)
+    except Exception:  # a __str__ of the project's may raise anything
+        return
+    if not isinstance(error, (TypeError, AttributeError, ValueError)):
+        return
+    for pattern, kinds in _MESSAGES:
+        found = re.search(pattern, message)
+        if found is not None:
+            values = [each for kind in kinds for each in _of(kind)[:MOST]]
+            for kind in [found[1]] if found[1] else _PLAIN:  # before Python 3.11 not every one
+                yield Correction(kind, tuple(values))
+    attribute = _ATTRIBUTE.search(message)
+    if attribute is not None:
+        yield Correction(attribute[1], tuple(_having(attribute[2])))
+    if _UNPACKED.search(message):
+        for kind in _PLAIN:
+            yield Correction(kind, _PAIRS)
+
+
+def _of(kind: str) -> list[Source]:
+    return BOUNDARIES.get(kind) or _EXTRA[kind]
+
+
+@functools.cache
+def _having(attribute: str) -> list[Source]:
+    """Return values with an attribute, the first two of every type."""
+    namespace: dict[str, object] = {}
+    return [
+        source
+        for kind, sources in BOUNDARIES.items()
+        if kind != "file" and hasattr(sources[0].value(namespace), attribute)
+        for source in sources[:2]
+    ]
