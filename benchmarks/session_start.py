@@ -39,7 +39,7 @@ def read():
     with open_history(Path(sys.argv[1]), write=False) as connection:
         return queries.run_count(connection, ""), len(queries.rollups(connection, ""))
 
-_, imported = timed(lambda: __import__("duckdb"))
+_, imported = timed(lambda: __import__("_duckdb"))
 (runs, tests), read = timed(read)
 print(json.dumps({"runs": runs, "tests": tests, "import": imported, "read": read}))
 """

@@ -28,7 +28,14 @@ from pytest_aqe.evidence.identity import without_group
 from pytest_aqe.faults import Faults
 from pytest_aqe.history.episodes import KEY
 from pytest_aqe.learning import rerun
-from pytest_aqe.learning.flaky import BREAKS_UNSEEN, PRIOR, SUPPRESS, THETA, tempering
+from pytest_aqe.learning.flaky import (
+    BREAKS_UNSEEN,
+    PRIOR,
+    SUPPRESS,
+    THETA,
+    lane_before,
+    tempering,
+)
 from pytest_aqe.learning.rerun import FLAKY, INPROC, ISOLATED, NEW_TEST, REAL, Case
 from pytest_aqe.quarantine import Entry, Quarantine, entry
 
@@ -97,7 +104,7 @@ class Examiner:
         if known is None:
             known = self._never_failed(name, brief, conditions)
         if brief.followed:
-            lane = known.lanes.get(conditions.lane)
+            lane = lane_before(known, conditions.lane)
             code = "changed" if name in brief.affected else lane.code if lane else None
         return rerun.examine(known, conditions, text, code, outage)
 
@@ -115,9 +122,9 @@ class Examiner:
 class Rerunner:
     """--aqe-flaky=rerun: follow every failure up to a verdict, within a time for the session.
 
-    Only an attempt that passed turns a failure green, and not even that where the test is
-    likelier broken. Tests that another plugin runs again (marks and options of
-    pytest-rerunfailures) are left to it.
+    An attempt that passed turns a failure green, but not where the test is likelier broken. A
+    known flake's usual failure needs no pass (`rerun.fails_as_usual`). Tests that another plugin
+    runs again (marks and options of pytest-rerunfailures) are left to it.
     """
 
     def __init__(self, config: pytest.Config, faults: Faults, examiner: Examiner) -> None:
@@ -160,6 +167,8 @@ class Rerunner:
                     _hang(reports[-1], evidence={KEY: steps})
                 if _failed(reports) is None and action != FLAKY:
                     _disbelieve(reports, first, case)
+                if _failed(reports) is not None and action == FLAKY:
+                    _forgive(reports, case)
                 break
             start = time.monotonic()
             again: Reports | None
@@ -296,6 +305,15 @@ def _disbelieve(reports: Reports, first: pytest.TestReport, case: Case) -> None:
                 ("rerun", f"it passed on attempt {case.reruns + 1}, but {why}\n"),
             ]
             _hang(report, outcome="passed")
+
+
+def _forgive(reports: Reports, case: Case) -> None:
+    """Let a known flake's usual failure not fail the session; the history keeps it as a failure."""
+    for report in reports:
+        if report.failed:
+            report.outcome = "skipped"
+            report.wasxfail = "a known flake, failed as usual"
+            report.aqe_forgiven = [case.reruns + 1, case.p_broken]  # type: ignore[attr-defined]
 
 
 def _hang(report: pytest.TestReport, **facts: Any) -> None:

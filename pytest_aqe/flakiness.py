@@ -11,7 +11,7 @@ import pytest
 from pytest_aqe.controller import Controller
 from pytest_aqe.faults import Faults
 from pytest_aqe.options import Options
-from pytest_aqe.report.flaky import quarantine_lines
+from pytest_aqe.report.flaky import forgiven_lines, quarantine_lines
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -20,7 +20,7 @@ EXPIRED = "expired-quarantine"  # of --aqe-fail-on
 
 
 class FollowedUp:
-    """Give reruns and quarantined tests a letter, and quarantine its lines and its exit code.
+    """Give reruns, forgiven and quarantined tests a letter and lines, quarantine its exit code.
 
     Earlier attempts go into the JUnit file of ``--junitxml`` as Maven Surefire writes them:
     ``flakyFailure`` in a test that passed in the end, ``rerunFailure`` in one that did not.
@@ -36,20 +36,23 @@ class FollowedUp:
         self._controller = controller
         self._quarantined: dict[str, tuple[str, int]] = {}
         self._red: dict[str, str] = {}
+        self._forgiven: dict[str, tuple[int, float]] = {}
         self._failed = False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
-        """Show Q for a flake in quarantine and R for an attempt that was not the last."""
+        """Show Q for a flake in quarantine, f for a forgiven one, R for an earlier attempt."""
         if "aqe_quarantined" in report.__dict__:
             return "quarantined", "Q", ("QUARANTINED", {"yellow": True})
+        if "aqe_forgiven" in report.__dict__:
+            return "forgiven", "f", ("FORGIVEN", {"yellow": True})
         if report.outcome == "rerun":
             return "rerun", "R", ("RERUN", {"yellow": True})
         return None
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember who was in quarantine, and what became of earlier attempts."""
+        """Remember who was in quarantine or forgiven, and what became of earlier attempts."""
         with self._faults.guard("writing earlier attempts to the JUnit file"):
             self._keep_attempts(report)
         told = report.__dict__
@@ -58,6 +61,9 @@ class FollowedUp:
             self._quarantined[report.nodeid] = (owner, days)
         elif "aqe_red_again" in told:
             self._red[report.nodeid] = told["aqe_red_again"]
+        elif "aqe_forgiven" in told:
+            attempts, p_broken = told["aqe_forgiven"]
+            self._forgiven[report.nodeid] = (attempts, p_broken)
 
     def _keep_attempts(self, report: Any) -> None:
         """Collect attempts that failed until a last one; then put them into its element."""
@@ -73,7 +79,8 @@ class FollowedUp:
             if report.longrepr is not None:  # it did not pass
                 self._attempts[test].append(report)
         elif test in self._attempts and (report.when == "call" or not report.passed):
-            prefix = "rerun" if report.failed else "flaky"
+            passed = not report.failed and "aqe_forgiven" not in report.__dict__
+            prefix = "flaky" if passed else "rerun"
             for attempt in self._attempts.pop(test):
                 xml.node_reporter(report).append(_junit(attempt, prefix))
 
@@ -85,10 +92,11 @@ class FollowedUp:
             self._failed = True
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Say who is in quarantine, who is red again, and whose time is over."""
+        """Say who was forgiven, who is in quarantine, who is red again, and whose time is over."""
         with self._faults.guard("telling of quarantined tests"):
-            for line in quarantine_lines(
-                self._quarantined, self._red, self._expired, failed=self._failed
+            for line in (
+                *forgiven_lines(self._forgiven),
+                *quarantine_lines(self._quarantined, self._red, self._expired, failed=self._failed),
             ):
                 terminalreporter.write_line(line)
 

@@ -226,7 +226,7 @@ class Recorder:
         """
         if not self._files:
             return
-        from pytest_aqe.evidence.pieces import pieces
+        from pytest_aqe.evidence.readings import pieces_of
         from pytest_aqe.evidence.syntax import forget_trees
         from pytest_aqe.evidence.versions import digest
 
@@ -240,7 +240,7 @@ class Recorder:
             except OSError:
                 continue
             if digest(source) == version:
-                found = pieces(source)
+                found = pieces_of(source)
                 self._writer.append_pieces(file, version, found.checksums, found.inert)
                 forget_trees()
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pytest_aqe.data import Identity, PastRun
 from pytest_aqe.errors import AqeError, NotFound
-from pytest_aqe.history import browse, past, policies, queries
+from pytest_aqe.history import past, policies, queries
 from pytest_aqe.history.policies import Scored
 from pytest_aqe.history.store import Connection
 
@@ -57,6 +57,7 @@ def backtest(
 
     ``prior`` replaces the weights that come with the package.
     """
+    from pytest_aqe.history import browse
     from pytest_aqe.learning import backtest as replays
 
     wanted = replays.POLICIES if "all" in policies else policies

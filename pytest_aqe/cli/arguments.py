@@ -12,3 +12,15 @@ def count(text: str) -> int:
     if not text.isdecimal() or len(text) > len(str(_MOST)) or not 1 <= int(text) <= _MOST:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {_MOST:,}")
     return int(text)
+
+
+def time(text: str) -> float:
+    """Read ``90s``, ``5m`` or ``1h`` as seconds."""
+    import pytest
+
+    from pytest_aqe import options
+
+    try:
+        return options.time(text, "")
+    except pytest.UsageError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time like 90s, 5m or 1h") from None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,6 +15,7 @@ from pytest_aqe import suspecting
 from pytest_aqe.beliefs import Belief
 from pytest_aqe.cli.answer import Answer, reading, writing
 from pytest_aqe.cli.arguments import count
+from pytest_aqe.cli.arguments import time as time_
 from pytest_aqe.cli.launching import Launcher, sure
 from pytest_aqe.data import NodeId
 from pytest_aqe.errors import HistoryBusy, HistoryDenied, NotFound
@@ -31,6 +34,7 @@ _STDERR = 2
 SHOWN = 10  # runs, or other tests, named
 ORDERS = 10  # show 94 % of the order-dependent tests of ten projects (measured)
 HUNTED = 50  # latest runs whose orders count as seen
+SLOWEST, SPARE = 10.0, 60.0  # times the longest of them, and seconds, that an order may take
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -73,6 +77,13 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     hunt.add_argument(
         "--orders", type=count, default=ORDERS, metavar="N", help="runs (default: %(default)s)"
+    )
+    hunt.add_argument(
+        "--time",
+        type=time_,
+        metavar="TIME",
+        help="stop after so long, as 90s, 5m or 1h; an order that takes ten times as long as any "
+        "run before it, and a minute, is stopped in any case",
     )
     hunt.add_argument("--suite", default="", metavar="NAME", help="as --aqe-suite")
     hunt.add_argument("--seed", default="0", metavar="N", help="as --aqe-seed")
@@ -309,7 +320,7 @@ def _replay(asked: argparse.Namespace) -> Answer:
         order = attempts.order_of(connection, run, worker or None)
     launcher = _launcher(asked)
     code = launcher.replay(order)
-    return Answer({"tests": order, "exit_code": code}, [], exit_code=code)
+    return Answer({"tests": order, "exit_code": code}, [], exit_code=code or 0)
 
 
 def _launcher(asked: argparse.Namespace) -> Launcher:
@@ -398,6 +409,7 @@ def _hunt(asked: argparse.Namespace) -> Answer:
 
     with reading(asked.history) as connection:
         ran = attempts.latest_orders(connection, asked.suite, HUNTED)
+        longest = attempts.longest_run(connection, asked.suite, HUNTED)
     if not ran:
         raise NotFound(f"{asked.history} knows no order yet; `pytest --aqe` records one")
     tests = list(dict.fromkeys(each for order in ran for each in order))
@@ -405,12 +417,22 @@ def _hunt(asked: argparse.Namespace) -> Answer:
     seen = [[number[each] for each in order] for order in ran]
     launcher = _launcher(asked)
     suite = [f"--aqe-suite={asked.suite}"] if asked.suite else []
-    codes = [
-        launcher.replay([tests[index] for index in order], "-q", *suite)
-        for order in orders(len(tests), seen, asked.orders, seeded(asked.seed))
-    ]
+    end = time.monotonic() + (asked.time or math.inf)
+    each = SLOWEST * longest + SPARE if longest is not None else math.inf
+    codes: list[int | None] = []
+    for order in orders(len(tests), seen, asked.orders, seeded(asked.seed)):
+        limit = min(each, end - time.monotonic())
+        if limit <= 0:
+            break
+        tests_ = [tests[index] for index in order]
+        codes.append(
+            launcher.replay(tests_, "-q", *suite, limit=limit if limit < math.inf else None)
+        )
     found = _flaky(asked)
+    lines = [f"{counted(len(codes), 'order')} of {asked.orders} run"]
+    if None in codes:
+        lines[0] += f", {codes.count(None)} of them not to its end: the time was over"
     return Answer(
         {"orders": len(codes), "exit_codes": codes, "flaky": found.data},
-        [f"{counted(len(codes), 'order')} run", "", *found.lines],
+        [*lines, "", *found.lines],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from pytest_aqe.errors import AqeError
 from pytest_aqe.history import runfile
 
 PLAIN = ("-p", "no:randomly", "-p", "no:random_order", "-p", "no:cacheprovider")
+GRACE = 10.0  # seconds in which an interrupted pytest may write its end
 ONE_PROCESS = ("-n0",) if find_spec("xdist") else ()  # whatever addopts say
 
 
@@ -35,8 +37,13 @@ class Launcher:
         """Return a pytest that no other plugin reorders."""
         return [sys.executable, "-m", "pytest", *PLAIN, *arguments]
 
-    def replay(self, tests: Sequence[NodeId], *arguments: str) -> int:
-        """Run tests in their order, seen by the user and recorded; return pytest's exit code."""
+    def replay(
+        self, tests: Sequence[NodeId], *arguments: str, limit: float | None = None
+    ) -> int | None:
+        """Run tests in their order, seen by the user and recorded; return pytest's exit code.
+
+        None where it was interrupted after ``limit`` seconds; what ran until then is recorded.
+        """
         with tempfile.TemporaryDirectory() as folder:
             plan = _plan(folder, tests)
             command = self.command(
@@ -46,9 +53,17 @@ class Launcher:
                 f"--aqe-history={self.history}",
                 *arguments,
             )
-            return subprocess.run(
-                command, cwd=self.rootdir, env=_plain_environment(), stdout=self.output, check=False
-            ).returncode
+            with subprocess.Popen(
+                command, cwd=self.rootdir, env=_plain_environment(), stdout=self.output
+            ) as process:
+                try:
+                    return process.wait(limit)
+                except subprocess.TimeoutExpired:
+                    _interrupt(process)
+                    return None
+                except BaseException:  # Ctrl-C reaches the process too; let it write its end
+                    _end(process)
+                    raise
 
     def outcome(self, tests: Sequence[NodeId], of: NodeId) -> bool | None:
         """Run tests in their order, unseen and unrecorded; tell whether one of them failed.
@@ -76,6 +91,22 @@ class Launcher:
                 check=False,
             )
             return _failed(Path(folder, "aqe"), of)
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """End a pytest as Ctrl-C does, so that it says where it was; or else by force."""
+    if os.name == "posix":
+        process.send_signal(signal.SIGINT)
+    else:
+        process.terminate()
+    _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _plan(folder: str, tests: Sequence[NodeId]) -> Path:

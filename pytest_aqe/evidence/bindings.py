@@ -58,6 +58,30 @@ _OF_CLASSES = """
 """
 _CLASS_DECORATORS = frozenset(_OF_CLASSES.split())
 
+# Calls that make a value of their arguments and do nothing else.
+_VALUES = """
+    attr.Factory attr.attrib attr.field attr.ib attrs.Factory attrs.field collections.namedtuple
+    contextvars.ContextVar dataclasses.field datetime.date datetime.datetime datetime.time
+    datetime.timedelta datetime.timezone decimal.Decimal enum.auto fractions.Fraction
+    logging.getLogger os.path.abspath os.path.basename os.path.dirname os.path.join
+    os.path.normpath os.path.realpath pathlib.Path pathlib.PurePath pathlib.PurePosixPath re.compile
+    string.Template struct.Struct threading.Event threading.Lock threading.RLock threading.local
+    types.SimpleNamespace typing.NewType typing.ParamSpec typing.TypeVar typing.TypeVarTuple
+    typing_extensions.NewType typing_extensions.ParamSpec typing_extensions.TypeVar
+    typing_extensions.TypeVarTuple uuid.UUID
+"""
+_MAKES_VALUES = frozenset(_VALUES.split())
+
+# Those that go through what they are given, which may be used up by it: of literals alone.
+_CONTAINERS = """
+    builtins.bytearray builtins.bytes builtins.complex builtins.dict builtins.float
+    builtins.frozenset builtins.int builtins.list builtins.object builtins.range builtins.set
+    builtins.str builtins.tuple collections.Counter collections.OrderedDict
+    collections.defaultdict collections.deque types.MappingProxyType weakref.WeakKeyDictionary
+    weakref.WeakSet weakref.WeakValueDictionary
+"""
+_GOES_THROUGH = frozenset(_CONTAINERS.split())
+
 _GLOBAL = re.compile(rb"(?:^|[;:])[ \t\f]*global[ \t\\]", re.MULTILINE)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -167,6 +191,21 @@ class Bindings:
             [*decorator.args, *(each.value for each in decorator.keywords)]
         )
 
+    def makes_value(self, call: ast.Call) -> bool:
+        """Tell a call that does nothing but make a value of its arguments, as far as it goes."""
+        origin = self.origin(call.func)
+        if not origin and isinstance(call.func, ast.Name):
+            known = call.func.id in _BUILTINS and call.func.id not in self._first
+            origin = f"builtins.{call.func.id}" if known else ""
+        if origin not in _GOES_THROUGH:
+            return origin in _MAKES_VALUES
+        given = [*call.args, *(each.value for each in call.keywords)]
+        return not any(
+            isinstance(node, ast.Name) and (node.id not in _BUILTINS or node.id in self._first)
+            for each in given
+            for node in ast.walk(each)
+        )
+
     def _is_harmless(self, node: ast.expr) -> bool:
         name = self.origin(node)
         return name in _HARMLESS or name.startswith("pytest.mark.")
@@ -190,7 +229,7 @@ class Bindings:
                     return False
                 left += sides
             elif kind is ast.Call:
-                if not self._is_harmless(node.func):
+                if not (self._is_harmless(node.func) or self.makes_value(node)):
                     return False
                 left += node.args
                 left += node.keywords

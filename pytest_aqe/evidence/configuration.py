@@ -4,7 +4,8 @@ Most commits that touch ``pyproject.toml`` or ``setup.cfg`` set up a formatter o
 checker, or say how to build the project, what its next version is or which tools work on it.
 None of that reaches a test: what is installed is followed by itself, and tests do not build
 the project. Such sections are left out of the file's version; whatever is not known to be
-inert stays in.
+inert stays in. Of a lock file only packages count that come from a repository or a URL: those
+may change under the same version, those of an index may not.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ import sys
 from typing import Any
 
 from pytest_aqe.data import Version
-from pytest_aqe.evidence.versions import digest
+from pytest_aqe.evidence.versions import ABSENT, digest
 
 CONFIGURATION = "<configuration>/"
 """Before the path of a file whose meaning, not its bytes, is the version."""
 
 _TOOLS = """
-    bandit black bumpversion check-manifest cibuildwheel codespell commitizen coverage djlint
-    doc8 docformatter flake8 importlinter interrogate isort mypy pycln pycodestyle pydocstyle
-    pylint pyright pyupgrade refurb ruff semantic_release sphinx-lint towncrier ty typos vulture
-    yapf zest.releaser
+    bandit black bumpversion check-manifest cibuildwheel codespell commitizen coverage deptry
+    djlint doc8 docformatter flake8 gha-update git-cliff importlinter interrogate isort mypy
+    pycln pycodestyle pydocstyle pylint pyright pyupgrade refurb ruff semantic_release
+    sphinx-lint towncrier tox ty typos vulture yapf zest.releaser
     aliases bdist_wheel egg_info flit maturin metadata pdm pip-tools pixi poetry rye scikit-build
     sdist setuptools setuptools-scm setuptools_scm uv wheel
 """
@@ -32,32 +33,45 @@ _INERT_TOOLS = frozenset(_TOOLS.split())
 # What [project] says of how the project runs; all else is for builds and indexes.
 _RUNNING = frozenset({"dependencies", "entry-points", "gui-scripts", "name", "scripts"})
 _RUNNING_OPTIONS = frozenset({"install_requires", "entry_points"})
+# In lock files of uv, poetry and pdm: what says that a package is of no index.
+_ELSEWHERE = frozenset({"directory", "file", "git", "path", "ref", "revision", "url"})
 
 
 def meaning(name: str, content: bytes) -> Version:
-    """Return the version of a configuration file, by what tests can notice of it."""
+    """Return the version of a configuration file, by what tests can notice of it.
+
+    One of which they notice nothing might as well be absent.
+    """
     base = name.rpartition("/")[2]
     try:
         if base == "pyproject.toml":
             return _digest(_of_pyproject(content.decode("utf-8")))
         if base in ("setup.cfg", "tox.ini"):
             return _digest(_of_ini(content.decode("utf-8"), only_pytest=base == "tox.ini"))
-    except (ValueError, AttributeError, configparser.Error):
+        if base in ("uv.lock", "poetry.lock", "pdm.lock"):
+            return _digest(_of_lock(content.decode("utf-8")))
+    except (KeyError, TypeError, ValueError, AttributeError, configparser.Error):
         pass  # broken, or not of the shape that such a file has
     return digest(content)
 
 
 def _digest(meant: dict[str, Any]) -> Version:
+    if not meant:
+        return ABSENT
     return digest(json.dumps(meant, sort_keys=True, default=str).encode())
 
 
-def _of_pyproject(text: str) -> dict[str, Any]:
+def _toml(text: str) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib  # pytest requires it there
 
-    found = tomllib.loads(text)
+    return tomllib.loads(text)
+
+
+def _of_pyproject(text: str) -> dict[str, Any]:
+    found = _toml(text)
     for name in ("build-system", "dependency-groups"):
         found.pop(name, None)
     found["tool"] = {
@@ -67,6 +81,19 @@ def _of_pyproject(text: str) -> dict[str, Any]:
         name: value for name, value in found.get("project", {}).items() if name in _RUNNING
     }
     return found
+
+
+def _of_lock(text: str) -> dict[str, Any]:
+    packages = [each for each in _toml(text)["package"] if not _is_of_an_index(each)]
+    return {"package": packages} if packages else {}
+
+
+def _is_of_an_index(package: dict[str, Any]) -> bool:
+    """Tell a package that its name and its version say all of, or that is the project itself."""
+    source = package.get("source", {})
+    if source.get("type") == "legacy":  # poetry's word for an index other than the first
+        return True
+    return _ELSEWHERE.isdisjoint(package) and source.keys() <= {"editable", "registry", "virtual"}
 
 
 def _of_ini(text: str, *, only_pytest: bool) -> dict[str, Any]:

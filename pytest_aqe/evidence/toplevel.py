@@ -127,7 +127,7 @@ def top_level(tree: ast.Module, source: bytes, pieces: Pieces) -> TopLevel:
             for read in (
                 map(_import, each.names)
                 if isinstance(each, (ast.Import, ast.ImportFrom))
-                else [_statement(each, annotated, plain_classes)]
+                else [_statement(each, annotated, plain_classes, bindings)]
             )
         ),
         {name: frozenset(bases) for name, bases in classes.items()},
@@ -161,7 +161,10 @@ def _heirs(
 
 
 def _statement(
-    statement: ast.stmt, annotated: bool, plain_classes: Mapping[str, tuple[str, ...]]
+    statement: ast.stmt,
+    annotated: bool,
+    plain_classes: Mapping[str, tuple[str, ...]],
+    bindings: Bindings,
 ) -> Statement:
     """Read one statement; ``annotated`` tells that its module reads annotations."""
     bound = set(bound_by(statement))
@@ -175,13 +178,16 @@ def _statement(
     nodes = _at_import(statement, annotated or acts)
     bound |= {each.target.id for each in nodes if isinstance(each, ast.NamedExpr)}
     if isinstance(statement, (ast.Assign, ast.AnnAssign)):
-        acts = any(isinstance(each, ast.Call) for each in nodes) or not (
+        calls = (each for each in nodes if isinstance(each, ast.Call))
+        acts = not all(map(bindings.makes_value, calls)) or not (
             isinstance(statement.target, ast.Name)
             if isinstance(statement, ast.AnnAssign)
             else only_names(statement)
         )
     acts = acts or any(name.startswith(("__", "pytest")) for name in bound)
     used, texts = _uses(nodes)
+    if not acts:
+        texts -= bound  # T = TypeVar("T")
     return Statement(used, texts, frozenset(bound), acts, imports=False, acting=acting)
 
 

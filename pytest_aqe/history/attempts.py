@@ -262,6 +262,25 @@ def order_of(connection: Connection, run_id: str, worker: str | None) -> list[No
     ]
 
 
+def longest_run(connection: Connection, suite: str, runs: int) -> float | None:
+    """Return how long the longest of the latest runs took, in seconds, where that is known."""
+    connection.read("runs")
+    ((seconds,),) = connection.execute(
+        """
+        select max(epoch(ended_at - started_at))
+        from (
+            select started_at, ended_at
+            from runs
+            where suite = $1
+            order by started_at desc nulls last, run_no desc
+            limit $2
+        )
+        """,
+        (suite, runs),
+    )
+    return float(seconds) if seconds is not None else None
+
+
 def latest_orders(connection: Connection, suite: str, runs: int) -> list[list[NodeId]]:
     """Return the orders of the latest runs, one for each worker, newest first."""
     connection.read("results", "runs", "nodes")

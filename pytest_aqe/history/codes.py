@@ -26,7 +26,11 @@ def fill(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
         create or replace temp table codes as
         with hits as (
             select distinct run_no, set_no
-            from sets, unnest(sets.pieces) as each(piece_no)
+            from (
+                select set_no, unnest(pieces) as piece_no
+                from sets
+                where set_no in (select unnest([own_no, base_no]) from earlier)
+            )
                 join changed_pieces using (piece_no)
         ),
         clean as (
@@ -43,43 +47,33 @@ def fill(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
             where code is not null
             group by test_no
         ),
-        files as (
-            select set_no, list(distinct file order by file) as files
-            from sets, unnest(sets.pieces) as each(piece_no)
-                join pieces using (piece_no)
-            where set_no in (
-                select unnest([own_no, base_no])
-                from followed
-                where test_no not in (select test_no from named)
-            )
-            group by set_no
-        ),
-        parts as (
-            select test_no, own, base, own_no as set_no from followed
-            union
-            select test_no, own, base, base_no from followed
-        ),
+        unnamed as (from followed where test_no not in (select test_no from named)),
         contents as (
-            select
-                test_no,
-                md5(concat_ws(
-                    ' ',
-                    any_value(own),
-                    any_value(base),
-                    string_agg(distinct file || version, ' ' order by file || version)
-                ))[:16] as code
+            select set_no, string_agg(file || version, ' ' order by file) as content
             from (
-                select test_no, own, base, unnest(files) as file
-                from parts join files using (set_no)
+                select distinct set_no, file
+                from (
+                    select set_no, unnest(pieces) as piece_no
+                    from sets
+                    where set_no in (select unnest([own_no, base_no]) from unnamed)
+                )
+                    join pieces using (piece_no)
             )
                 join run_files using (file)
             where run_no = $1 and version is not null
-            group by test_no
+            group by set_no
+        ),
+        fresh as (
+            select test_no, md5(concat_ws(' ', own, base, one.content, other.content))[:16] as code
+            from unnamed
+                left join contents as one on one.set_no = own_no
+                left join contents as other on other.set_no = base_no
+            where coalesce(one.content, other.content) is not null
         )
-        select test_no, coalesce(named.code, contents.code) as code
+        select test_no, coalesce(named.code, fresh.code) as code
         from followed
             left join named using (test_no)
-            left join contents using (test_no)
+            left join fresh using (test_no)
         """,
         (run_no,),
     )
@@ -156,7 +150,11 @@ def _find_changed(connection: Connection, run_no: int) -> None:
                 join runs as this on this.run_no = $1
         ),
         differing as (
-            select earlier.run_no, file, earlier.version as before, now.version as after
+            select
+                earlier.run_no,
+                file,
+                earlier.version as before,
+                coalesce(now.version, 'unseen') as after
             from run_files as earlier
                 join moved using (run_no)
                 left join now using (file)
@@ -166,23 +164,36 @@ def _find_changed(connection: Connection, run_no: int) -> None:
                     else earlier.version <> now.version or now.version = 'unstable'
                 end
         ),
-        known as (
-            select
-                differing.*,
-                old.names as names,
-                map_from_entries(list_zip(old.names, old.checksums)) as old,
-                map_from_entries(list_zip(new.names, new.checksums)) as new
-            from differing
+        pairs as (select distinct file, before, after from differing),
+        contents as (
+            select file, before, after, unnest(names) as name, unnest(checksums) as checksum
+            from pairs join file_pieces using (file)
+            where file_pieces.version in (before, after)
+        ),
+        changed as (
+            select file, before, after, name
+            from contents
+            group by all
+            having count(*) < 2 or min(checksum) <> max(checksum)
+        ),
+        unknown as (
+            select pairs.file, before, after
+            from pairs
                 left join file_pieces as old
-                    on old.file = differing.file and old.version = differing.before
+                    on old.file = pairs.file and old.version = pairs.before
                 left join file_pieces as new
-                    on new.file = differing.file and new.version = differing.after
+                    on new.file = pairs.file and new.version = pairs.after
+            where old.version is null or new.version is null
         )
-        select known.run_no, piece_no
-        from known join pieces using (file)
-        where old is null
-            or new is null
-            or old[pieces.name] is distinct from new[pieces.name]
+        select run_no, piece_no
+        from differing
+            join changed using (file, before, after)
+            join pieces using (file, name)
+        union all
+        select run_no, piece_no
+        from differing
+            join unknown using (file, before, after)
+            join pieces using (file)
         """,
         (run_no,),
     )

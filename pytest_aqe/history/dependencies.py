@@ -18,6 +18,7 @@ from pytest_aqe.history.queries import ever_failed
 from pytest_aqe.history.store import Connection
 
 KEPT_TREES = 4  # different trees a test is remembered on: a branch and back costs no run
+ABSENT = 2  # runs of all of its file that did not have a test, after which it is forgotten
 # A skipped test was not seen to pass: --runslow, or another machine, may run it.
 _UNKNOWN = ", ".join(f"'{outcome}'" for outcome in sorted({*FAILING, "skipped"}))
 
@@ -72,6 +73,7 @@ def take(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
         if ever_failed(connection):  # 25 ms a session (measured), which only suspicion needs
             codes.fill(connection, run_no, prefix, suite)
         _take_tests(connection, run_no, prefix, suite)
+        _forget_vanished(connection, run_no)
         _forget_old_files(connection)
         connection.wrote("pieces", "sets", "dependencies", "run_files", "collected", "file_pieces")
 
@@ -218,6 +220,60 @@ def _add_tests(connection: Connection) -> None:
         )
         """,
         (KEPT_TREES,),
+    )
+
+
+def _forget_vanished(connection: Connection, run_no: int) -> None:
+    """Forget tests that are gone, such as one that is named by the day: it is new if it returns.
+
+    As long as a test is known, so is the run in which it passed, and every session compares
+    that. A run that has as many results from a file as it collected there ran all of it.
+    """
+    connection.execute(
+        """
+        create or replace temp view whole as
+        select run_no, file
+        from collected join (
+            select run_no, file, count(distinct node_no) as tests
+            from results join tests using (test_no)
+            group by run_no, file
+        ) using (run_no, file, tests)
+        """
+    )
+    if not connection.execute("select 1 from whole where run_no = $1 limit 1", (run_no,)):
+        return
+    connection.execute(
+        """
+        create or replace temp table alike as
+        select runs.run_no
+        from runs join runs as this on this.run_no = $1
+        where runs.suite = this.suite and runs.environment is not distinct from this.environment
+        """,
+        (run_no,),
+    )
+    connection.execute(
+        """
+        create or replace temp table vanished as
+        with latest as (
+            select test_no, max(run_no) as run_no
+            from dependencies
+            where run_no in (from alike)
+            group by test_no
+        )
+        select test_no
+        from latest
+            join tests using (test_no)
+            join whole on whole.file = tests.file and whole.run_no > latest.run_no
+            anti join results
+                on results.run_no = whole.run_no and results.test_no = latest.test_no
+        where whole.run_no in (from alike)
+        group by test_no
+        having count(*) >= $1
+        """,
+        (ABSENT,),
+    )
+    connection.execute(
+        "delete from dependencies where test_no in (from vanished) and run_no in (from alike)"
     )
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pytest_aqe.beliefs import Belief, Conditions, Execution, Judgement, Lane, Learner
-from pytest_aqe.data import FAILING
+from pytest_aqe.data import FAILING, AttemptMode
 from pytest_aqe.history.store import Connection
 
 TABLES = ("flake_tests", "flake_lanes", "flake_signatures", "flake_verdicts", "flake_marks")
@@ -26,7 +26,20 @@ _ALIKE = 0.75  # share of neighbours in one order from which two runs have the s
 _GATED, _GATED_SHARE = 8, 0.1  # failures, and share of tests, below which no run is an outage
 
 _FAILING = ", ".join(f"'{outcome}'" for outcome in sorted(FAILING))
+# Tests that failed before, and those that fail in these runs.
+_SUSPECTS = f"""
+    test_no in (select test_no from flake_tests)
+    or test_no in (
+        select test_no
+        from results
+        where outcome in ({_FAILING}) and list_contains($1::integer[], run_no)
+    )
+"""
 _ORDER = "coalesce(started_at, 'infinity'::timestamp)"  # a run without a start comes last
+
+
+_Executions = dict[tuple[int, str], list[Execution]]
+"""What tests did, by run and environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +65,11 @@ class _Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A suite whose beliefs lack a run, or know one that is gone or came late."""
+    """A suite whose beliefs do not know as many runs as there are."""
 
     suite: str
     mark: _Mark | None
-    before: int  # runs that there are up to the mark
-
-    @property
-    def stale(self) -> bool:
-        """Whether other runs lie before the mark than those that the beliefs know."""
-        return self.mark is not None and self.mark.runs != self.before
+    runs: int
 
 
 def catch_up(
@@ -87,35 +95,28 @@ def unknown(connection: Connection) -> int:
 
 def _pending(connection: Connection) -> list[_Pending]:
     connection.read("runs", "flake_marks")
-    return [
-        _Pending(suite, _Mark(started_at, number, known) if known is not None else None, before)
-        for suite, started_at, number, known, before in connection.execute(
-            """
-            select
-                suite,
-                any_value(marks.started_at),
-                any_value(marks.run_no),
-                any_value(marks.runs) as known,
-                count(*) filter (
-                    (coalesce(held.started_at, 'infinity'::timestamp), held.run_no)
-                    <= (coalesce(marks.started_at, 'infinity'::timestamp), marks.run_no)
-                )
-            from runs as held full join flake_marks as marks using (suite)
-            group by suite
-            having count(held.run_no) is distinct from known
-            order by suite
-            """
+    marks = {
+        suite: _Mark(started_at, number, known)
+        for suite, started_at, number, known in connection.execute(
+            "select suite, started_at, run_no, runs from flake_marks"
         )
+    }
+    runs = dict(connection.execute("select suite, count(*) from runs group by suite"))
+    return [
+        _Pending(suite, mark, runs.get(suite, 0))
+        for suite in sorted({*marks, *runs})
+        if (mark := marks.get(suite)) is None or mark.runs != runs.get(suite, 0)
     ]
 
 
 def _catch_up(connection: Connection, pending: _Pending, learner: Learner, stop: float) -> bool:
     suite, mark = pending.suite, pending.mark
-    if pending.stale:
+    runs = _runs_after(connection, suite, mark)
+    if mark is not None and mark.runs != pending.runs - len(runs):  # one came late, or is gone
         with connection.transaction():
             forget(connection, suite)
         mark = None
-    runs = _runs_after(connection, suite, mark)
+        runs = _runs_after(connection, suite, mark)
     learner.events.update(
         dict(
             connection.execute(
@@ -158,24 +159,26 @@ def _runs_after(connection: Connection, suite: str, mark: _Mark | None) -> list[
         after = f"""({_ORDER}, run_no)
             > (coalesce($2::timestamp, 'infinity'::timestamp), $3::integer)"""
         parameters = (suite, mark.started_at, mark.number)
-    return [
-        _Run(*row)
-        for row in connection.execute(
-            f"""
-            select
-                run_no,
-                started_at,
-                coalesce(branch, ''),
-                source is not distinct from 'local',
-                coalesce(tree, case when source is distinct from 'local' then "commit" end),
-                trust is distinct from 'untrusted'
-            from runs
-            where suite = $1 and {after}
-            order by {_ORDER}, run_no
-            """,
-            parameters,
+    rows = connection.execute(
+        f"""
+        select run_no, started_at, branch, source, tree, "commit", trust
+        from runs
+        where suite = $1 and {after}
+        """,
+        parameters,
+    )
+    runs = [
+        _Run(
+            number,
+            started_at,
+            branch or "",
+            source == "local",
+            tree if tree is not None or source == "local" else commit,
+            trust != "untrusted",
         )
+        for number, started_at, branch, source, tree, commit, trust in rows
     ]
+    return sorted(runs, key=lambda run: (run.started_at or datetime.max, run.number))
 
 
 def _walk(
@@ -183,13 +186,14 @@ def _walk(
 ) -> _Mark:
     """Move the beliefs by some runs after the mark, and keep what was concluded."""
     numbers = [run.number for run in runs]
-    _find_suspects(connection, suite, numbers)
-    _load(connection, learner)
-    for run, environment, passes in _past(connection, suite, mark):
+    executions = _executions(connection, numbers, _SUSPECTS)
+    suspects = {each.test for found in executions.values() for each in found}
+    known = beliefs(connection, "list_contains($1::integer[], test_no)", (sorted(suspects),))
+    learner.beliefs.update(known)
+    for run, environment, passes in _past(connection, suite, mark, suspects - known.keys()):
         learner.see(_bare(run, environment), passes)
     events = dict(learner.events)
-    conditions = _conditions(connection, runs)
-    executions = _executions(connection, numbers)
+    conditions = _conditions(connection, [run for run in runs if _failed(run, executions)])
     judged: list[tuple[int, str, Judgement]] = []
     touched: set[int] = set()
     for run in runs:
@@ -203,37 +207,17 @@ def _walk(
     if learner.events != events:
         _keep_events(connection, suite, learner)
     reached = _Mark(runs[-1].started_at, runs[-1].number, len(runs) + (mark.runs if mark else 0))
-    _set_mark(connection, suite, reached)
+    _set_mark(connection, suite, reached, first=mark is None)
     return reached
 
 
-def _find_suspects(connection: Connection, suite: str, numbers: Sequence[int]) -> None:
-    """Put the tests that failed by the end of these runs into the temporary table ``suspects``."""
-    connection.execute(
-        f"""
-        create or replace temp table suspects as
-        select test_no, false as fresh
-        from flake_tests join tests using (test_no)
-        where tests.suite = $1
-            and test_no in (
-                select test_no from results where list_contains($2::integer[], run_no)
-            )
-        union all
-        select distinct test_no, true
-        from results
-        where list_contains($2::integer[], run_no)
-            and outcome in ({_FAILING})
-            and test_no not in (select test_no from flake_tests)
-        """,
-        (suite, list(numbers)),
-    )
-    connection.read("flake_tests", "tests", "results")
-
-
-def _load(connection: Connection, learner: Learner) -> None:
-    """Give the learner what is believed of the suspects."""
-    learner.beliefs.update(
-        beliefs(connection, "test_no in (select test_no from suspects where not fresh)")
+def _failed(run: _Run, executions: _Executions) -> bool:
+    return any(
+        failed
+        for (number, _), found in executions.items()
+        if number == run.number
+        for each in found
+        for _, failed in each.attempts
     )
 
 
@@ -278,10 +262,10 @@ def beliefs(
 
 
 def _past(
-    connection: Connection, suite: str, mark: _Mark | None
+    connection: Connection, suite: str, mark: _Mark | None, fresh: Collection[int]
 ) -> Iterator[tuple[_Run, str, list[Execution]]]:
     """Yield the runs of fresh suspects before the first that the beliefs do not know: passes."""
-    if mark is None or not connection.execute("select 1 from suspects where fresh limit 1"):
+    if mark is None or not fresh:
         return
     numbers = [
         number
@@ -297,7 +281,9 @@ def _past(
         )
     ]
     before = {run.number: run for run in _runs_after(connection, suite, None)}
-    executions = _executions(connection, numbers, "where fresh")
+    executions = _executions(
+        connection, numbers, "list_contains($2::integer[], test_no)", (sorted(fresh),)
+    )
     for number, run in before.items():
         for environment in sorted(name for known, name in executions if known == number):
             yield run, environment, executions[number, environment]
@@ -308,42 +294,47 @@ def _bare(run: _Run, environment: str) -> Conditions:
 
 
 def _executions(
-    connection: Connection, numbers: Sequence[int], which: str = ""
-) -> dict[tuple[int, str], list[Execution]]:
-    """Return what suspects did in these runs, by run and environment."""
-    found: dict[tuple[int, str], list[Execution]] = defaultdict(list)
-    for run_no, test, node, environment, modes, failed, signature, code in connection.execute(
+    connection: Connection, numbers: Sequence[int], which: str, parameters: Sequence[Any] = ()
+) -> _Executions:
+    """Return what tests did in these runs, by run and environment."""
+    connection.read("results")
+    rows = connection.execute(
         f"""
         select
             run_no,
             test_no,
             node_no,
-            coalesce(environment, '') as environment,
-            list(
-                coalesce(attempt_mode, case when attempt > 0 then 'inproc' else 'first' end)
-                order by attempt
-            ),
-            list(outcome in ({_FAILING}) order by attempt),
-            arg_min(coalesce(signature, ''), attempt),
-            any_value(code)
+            attempt,
+            environment,
+            attempt_mode,
+            outcome,
+            signature,
+            code
         from results
-        where outcome <> 'skipped'
-            and list_contains($1::integer[], run_no)
-            and test_no in (select test_no from suspects {which})
-        group by run_no, test_no, node_no, coalesce(environment, '')
-        order by run_no, environment, test_no, node_no
+        where outcome <> 'skipped' and list_contains($1::integer[], run_no) and ({which})
         """,
-        (list(numbers),),
-    ):
-        attempts = tuple(zip(modes, failed, strict=True))
-        found[run_no, environment].append(
-            Execution(test, attempts, (signature or None) if failed[0] else None, code, node)
+        (list(numbers), *parameters),
+    )
+    grouped: dict[tuple[int, int, int, str], list[tuple[Any, ...]]] = defaultdict(list)
+    for run_no, test, node, attempt, environment, *rest in rows:
+        grouped[run_no, test, node, environment or ""].append((attempt, *rest))
+    found: _Executions = defaultdict(list)
+    for run_no, test, node, environment in sorted(grouped):
+        tried = sorted(grouped[run_no, test, node, environment], key=lambda each: int(each[0]))
+        attempts: tuple[tuple[AttemptMode, bool], ...] = tuple(
+            (mode or ("inproc" if number else "first"), outcome in FAILING)
+            for number, mode, outcome, _, _ in tried
         )
+        signature = tried[0][3] if attempts[0][1] else None
+        code = next((code for *_, code in tried if code is not None), None)
+        found[run_no, environment].append(Execution(test, attempts, signature or None, code, node))
     return found
 
 
 def _conditions(connection: Connection, runs: Sequence[_Run]) -> dict[tuple[int, str], Conditions]:
-    """Return what each run with a failure says as a whole, by run and environment."""
+    """Return what runs with a failure say as a whole, by run and environment."""
+    if not runs:
+        return {}
     numbers = [run.number for run in runs]
     by_number = {run.number: run for run in runs}
     tests: Counter[tuple[int, str]] = Counter()
@@ -360,11 +351,7 @@ def _conditions(connection: Connection, runs: Sequence[_Run]) -> dict[tuple[int,
         from results
         where attempt = 0
             and outcome <> 'skipped'
-            and run_no in (
-                select run_no
-                from results
-                where outcome in ({_FAILING}) and list_contains($1::integer[], run_no)
-            )
+            and list_contains($1::integer[], run_no)
         group by all
         """,
         (numbers,),
@@ -553,10 +540,11 @@ def _keep_events(connection: Connection, suite: str, learner: Learner) -> None:
     connection.wrote("flake_signatures")
 
 
-def _set_mark(connection: Connection, suite: str, mark: _Mark) -> None:
-    connection.execute("delete from flake_marks where suite = $1", (suite,))
+def _set_mark(connection: Connection, suite: str, mark: _Mark, *, first: bool) -> None:
     connection.execute(
-        "insert into flake_marks values ($1, $2::integer, $3::timestamp, $4::integer)",
+        "insert into flake_marks values ($1, $2::integer, $3::timestamp, $4::integer)"
+        if first
+        else "update flake_marks set run_no = $2, started_at = $3, runs = $4 where suite = $1",
         (suite, mark.number, mark.started_at, mark.runs),
     )
     connection.wrote("flake_marks")

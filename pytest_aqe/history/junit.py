@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -25,6 +25,14 @@ exception, or without a file a text as it was printed."""
 
 _CHUNK = 1 << 16  # bytes
 _FAULTS = ("failure", "error", "skipped")
+# Maven Surefire's names for attempts before the last, of a test that passed in the end or failed.
+_EARLIER: Mapping[str, Outcome] = {
+    "flakyFailure": "failed",
+    "flakyError": "error",
+    "rerunFailure": "failed",
+    "rerunError": "error",
+}
+_OUTPUT = ("system-out", "system-err")
 _LOCATION = re.compile(r"^(\S.*?):\d+: [\w.]+$")
 _TEARDOWN = "failed on teardown"  # pytest's second element for a test that failed before it
 
@@ -65,6 +73,7 @@ class _Reader:
         self._line = 0  # of the case
         self._children: list[_Child] = []
         self._child: _Child | None = None
+        self._output = False
         self._depth = 0
         self._parser = expat.ParserCreate()
         self._parser.buffer_text = True
@@ -101,15 +110,19 @@ class _Reader:
         elif name == "testcase":
             self._case, self._children = attributes, []
             self._line = self._parser.CurrentLineNumber
-        elif self._case is not None and name in _FAULTS and self._child is None:
-            self._child = _Child(name, attributes)
+        elif self._case is not None and self._child is None:
+            if name in _FAULTS or name in _EARLIER:
+                self._child = _Child(name, attributes)
+        else:
+            self._output = name in _OUTPUT
 
     def _text(self, text: str) -> None:
-        if self._child is not None:
+        if self._child is not None and not self._output:
             self._child.text.append(text)
 
     def _end(self, name: str) -> None:
         self._depth -= 1
+        self._output = False
         if self._child is not None and name == self._child.name:
             self._children.append(self._child)
             self._child = None
@@ -125,7 +138,8 @@ class _Reader:
             self._report.left_out += 1
             return
         node_id = self._node_ids.of(classname, name, case.get("file"))
-        faults = [child for child in self._children if child.name != "skipped"]
+        faults = [child for child in self._children if child.name in ("failure", "error")]
+        earlier = [child for child in self._children if child.name in _EARLIER]
         before = self._done[-1][1] if self._done else None
         if (
             before is not None
@@ -134,6 +148,13 @@ class _Reader:
             and faults[0].attributes.get("message", "").startswith(_TEARDOWN)
         ):
             return  # the attempt has failed already
+        for child in earlier:
+            attempt = Result(
+                node_id=node_id,
+                outcome=_EARLIER[child.name],
+                signature=self._signature(*_crash(child)),
+            )
+            self._done.append((self._line, attempt))
         result = Result(
             node_id=node_id,
             outcome=self._outcome(),
@@ -148,6 +169,8 @@ class _Reader:
             return "failed"
         if "error" in names:
             return "error"
+        if names & {"rerunFailure", "rerunError"}:
+            return "failed"  # on the last attempt too, whatever was made of that
         if "skipped" in names:
             kinds = {child.attributes.get("type") for child in self._children}
             return "xfailed" if "pytest.xfail" in kinds else "skipped"
@@ -166,7 +189,7 @@ class _Reader:
 
 
 class _Child:
-    """A ``failure``, ``error`` or ``skipped`` element."""
+    """An element that tells of a failure, of an attempt before the last, or of a skip."""
 
     __slots__ = ("attributes", "name", "text")
 

@@ -133,7 +133,8 @@ create table sets (
 );
 
 -- What a test depended on when it last passed in an environment: its latest runs on
--- different trees. A test without a row here is never deselected.
+-- different trees, until two runs of all of its file did not have it. A test without a row
+-- here is never deselected.
 create table dependencies (
     test_no integer, -- tests.test_no
     run_no integer, -- runs.run_no; the files as that run saw them are in run_files

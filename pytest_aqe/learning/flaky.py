@@ -209,12 +209,19 @@ def foresee(belief: Belief, conditions: Conditions, code: str | None) -> Lane:
 
 def _new_lane(belief: Belief, conditions: Conditions) -> Lane:
     """Return what a lane starts from: its branch outside the work tree, main, or nothing."""
-    branch, environment = conditions.lane
-    for name in (branch.removeprefix(LOCAL), *_MAINS):
-        known = belief.lanes.get((name, environment))
-        if known is not None:
-            return Lane(list(known.broken), known.code, known.tree)
+    known = lane_before(belief, conditions.lane)
+    if known is not None:
+        return Lane(list(known.broken), known.code, known.tree)
     return Lane([BROKEN_AT_FIRST] * len(THETA))
+
+
+def lane_before(belief: Belief, name: LaneName) -> Lane | None:
+    """Return what was last seen in a lane, or else in the one it starts from."""
+    branch, environment = name
+    for each in (branch, branch.removeprefix(LOCAL), *_MAINS):
+        if (each, environment) in belief.lanes:
+            return belief.lanes[each, environment]
+    return None
 
 
 @lru_cache(maxsize=256)  # nearly always a single pass

@@ -31,6 +31,7 @@ from pytest_aqe.learning.flaky import (
     SUPPRESS,
     THETA,
     foresee,
+    lane_before,
     learn,
     likelihoods,
     p_flaky,
@@ -49,6 +50,7 @@ PASSES_BROKEN = 0.02  # P(an attempt passes | broken), as the policy was learnt 
 MOST_RERUNS = 6
 VOI_RERUNS = 4
 NEW_TEST = 5  # executions before which nothing is called a flake
+USUAL = 0.003  # P(broken) up to which that is done; higher waves deterministic regressions through
 ALPHA = 0.02  # least step of an update
 MET = 20  # visits of a state's actions from which the table is believed
 
@@ -63,7 +65,8 @@ class Case:
     """A failure under examination: the belief with every attempt so far taken in.
 
     ``flaky_before`` is P(flaky) before the run; ``changed`` tells whether the code the test runs
-    did, ``executions`` counts the runs in which it was seen before.
+    did, ``executions`` counts the runs in which it was seen before. ``usual`` is the failure of a
+    test known to be flaky with a signature of its flakes.
     """
 
     rates: tuple[float, ...]
@@ -72,6 +75,7 @@ class Case:
     changed: bool
     outage: bool
     executions: int
+    usual: bool = False
     inproc: int = 0
     isolated: int = 0
     passed: bool = False
@@ -152,7 +156,7 @@ def examine(
     """Open the case of a test whose first attempt failed. Changes nothing that is believed."""
     known = Belief(list(PRIOR)) if belief is None else belief.copy()
     before = p_flaky(known)
-    last = known.lanes.get(conditions.lane)
+    last = lane_before(known, conditions.lane)
     changed = last is None or (
         last.code != code if code is not None else last.tree != conditions.tree
     )
@@ -171,6 +175,7 @@ def examine(
         changed,
         outage > OUTAGE,
         known.executions,
+        known.flagged and signature in known.signatures,
     )
 
 
@@ -188,8 +193,22 @@ def allowed(case: Case, *, new_test: int = NEW_TEST) -> list[Action]:
 
 
 def session_actions(case: Case) -> list[Action]:
-    """Return what a session may do: it calls nothing a flake that did not pass again."""
-    return [each for each in allowed(case) if each != FLAKY or case.passed]
+    """Return what a session may do: a failure is a flake once it passed again, or as usual."""
+    return [each for each in allowed(case) if each != FLAKY or case.passed or fails_as_usual(case)]
+
+
+def fails_as_usual(case: Case) -> bool:
+    """Tell a known flake's usual failure, by evidence so strong that it need not pass.
+
+    The code it runs has not changed, it was tried in both ways, and a defect is next to excluded
+    all the same: tests that depend on order, or on the hour, fail on every attempt.
+    """
+    return (
+        case.usual
+        and not case.changed
+        and min(case.inproc, case.isolated) > 0
+        and case.p_broken <= USUAL
+    )
 
 
 @dataclass(frozen=True, slots=True)

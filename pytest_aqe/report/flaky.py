@@ -67,6 +67,17 @@ def _broken(card: Card) -> list[str]:
     return [line]
 
 
+def forgiven_lines(forgiven: Mapping[str, tuple[int, float]]) -> list[str]:
+    """Return a line for each known flake whose failure did not count: attempts, P(broken)."""
+    return [
+        printable(
+            f"FORGIVEN {node_id}  failed on all {attempts} attempts, as this known flake does by "
+            f"itself; its code is unchanged, P(broken) {p_broken:.1%}"
+        )
+        for node_id, (attempts, p_broken) in forgiven.items()
+    ]
+
+
 def quarantine_lines(
     quarantined: Mapping[str, tuple[str, int]],
     red: Mapping[str, str],

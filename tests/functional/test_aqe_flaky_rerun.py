@@ -79,8 +79,28 @@ def test_junit_tells_of_a_flake(known: Project, workers: Workers) -> None:
     assert "assert not left" in failure.findtext("stackTrace", "")
 
 
+def test_import_reads_the_attempts_back(known: Project) -> None:
+    """What the JUnit file tells of a flake, another history takes up as it was."""
+    fail(known, 1)
+    xml = known.path / "junit.xml"
+    known.run("--aqe-flaky=rerun", NO_TRACKING, f"--junitxml={xml}")
+    assert known.command("import", xml)[0] == 0
+    latest, before = (
+        known.sql(
+            "select attempt, outcome, signature from results join tests using (test_no) "
+            f"where identity like '%test_flaky' and run_no = (select max(run_no) - {back} "
+            "from runs) and (attempt = 0 or outcome = 'passed') order by attempt"
+        )
+        for back in (0, 1)
+    )
+    assert len(latest) == 2
+    assert latest == before
+
+
 def test_junit_tells_of_a_failure_that_was_run_again(known: Project, workers: Workers) -> None:
     """A test that failed in the end is one failed test, each earlier try a ``rerunFailure``."""
+    known.write(test_it=FLAKY.replace("assert not left", "assert not left  # edited"))
+    known.commit_all()
     fail(known, 9)
     xml = known.path / "junit.xml"
     result = known.run(*workers, "--aqe-flaky=rerun", NO_TRACKING, f"--junitxml={xml}")
@@ -88,7 +108,54 @@ def test_junit_tells_of_a_failure_that_was_run_again(known: Project, workers: Wo
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     (tags,) = [tags for case in suite.iter("testcase") if (tags := [each.tag for each in case])]
     assert tags.count("failure") == 1
-    assert tags.count("rerunFailure") == result.parseoutcomes().get("rerun", 0)
+    assert tags.count("rerunFailure") == result.parseoutcomes()["rerun"]
+
+
+@pytest.fixture
+def brittle(project: Project) -> Project:
+    """A suite with one test that often failed on every attempt, with its code unchanged."""
+    project.write(test_it=FLAKY)
+    project.commit_all()
+    for run in range(30):
+        fail(project, 9 * (run % 3 == 2))
+        project.run(NO_TRACKING)
+    return project
+
+
+def test_a_usual_failure_is_forgiven(brittle: Project, workers: Workers) -> None:
+    """A known flake fails every attempt as ever: green, said aloud, and kept as failed."""
+    fail(brittle, 9)
+    xml = brittle.path / "junit.xml"
+    result = brittle.run(*workers, "--aqe-flaky=rerun", NO_TRACKING, f"--junitxml={xml}")
+    result.stdout.no_fnmatch_line("*internal fault*")
+    result.stdout.fnmatch_lines(
+        ["FORGIVEN test_it.py::test_flaky  failed on all * attempts*", "*1 passed, *1 forgiven*"]
+    )
+    assert result.ret == 0
+    outcomes = brittle.sql(
+        "select distinct outcome from results join tests using (test_no) "
+        "where identity like '%test_flaky' and run_no = (select max(run_no) from runs)"
+    )
+    assert outcomes == [("failed",)]
+    suite = ET.parse(xml).getroot()[0]
+    assert (suite.get("failures"), suite.get("skipped")) == ("0", "1")
+    assert {each.tag for case in suite.iter("testcase") for each in case} == {
+        "skipped",
+        "rerunFailure",
+    }
+
+
+@pytest.mark.parametrize(
+    "asserted", ["assert not left, 1 / 0", "assert not left  # edited", "assert left is None"]
+)
+def test_an_unusual_failure_is_not_forgiven(brittle: Project, asserted: str) -> None:
+    """Where its code has changed, or it fails otherwise than ever, a known flake stays red."""
+    fail(brittle, 9)
+    brittle.write(test_it=FLAKY.replace("assert not left", asserted))
+    brittle.commit_all()
+    result = brittle.run("--aqe-flaky=rerun", NO_TRACKING)
+    assert result.ret == 1
+    assert result.parseoutcomes()["failed"] == 1
 
 
 def test_a_regression_stays_red(known: Project, workers: Workers) -> None:

@@ -101,9 +101,41 @@ def test_hunt_runs_new_orders(project: Project) -> None:
     project.write(test_it=SUITE)
     project.commit_all()
     project.run()
-    found = project.answer("flaky", "hunt", "--orders", "2")
+    found = project.answer("flaky", "hunt", "--orders", "2", "--time", "10m")
     assert (found["orders"], found["exit_codes"][0]) == (2, 1)
     failed = project.sql(
         "select distinct identity from results join tests using (test_no) where outcome = 'failed'"
     )
     assert sorted(failed) == [("test_it.py::test_brittle",), ("test_it.py::test_victim",)]
+
+
+def test_hunt_ends_where_an_order_hangs(project: Project) -> None:
+    """The order is interrupted when the time is over, and what ran until then is recorded."""
+    project.write(
+        test_it="""
+        import threading
+
+        STATE = set()
+
+        def test_waits():
+            if "late" in STATE:
+                threading.Event().wait()
+
+        def test_late(): STATE.add("late")
+        """
+    )
+    project.commit_all()
+    project.run()
+    found = project.answer("flaky", "hunt", "--orders", "5", "--time", "6s")
+    assert found["exit_codes"] == [None]
+    assert project.sql("select status from runs order by run_no") == [
+        ("complete",),
+        ("interrupted",),
+    ]
+    assert project.sql("select outcome from results where run_no = 2") == [("passed",)]
+
+
+def test_hunt_wants_a_time(project: Project) -> None:
+    """Anything but a number with s, m or h is refused."""
+    with pytest.raises(SystemExit):
+        project.command("flaky", "hunt", "--time", "soon")

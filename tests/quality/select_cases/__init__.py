@@ -25,6 +25,7 @@ from . import (
     surroundings,
     syntax,
     unknown_names,
+    values,
     xunit,
 )
 from .case import Case, Swap, read_folder
@@ -39,6 +40,7 @@ CASES: tuple[Case, ...] = tuple(
         classes,
         protocols,
         unknown_names,
+        values,
         shadows,
         state,
         registries,

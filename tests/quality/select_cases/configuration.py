@@ -64,6 +64,24 @@ CASES: tuple[Case, ...] = (
         full=True,
     ),
     Case(
+        "a commit in uv.lock",
+        ONE_TEST
+        + "-- uv.lock --\n    package = [{name = 'gold', source = {git = 'https://gold#a'}}]\n",
+        change={"uv.lock": "package = [{name = 'gold', source = {git = 'https://gold#b'}}]\n"},
+        passing=EVERYTHING,
+        spared=NOTHING,
+        full=True,
+    ),
+    Case(
+        "a commit in poetry.lock",
+        ONE_TEST
+        + "-- poetry.lock --\n    package = [{name = 'gold', source = {type = 'git', x = 'a'}}]\n",
+        change={"poetry.lock": "package = [{name = 'gold', source = {type = 'git', x = 'b'}}]\n"},
+        passing=EVERYTHING,
+        spared=NOTHING,
+        full=True,
+    ),
+    Case(
         "poetry.lock that appears",
         ONE_TEST,
         change={"poetry.lock": "version = 2\n"},

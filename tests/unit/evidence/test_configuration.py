@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from pytest_aqe.evidence.configuration import meaning
-from pytest_aqe.evidence.versions import digest
+from pytest_aqe.evidence.versions import ABSENT, digest
 
 
 def of(name: str, text: str) -> str:
@@ -48,6 +48,7 @@ class TestPyproject:
             ("One.", "Two."),
             ('"proj"\n', '"proj"  # a comment\n\n'),
             ("[tool.mypy]", "[tool.black]\nskip = 1\n[tool.mypy]"),
+            ("[tool.mypy]", "[tool.tox]\nenv_list = ['style']\n[tool.mypy]"),
             ("hatchling", "setuptools"),
             ('["pytest"]', '["pytest", "mock"]'),
             ('version = "1"', 'version = "2"'),
@@ -143,6 +144,112 @@ class TestToxIni:
         assert of("tox.ini", self.TEXT.replace("-ra", "-rA")) != of("tox.ini", self.TEXT)
 
 
+UV = """
+    version = 1
+    requires-python = ">=3.10"
+    [[package]]
+    name = "proj"
+    source = { editable = "." }
+    dependencies = [{ name = "attrs" }]
+    [[package]]
+    name = "attrs"
+    version = "25.1.0"
+    source = { registry = "https://index.example/simple" }
+    [[package]]
+    name = "fork"
+    version = "1"
+    source = { git = "https://git.example/fork?rev=aaa#aaa" }
+    [[package]]
+    name = "wheel-of-ours"
+    version = "1"
+    source = { url = "https://files.example/a.whl" }
+    [[package]]
+    name = "beside"
+    version = "1"
+    source = { directory = "beside" }
+"""
+POETRY = """
+    [[package]]
+    name = "attrs"
+    version = "25.1.0"
+    [[package]]
+    name = "inner"
+    version = "1"
+    [package.source]
+    type = "legacy"
+    url = "https://one.example/simple"
+    [[package]]
+    name = "fork"
+    version = "1"
+    [package.source]
+    type = "git"
+    url = "https://git.example/fork"
+    resolved_reference = "aaa"
+    [metadata]
+    content-hash = "12"
+"""
+PDM = """
+    [[package]]
+    name = "attrs"
+    version = "25.1.0"
+    [[package]]
+    name = "fork"
+    version = "1"
+    git = "https://git.example/fork"
+    revision = "aaa"
+"""
+
+
+class TestLockFiles:
+    @pytest.mark.parametrize(
+        ("name", "text", "old", "new"),
+        [
+            ("uv.lock", UV, "25.1.0", "25.2.0"),
+            ("uv.lock", UV, ">=3.10", ">=3.11"),
+            ("uv.lock", UV, '[{ name = "attrs" }]', "[]"),
+            ("poetry.lock", POETRY, "25.1.0", "25.2.0"),
+            ("poetry.lock", POETRY, "one.example", "two.example"),
+            ("poetry.lock", POETRY, "12", "13"),
+            ("pdm.lock", PDM, "25.1.0", "25.2.0"),
+        ],
+    )
+    def test_what_does_not_count(self, name: str, text: str, old: str, new: str) -> None:
+        """A package of an index is what its installed version says."""
+        assert old in text
+        assert of(name, text.replace(old, new)) == of(name, text)
+
+    @pytest.mark.parametrize(
+        ("name", "text", "old", "new"),
+        [
+            ("uv.lock", UV, "#aaa", "#bbb"),
+            ("uv.lock", UV, "a.whl", "b.whl"),
+            ("uv.lock", UV, '"beside" }', '"aside" }'),
+            ("uv.lock", UV, "registry =", "unheard-of ="),
+            ("poetry.lock", POETRY, '"aaa"', '"bbb"'),
+            ("pdm.lock", PDM, '"aaa"', '"bbb"'),
+        ],
+    )
+    def test_what_counts(self, name: str, text: str, old: str, new: str) -> None:
+        """Another commit or another file may come under the same version."""
+        assert old in text
+        assert of(name, text.replace(old, new)) != of(name, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("tox.ini", "[tox]\nenvlist = py312\n"),
+        ("setup.cfg", "[flake8]\nmax-line-length = 88\n"),
+        ("uv.lock", "[[package]]\nname = 'attrs'\nsource = {registry = 'https://index.example'}\n"),
+        ("poetry.lock", "package = []\n"),
+    ],
+)
+def test_a_file_of_which_nothing_counts_might_be_absent(name: str, text: str) -> None:
+    """So it may come and go; ``pyproject.toml`` may not: pytest looks for the file itself."""
+    assert of(name, text) == ABSENT
+    assert of("pyproject.toml", "[tool.ruff]\nline-length = 88\n") != ABSENT
+
+
 class TestFallback:
     @pytest.mark.parametrize(
         ("name", "content"),
@@ -155,6 +262,9 @@ class TestFallback:
             ("setup.cfg", b"[a]\nx = \xff\n"),
             ("tox.ini", b"[pytest\n"),
             ("poetry.lock", b"[tool.ruff]\n"),
+            ("uv.lock", b"package = 1\n"),
+            ("uv.lock", b"package = ['attrs']\n"),
+            ("Cargo.lock", b"[[package]]\nname = 'attrs'\n"),
             ("requirements.txt", b"attrs\n"),
         ],
     )

@@ -57,9 +57,39 @@ def test_what_ran_since_the_last_time_is_told(monitor):
     assert ran() == ["f", "g", "h"]
 
 
+@pytest.mark.parametrize("times", [2, 9, 100, 10_000])
+def test_no_number_of_starts_makes_a_function_unheard(monitor, times):
+    """Whatever ran often and is silent from then on is watched again, like what ran beside it."""
+    shop, ran = load(monitor)
+    for _ in range(3):
+        for _ in range(times):
+            shop["f"]()
+        shop["h"]()
+        assert ran() == ["f", "g", "h"]
+    shop["f"]()
+    assert ran() == ["f", "g"]
+    assert ran() == []
+
+
+def test_a_generator_is_told_whenever_it_goes_on(monitor):
+    """By whoever asks it, however often it was asked before."""
+    code = compile("def each():\n    while True:\n        yield", "shop.py", "exec")
+    (mark,) = (function.mark for function in monitor.adopt(code))
+    namespace = {}
+    exec(code, namespace)
+    running = namespace["each"]()
+    for _ in range(3):
+        for _ in range(100):
+            next(running)
+        assert monitor.drain() == {mark}
+
+
 def test_special_functions_are_told_at_once_and_every_time(monitor):
     """Their starts and their ends, with their frames; others as ever."""
     shop, ran = load(monitor)
+    for _ in range(100):
+        shop["g"]()
+    assert ran() == ["g"]
     shop["g"]()  # silent by now
     monitor.watch_calls(shop["g"].__code__)
     shop["f"]()

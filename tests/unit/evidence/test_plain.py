@@ -39,6 +39,43 @@ class TestKeys:
         """A quiet assignment, a plain class and an import of a standard module stand apart."""
         assert keys(text) == {expected}
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "import re\nA = re.compile('a', re.I)",
+            "from re import compile as c\nA = c('a')",
+            "from typing import TypeVar\nA = TypeVar('A', bound='B')",
+            "from os import path\nA = path.join(path.dirname(__file__), 'a')",
+            "A = frozenset({1, 2})",
+            "A = dict(a=(1, [2]), b=set())",
+            "from collections import defaultdict\nA = defaultdict(list)",
+        ],
+    )
+    def test_calls_that_make_a_value(self, text: str) -> None:
+        """Some classes of the standard library do nothing but make an object."""
+        found = keys(text)
+        assert "A" in found
+        assert "module" not in found
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "B = 1\nA = list(B)",
+            "from collections import deque\nB = [1]\nA = deque(B)",
+            "A = set(*make)",
+            "A = frozenset(x for x in 'a')",
+            "def set(): pass\nA = set()",
+            "from .re import compile\nA = compile('a')",
+            "import re\nA = re.compile(make())",
+            "import re\nre = 1\nA = re.compile('a')",
+        ],
+    )
+    def test_calls_that_may_do_more(self, text: str) -> None:
+        """A container uses up what it is given, and a name may stand for something else."""
+        found = keys(text)
+        assert "A" not in found
+        assert "module" in found
+
     def test_each_name_of_an_import_stands_for_itself(self) -> None:
         """Nobody who uses one name of a statement minds the others."""
         assert keys("import os.path as p, typing") == {"p<os>", "typing<typing>"}

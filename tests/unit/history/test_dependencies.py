@@ -11,7 +11,7 @@ import pytest
 
 from pytest_aqe.data import Depends, Outcome, Pieces, Result, Run, RunEnd, Selection
 from pytest_aqe.history import dependencies, retention, runfile, writes
-from pytest_aqe.history.dependencies import KEPT_TREES, Conditional, Reached
+from pytest_aqe.history.dependencies import ABSENT, KEPT_TREES, Conditional, Reached
 from pytest_aqe.history.store import Connection, open_history
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -47,6 +47,7 @@ def record(
     sets: Mapping[str, Mapping[str, Sequence[str]]] = SETS,
     pieces: Sequence[tuple[str, str, Mapping[str, str]]] = (),
     selection: Selection | None = None,
+    collected: Mapping[str, int] | None = None,
     killed: bool = False,
     **run: Any,
 ) -> Path:
@@ -62,6 +63,8 @@ def record(
         writer.append(result)
     for file, version, checksums in pieces:
         writer.append_pieces(file, version, checksums, inert=())
+    if collected is not None:
+        writer.append_collected(collected)
     if selection is not None:
         writer.append_selection(selection)
     end = RunEnd(started, "complete", 0, 2, 0, 2)
@@ -234,6 +237,43 @@ class TestTake:
             record(history.parent, day, tree="again")
         writes.remember(history)
         assert known(history, "run_id") == ["r0", f"r{KEPT_TREES + 2}"]
+
+    def test_a_test_that_is_gone(self, history: Path) -> None:
+        """What runs of all of its file did not have is forgotten, with its run."""
+        record(history.parent, 0)
+        for day in range(1, ABSENT + 1):
+            writes.remember(history)
+            assert known(history) == ["t.py::test_one", "t.py::test_two"]
+            record(history.parent, day, BOTH[:1], collected={"t.py": 1}, tree="same")
+        writes.remember(history)
+        assert known(history) == ["t.py::test_one"]
+
+    @pytest.mark.parametrize(
+        "seen",
+        [
+            {"collected": {"t.py": 2}},
+            {"collected": {"other.py": 1}},
+            {"collected": None},
+            {"collected": {"t.py": 1}, "environment": "cpython3.12-win32"},
+            {"collected": {"t.py": 1}, "suite": "nightly"},
+        ],
+    )
+    def test_a_test_that_may_be_there(self, history: Path, seen: Any) -> None:
+        """It was left out, or the run had nothing to do with it."""
+        record(history.parent, 0)
+        for day in range(1, ABSENT + 2):
+            record(history.parent, day, BOTH[:1], tree="same", **seen)
+        writes.remember(history)
+        assert "t.py::test_two" in known(history)
+
+    def test_a_test_that_fails_is_there(self, history: Path) -> None:
+        """It keeps what is known of its passes."""
+        record(history.parent, 0)
+        for day in range(1, ABSENT + 2):
+            failing = (BOTH[0], followed("test_two", "failed", own="own2"))
+            record(history.parent, day, failing, collected={"t.py": 2})
+        writes.remember(history)
+        assert known(history, "identity, run_id")[-1] == ("t.py::test_two", "r0")
 
     def test_a_killed_run(self, history: Path) -> None:
         """What had ended before the kill is known, as if it had been a run of that."""

@@ -112,6 +112,41 @@ def test_a_failed_test_that_fails_again_on_teardown_is_one_result(tmp_path: Path
     ]
 
 
+FLAKY = (
+    "<flakyError message='m'><stackTrace>E   KeyError: 1\n\nt.py:7: KeyError</stackTrace>"
+    "<system-out>E   Noise: 2\n\nt.py:8: Noise</system-out></flakyError>"
+    "<flakyFailure message='m'><stackTrace>E   ValueError: 2\n\nt.py:9: ValueError</stackTrace>"
+    "</flakyFailure>"
+)
+
+
+@pytest.mark.parametrize(
+    "inside, outcomes",
+    [
+        (FLAKY, ["error", "failed", "passed"]),
+        (FLAKY.replace("flaky", "rerun") + "<failure>f</failure>", ["error", "failed", "failed"]),
+        ("<failure>f</failure>" + FLAKY.replace("flaky", "rerun"), ["error", "failed", "failed"]),
+        (
+            FLAKY.replace("flaky", "rerun") + "<skipped type='pytest.xfail' message='m'/>",
+            ["error", "failed", "failed"],
+        ),
+    ],
+)
+def test_attempts_that_surefire_tells_apart(
+    tmp_path: Path, inside: str, outcomes: list[str]
+) -> None:
+    """Each flakyFailure and rerunFailure is an attempt before the last, with its signature."""
+    cases = f"<testcase classname='t' name='x' time='0.5'>{inside}</testcase>"
+    results = read(tmp_path, f"{cases}<testcase classname='t' name='y'/>")
+    assert [result.outcome for result in results] == [*outcomes, "passed"]
+    assert {result.node_id for result in results[:3]} == {"t.py::x"}
+    assert [result.signature for result in results[:2]] == [
+        "t.py|KeyError: 1",
+        "t.py|ValueError: 2",
+    ]
+    assert [result.call for result in results[:3]] == [None, None, 0.5]
+
+
 def test_what_is_no_test_is_left_out(tmp_path: Path) -> None:
     """Collection errors, skipped modules and internal errors are counted, not taken."""
     report = junit.Report()
