@@ -36,7 +36,7 @@ from pytest_aqe.learning.flaky import FLAGGED, THETA, LaneBayes, tempering
 from pytest_aqe.learning.qlearning import TabularQ
 from pytest_aqe.learning.rerun import ACTIONS, FLAKY, INPROC, ISOLATED, REAL, Case
 
-TRAINING, SCORING = range(200, 206), range(21, 29)
+TRAINING, SCORING = range(200, 206), range(41, 49)
 EPOCHS = 3
 EPSILON = 0.15
 OUTAGE_SHARE = 0.3  # of tests failing, beyond which nothing is rerun
