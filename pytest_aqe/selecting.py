@@ -20,7 +20,7 @@ from pytest_aqe.evidence import tree
 from pytest_aqe.evidence.configuration import CONFIGURATION, meaning
 from pytest_aqe.evidence.differences import Differences, Differing, Effect
 from pytest_aqe.evidence.environment import git_bytes
-from pytest_aqe.evidence.ground import Ground, configuration_files, state
+from pytest_aqe.evidence.ground import Ground, configuration_files, content_of, state
 from pytest_aqe.evidence.readings import keep_in
 from pytest_aqe.evidence.versions import ABSENT
 from pytest_aqe.history import dependencies
@@ -111,7 +111,7 @@ def select(
         for file in configuration_files(ground):
             content = before(file) if file in base.files else None
             then = meaning(file, content) if content is not None else ABSENT
-            if file in base.files and now[CONFIGURATION + file] != then:
+            if file in base.files and meaning(file, content_of(ground, file)) != then:
                 return Selected(None, f"{file} changed since the base")
         for file, name in differences.since_base(base.files, before):
             changed |= {(run, file, name) for run in runs}

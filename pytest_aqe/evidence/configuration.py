@@ -4,14 +4,17 @@ Most commits that touch ``pyproject.toml`` or ``setup.cfg`` set up a formatter o
 checker, or say how to build the project, what its next version is or which tools work on it.
 None of that reaches a test: what is installed is followed by itself, and tests do not build
 the project. Such sections are left out of the file's version; whatever is not known to be
-inert stays in.
+inert stays in. A lock file says of each package which version is meant, so one that is
+installed differs with its version and all that stays of the lock file is the rest.
 """
 
 from __future__ import annotations
 
 import configparser
 import json
+import re
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from pytest_aqe.data import Version
@@ -32,12 +35,26 @@ _INERT_TOOLS = frozenset(_TOOLS.split())
 # What [project] says of how the project runs; all else is for builds and indexes.
 _RUNNING = frozenset({"dependencies", "entry-points", "gui-scripts", "name", "scripts"})
 _RUNNING_OPTIONS = frozenset({"install_requires", "entry_points"})
+_LOCKS = frozenset({"pdm.lock", "poetry.lock", "uv.lock"})
+# What they say of a package that is of no index: it may change under one version.
+_ELSEWHERE = frozenset({"directory", "file", "git", "path", "ref", "revision", "url"})
 
 
-def meaning(name: str, content: bytes) -> Version:
+def locked(name: str, content: bytes) -> dict[str, Version]:
+    """Return the versions that a lock file names, of packages of an index by their names."""
+    if name.rpartition("/")[2] not in _LOCKS:
+        return {}
+    try:
+        return _of_index(_toml(content.decode("utf-8"))["package"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return {}  # broken, or not of the shape that such a file has
+
+
+def meaning(name: str, content: bytes, installed: Collection[str] = ()) -> Version:
     """Return the version of a configuration file, by what tests can notice of it.
 
-    One of which they notice nothing might as well be absent.
+    One of which they notice nothing might as well be absent. Of a lock file's packages those
+    ``installed`` do not count: see `locked`.
     """
     base = name.rpartition("/")[2]
     try:
@@ -45,6 +62,8 @@ def meaning(name: str, content: bytes) -> Version:
             return _digest(_of_pyproject(content.decode("utf-8")))
         if base in ("setup.cfg", "tox.ini"):
             return _digest(_of_ini(content.decode("utf-8"), only_pytest=base == "tox.ini"))
+        if base in _LOCKS and installed and (those := locked(name, content)):
+            return _digest(_of_lock(content.decode("utf-8"), those, installed))
     except (ValueError, AttributeError, configparser.Error):
         pass  # broken, or not of the shape that such a file has
     return digest(content)
@@ -56,13 +75,17 @@ def _digest(meant: dict[str, Any]) -> Version:
     return digest(json.dumps(meant, sort_keys=True, default=str).encode())
 
 
-def _of_pyproject(text: str) -> dict[str, Any]:
+def _toml(text: str) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib  # pytest requires it there
 
-    found = tomllib.loads(text)
+    return tomllib.loads(text)
+
+
+def _of_pyproject(text: str) -> dict[str, Any]:
+    found = _toml(text)
     for name in ("build-system", "dependency-groups"):
         found.pop(name, None)
     found["tool"] = {
@@ -72,6 +95,29 @@ def _of_pyproject(text: str) -> dict[str, Any]:
         name: value for name, value in found.get("project", {}).items() if name in _RUNNING
     }
     return found
+
+
+def _of_lock(text: str, those: dict[str, Version], installed: Collection[str]) -> dict[str, Any]:
+    found = _toml(text)
+    rest = {name: version for name, version in those.items() if name not in installed}
+    others = [each for each in found["package"] if not _is_of_index(each)]
+    return found | {"package": others, "index": rest}
+
+
+def _of_index(packages: list[dict[str, Any]]) -> dict[str, Version]:
+    versions: dict[str, set[str]] = {}
+    for each in filter(_is_of_index, packages):
+        name = re.sub(r"[-_.]+", "-", each["name"]).lower()
+        versions.setdefault(name, set()).add(str(each["version"]))
+    return {name: " or ".join(sorted(found)) for name, found in versions.items()}
+
+
+def _is_of_index(package: dict[str, Any]) -> bool:
+    """Tell a package that its name and its version say all of."""
+    source = package.get("source", {})
+    if source.get("type") == "legacy":  # poetry's word for an index other than the first
+        return True
+    return _ELSEWHERE.isdisjoint(package) and source.keys() <= {"registry"}
 
 
 def _of_ini(text: str, *, only_pytest: bool) -> dict[str, Any]:

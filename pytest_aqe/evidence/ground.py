@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_aqe.data import Version
 from pytest_aqe.evidence import tree
-from pytest_aqe.evidence.configuration import CONFIGURATION, meaning
+from pytest_aqe.evidence.configuration import CONFIGURATION, locked, meaning
 from pytest_aqe.evidence.versions import VARIABLE, Packages, version_of
 
 
@@ -36,10 +36,16 @@ def state(ground: Ground, files: Collection[str]) -> dict[str, Version | None]:
     """
     packages = Packages()
     now: dict[str, Version | None] = dict.fromkeys(tree.python_files(ground.root))
-    now |= tree.installed()
+    installed = tree.installed()
+    names = {file.removeprefix(tree.INSTALLED) for file in installed}
     files = {*files, *(VARIABLE + name for name in ground.environ)}
     for file in configuration_files(ground):
-        now[CONFIGURATION + file] = meaning(file, _content(ground.root / file))
+        content = content_of(ground, file)
+        now[CONFIGURATION + file] = meaning(file, content, names)
+        for name, version in locked(file, content).items():
+            if name in names:
+                installed[tree.INSTALLED + name] += f", locked {version}"
+    now |= installed
     for file in files:
         if file.startswith(CONFIGURATION):
             now.setdefault(file, "absent")
@@ -52,9 +58,10 @@ def state(ground: Ground, files: Collection[str]) -> dict[str, Version | None]:
     return now
 
 
-def _content(path: Path) -> bytes:
+def content_of(ground: Ground, file: str) -> bytes:
+    """Return the bytes of a file, none where it cannot be read."""
     try:
-        return path.read_bytes()
+        return (ground.root / file).read_bytes()
     except OSError:
         return b""
 

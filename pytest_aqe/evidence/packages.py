@@ -44,7 +44,8 @@ class Packages:
         None when nobody is known to, or when it is a part of pytest: then anything may.
         """
         reaching = self._requiring(name)
-        if reaching & _OF_EVERYBODY or any(each.startswith("pytest") for each in reaching):
+        plugins = {each for each in reaching if each.startswith("pytest")} - {"pytest-aqe"}
+        if plugins or reaching & _OF_EVERYBODY:
             return None
         files = {PACKAGE + module for each in reaching for module in self._modules(each)}
         return sorted(files & set(tracked)) or None

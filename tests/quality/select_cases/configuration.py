@@ -64,7 +64,7 @@ CASES: tuple[Case, ...] = (
         full=True,
     ),
     Case(
-        "a version in uv.lock",
+        "a version in uv.lock, of what is not installed",
         ONE_TEST + "-- uv.lock --\n    [[package]]\n    name = 'gold'\n    version = '1'\n",
         change={"uv.lock": Swap("'1'", "'2'")},
         passing=EVERYTHING,
@@ -184,6 +184,37 @@ CASES: tuple[Case, ...] = (
         selected={"test_warns"},
         spared=NOTHING,
         full=True,
+    ),
+    Case(
+        "a version in uv.lock, of an installed package",
+        _folder(OLD)
+        + """-- uv.lock --
+[[package]]
+name = "goldrates"
+version = "1.0"
+-- test_shop.py --
+def test_rate():
+    import goldrates
+    assert goldrates.RATE == 2
+""",
+        change={"uv.lock": Swap("1.0", "2.0")},
+        passing=frozenset({"test_rate"}),
+    ),
+    Case(
+        "a version in uv.lock, and that is installed",
+        _folder(OLD)
+        + """-- uv.lock --
+[[package]]
+name = "goldrates"
+version = "1.0"
+-- test_shop.py --
+import goldrates
+
+def test_rate():
+    assert goldrates.RATE == 2
+""",
+        change={**UPGRADE, "uv.lock": Swap("1.0", "2.0")},
+        selected={"test_rate"},
     ),
     Case(
         "new version of an installed package",

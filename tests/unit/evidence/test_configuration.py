@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from pytest_aqe.evidence.configuration import meaning
+from pytest_aqe.evidence.configuration import locked, meaning
 from pytest_aqe.evidence.versions import digest
 
 
@@ -142,6 +142,115 @@ class TestToxIni:
         """Tox is not running, so of its file only pytest's section counts."""
         assert of("tox.ini", self.TEXT.replace("py312", "py313")) == of("tox.ini", self.TEXT)
         assert of("tox.ini", self.TEXT.replace("-ra", "-rA")) != of("tox.ini", self.TEXT)
+
+
+UV = """
+    version = 1
+    requires-python = ">=3.10"
+    [[package]]
+    name = "proj"
+    source = { editable = "." }
+    dependencies = [{ name = "attrs" }]
+    [[package]]
+    name = "attrs"
+    version = "25.1.0"
+    source = { registry = "https://index.example/simple" }
+    sdist = { hash = "sha256:1" }
+    [[package]]
+    name = "Typing_Extensions"
+    version = "4.1"
+    source = { registry = "https://index.example/simple" }
+    [[package]]
+    name = "fork"
+    version = "1"
+    source = { git = "https://git.example/fork?rev=aaa#aaa" }
+"""
+POETRY = """
+    [[package]]
+    name = "attrs"
+    version = "25.1.0"
+    [[package]]
+    name = "typing.extensions"
+    version = "4.1"
+    [package.source]
+    type = "legacy"
+    url = "https://one.example/simple"
+    [[package]]
+    name = "fork"
+    version = "1"
+    [package.source]
+    type = "git"
+    url = "https://git.example/fork"
+    resolved_reference = "aaa"
+    [metadata]
+    content-hash = "12"
+"""
+PDM = """
+    [[package]]
+    name = "attrs"
+    version = "25.1.0"
+    [[package]]
+    name = "typing-extensions"
+    version = "4.1"
+    [[package]]
+    name = "fork"
+    version = "1"
+    git = "https://git.example/fork"
+    revision = "aaa"
+"""
+LOCKS = {"uv.lock": UV, "poetry.lock": POETRY, "pdm.lock": PDM}
+
+
+class TestLockFiles:
+    INSTALLED = ("attrs",)
+
+    def of(self, name: str, text: str) -> str:
+        return meaning(name, textwrap.dedent(text).encode(), self.INSTALLED)
+
+    @pytest.mark.parametrize("name", LOCKS)
+    def test_the_versions_of_packages_of_an_index(self, name: str) -> None:
+        """They go by the names under which they are installed."""
+        content = textwrap.dedent(LOCKS[name]).encode()
+        assert locked(name, content) == {"attrs": "25.1.0", "typing-extensions": "4.1"}
+
+    def test_two_versions_of_one(self) -> None:
+        """Each of them may be installed, on another Python."""
+        content = b"[[package]]\nname='a'\nversion='2'\n[[package]]\nname='a'\nversion='1'\n"
+        assert locked("uv.lock", content) == {"a": "1 or 2"}
+
+    @pytest.mark.parametrize(
+        ("name", "old", "new"),
+        [*((name, "25.1.0", "25.2.0") for name in LOCKS), ("uv.lock", "sha256:1", "sha256:2")],
+    )
+    def test_what_differs_with_what_is_installed(self, name: str, old: str, new: str) -> None:
+        """The version of an installed package, and where the same version is loaded from."""
+        assert old in LOCKS[name]
+        assert self.of(name, LOCKS[name].replace(old, new)) == self.of(name, LOCKS[name])
+
+    @pytest.mark.parametrize(
+        ("name", "old", "new"),
+        [
+            *((name, "4.1", "4.2") for name in LOCKS),
+            *((name, "aaa", "bbb") for name in LOCKS),
+            ("uv.lock", ">=3.10", ">=3.11"),
+            ("uv.lock", '[{ name = "attrs" }]', "[]"),
+            ("uv.lock", "registry =", "unheard-of ="),
+            ("poetry.lock", "12", "13"),
+        ],
+    )
+    def test_what_counts(self, name: str, old: str, new: str) -> None:
+        """Packages that are not installed, or not of an index, and all that is no package."""
+        assert old in LOCKS[name]
+        assert self.of(name, LOCKS[name].replace(old, new)) != self.of(name, LOCKS[name])
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"package = 1\n", b"package = ['attrs']\n", b"[[package]]\nname = 'a'\n", b"\xff"],
+    )
+    def test_one_of_another_shape(self, content: bytes) -> None:
+        """Its bytes count."""
+        assert locked("uv.lock", content) == {}
+        assert meaning("uv.lock", content, self.INSTALLED) == digest(content)
 
 
 class TestFallback:
