@@ -3,8 +3,8 @@
 Trains the table that ships (`--write`) on six worlds, three times over, and scores every
 policy on others, in which nothing was trained or chosen. Cost is in minutes: an attempt .1 (in
 process) or .4 (isolated), a flake or an outage reported red 10, a regression waved through 100.
-The bar: what ships costs at most .55x of the best fixed policy, and waves no deterministic
-regression through. The attempts that a policy makes are those the beliefs learn from; all
+The bar: what ships costs at most .55x of the best fixed policy, and waves at most .3 % of the
+deterministic regressions through, as `flaky.py` asks of the model. The attempts that a policy makes are those the beliefs learn from; all
 policies meet the same histories.
 
 What ships calls a failure a flake only once it has passed again, or where it is a known flake's
@@ -42,6 +42,7 @@ EPSILON = 0.15
 OUTAGE_SHARE = 0.3  # of tests failing, beyond which nothing is rerun
 START = {REAL: -5.0, FLAKY: -20.0, INPROC: -5.0, ISOLATED: -5.0}
 BAR = 0.55
+MOST_ESCAPED = 0.003
 SHIPS = "what ships"
 
 Policy = Callable[[Case], str]
@@ -282,7 +283,7 @@ def main() -> int:
     share = ships.cost / best
     print(f"Q behind the shield costs {learnt.cost / best:.2f}x of the best fixed policy")
     print(f"{SHIPS} costs {share:.2f}x of it (bar {BAR})")
-    return int(share > BAR or ships.escaped["det"] > 0)
+    return int(share > BAR or ships.escaped["det"] > MOST_ESCAPED * ships.regressions["det"])
 
 
 def score_all(profile: str, asked: Mapping[str, Policy], title: str) -> dict[str, Score]:

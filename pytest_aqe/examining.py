@@ -46,6 +46,7 @@ SLOWEST = 60.0  # seconds that an isolated attempt may take beyond ten times the
 # pytest-retry, pytest-forked.
 _OTHERS = ("reruns", "retries", "forked")
 _OURS = ("PYTEST_AQE", "PYTEST_XDIST_", "PYTEST_CURRENT_TEST")  # of this process alone
+_ALONE = 3  # attempts at most of a quarantined test whose code changed: one that passes is enough
 _TAIL = 4000  # characters shown of an isolated attempt that failed
 
 Reports = list[pytest.TestReport]
@@ -67,6 +68,7 @@ class Examiner:
         self._groups: Counter[str] = Counter()
         self.ran = 0
         self.failed = 0
+        self.spent = 0.0
 
     @property
     def brief(self) -> Brief | None:
@@ -108,6 +110,13 @@ class Examiner:
             code = "changed" if name in brief.affected else lane.code if lane else None
         return rerun.examine(known, conditions, text, code, outage)
 
+    def may_spend(self, action: str, seconds: float) -> bool:
+        """Tell whether the session's time allows one more attempt."""
+        if self.brief is None or (self.failed > FEW and self.failed > MOST_FAILING * self.ran):
+            return False
+        start_up = 1.0 if action == ISOLATED else 0.0
+        return self.spent + seconds + start_up <= self.brief.seconds
+
     def _never_failed(self, name: Identity, brief: Brief, conditions: Conditions) -> Belief:
         """Return what is believed of a test that only ever passed, or is new."""
         known = name in self._plan().ranks
@@ -131,8 +140,7 @@ class Rerunner:
         self._config = config
         self._faults = faults
         self._examiner = examiner
-        self._spent = 0.0
-        self._others = any(config.getoption(name, None) for name in _OTHERS)
+        self._others = _others_run(config)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
@@ -141,16 +149,9 @@ class Rerunner:
         """Run a test, and where it fails as often as the policy says."""
         if self._others or item.get_closest_marker("flaky") is not None:
             return None
-        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        reports = runtestprotocol(item, nextitem=nextitem, log=False)
         self._examiner.ran += 1
-        if any(report.failed for report in reports) and not item.session.shouldstop:
-            with self._faults.guard("following up a failure"):
-                reports = self._follow(item, nextitem, reports)
-        for report in reports:
-            item.ihook.pytest_runtest_logreport(report=report)
-        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-        return True
+        follow = lambda reports: self._follow(item, nextitem, reports)  # noqa: E731
+        return _run(item, nextitem, self._faults, follow)
 
     def _follow(self, item: pytest.Item, nextitem: pytest.Item | None, reports: Reports) -> Reports:
         """Return the reports of the last attempt, those before being logged; a verdict's."""
@@ -162,7 +163,7 @@ class Rerunner:
         while case is not None:
             action = self._table.choose(case, rerun.session_actions(case))
             steps.append((case.state, rerun.ACTIONS.index(action)))
-            if action in (REAL, FLAKY) or not self._may_spend(action, seconds):
+            if action in (REAL, FLAKY) or not self._examiner.may_spend(action, seconds):
                 if action in (REAL, FLAKY) and len(steps) > 1:
                     _hang(reports[-1], evidence={KEY: steps})
                 if _failed(reports) is None and action != FLAKY:
@@ -180,7 +181,7 @@ class Rerunner:
                 again = _run_isolated(item, seconds)
                 if again is not None:
                     _log_as_rerun(item, reports)
-            self._spent += time.monotonic() - start
+            self._examiner.spent += time.monotonic() - start
             if again is None:  # it could not be run apart: that says nothing
                 break
             reports = again
@@ -193,21 +194,16 @@ class Rerunner:
         learnt = self._examiner.told.get("learnt", {})
         return rerun.shipped().with_learnt({int(state): each for state, each in learnt.items()})
 
-    def _may_spend(self, action: str, seconds: float) -> bool:
-        """Tell whether the session's time allows one more attempt."""
-        brief, examiner = self._examiner.brief, self._examiner
-        if brief is None or (
-            examiner.failed > FEW and examiner.failed > MOST_FAILING * examiner.ran
-        ):
-            return False
-        start_up = 1.0 if action == ISOLATED else 0.0
-        return self._spent + seconds + start_up <= brief.seconds
-
 
 class Quarantiner:
-    """--aqe-flaky=quarantine: a listed flake does not fail the session. A listed defect does."""
+    """--aqe-flaky=quarantine: a listed flake does not fail the session. A listed defect does.
 
-    def __init__(self, faults: Faults, examiner: Examiner) -> None:
+    Where the code that a listed test runs has changed, its failure may be that change's doing:
+    it counts unless the test passes alone in a fresh process.
+    """
+
+    def __init__(self, config: pytest.Config, faults: Faults, examiner: Examiner) -> None:
+        self._others = _others_run(config)
         self._faults = faults
         self._examiner = examiner
         self._today = date.min
@@ -237,6 +233,15 @@ class Quarantiner:
             return found if isinstance(found, Entry) else None
         return self._listed.of(without_group(item.nodeid))
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> bool | None:
+        """Run a listed test, and try it alone where its failure may be no flake."""
+        if self._others or item.nodeid not in self._items:
+            return None
+        return _run(item, nextitem, self._faults, lambda reports: self._follow(item, reports))
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
         """Turn a flake into an expected failure before anybody counts it.
@@ -247,15 +252,47 @@ class Quarantiner:
             if report.when == "setup":
                 self._examiner.ran += 1
             item = self._items.get(report.nodeid)
-            if item is not None and report.failed:
-                self._judge(item, report)
+            if item is not None and report.failed and "aqe_red_again" not in report.__dict__:
+                found = self._entry(item)
+                assert found is not None
+                red = why_red(found, self._examiner.open(item, report), self._today)
+                self._tell(report, found, red)
         yield
 
-    def _judge(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        found = self._entry(item)
+    def _follow(self, item: pytest.Item, reports: Reports) -> Reports:
+        """Return the reports of the last attempt, judged; those before are logged."""
+        first, found = _failed(reports), self._entry(item)
+        assert first is not None
         assert found is not None
-        case = self._examiner.open(item, report)
+        case = self._examiner.open(item, first)
         red = why_red(found, case, self._today)
+        if red is None and case is not None and case.changed and case.executions >= NEW_TEST:
+            red = "quarantined, but the code that it runs has changed: red again"
+            seconds = sum(report.duration for report in reports)
+            for _ in range(_ALONE):
+                start = time.monotonic()
+                again = (
+                    _run_isolated(item, seconds)
+                    if self._examiner.may_spend(ISOLATED, seconds)
+                    else None
+                )
+                self._examiner.spent += time.monotonic() - start
+                if again is None:
+                    break
+                _log_as_rerun(item, reports)
+                reports = again
+                if _failed(reports) is None:
+                    _hang(reports[1], outcome="passed")
+                    self._tell(reports[1], found, None)
+                    return reports
+                red = "quarantined, but it fails alone too and its code has changed: red again"
+        for report in reports:
+            if report.failed:
+                self._tell(report, found, red)
+        return reports
+
+    def _tell(self, report: pytest.TestReport, found: Entry, red: str | None) -> None:
+        """Make an expected failure of a report, or say in it why it is red."""
         if red is None:
             report.outcome = "skipped"
             report.wasxfail = f"quarantined: {found.reason}"
@@ -275,6 +312,29 @@ def why_red(found: Entry, case: Case | None, today: date) -> str | None:
     if case is not None and case.executions >= NEW_TEST and case.p_broken > SUPPRESS:
         return f"quarantined, but P(broken) is {case.p_broken:.0%}: red again"
     return None
+
+
+def _others_run(config: pytest.Config) -> bool:
+    """Tell whether another plugin runs tests, or runs them again, itself."""
+    return any(config.getoption(name, None) for name in _OTHERS)
+
+
+def _run(
+    item: pytest.Item,
+    nextitem: pytest.Item | None,
+    faults: Faults,
+    follow: Callable[[Reports], Reports],
+) -> bool:
+    """Run a test as pytest does, and follow it up where it fails."""
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    if any(report.failed for report in reports) and not item.session.shouldstop:
+        with faults.guard("following up a failure"):
+            reports = follow(reports)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 def _failed(reports: Sequence[pytest.TestReport]) -> pytest.TestReport | None:

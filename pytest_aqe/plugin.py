@@ -175,7 +175,7 @@ def _follow_up(config: Any, faults: Any, mode: str, plan: Any, worker: Any) -> N
     from pytest_aqe.examining import Examiner, Quarantiner, Rerunner
 
     examiner = Examiner(config, plan, worker.identity)
-    role: Any = Quarantiner(faults, examiner)
+    role: Any = Quarantiner(config, faults, examiner)
     if mode == "rerun":
         role = Rerunner(config, faults, examiner)
     config.pluginmanager.register(role, "aqe-examiner")

@@ -75,6 +75,30 @@ def test_a_defect_is_red_again(listed: Project, workers: Workers) -> None:
     assert result.ret == 1
 
 
+def test_after_a_change_a_flake_passes_alone(listed: Project, workers: Workers) -> None:
+    """Where its code has changed it is tried alone, and what passes there is no defect."""
+    listed.write(test_it=FLAKY.replace("steady(): pass", "steady(): assert True"))
+    fail(listed, 1)
+    result = listed.run(*workers, "--aqe-flaky=quarantine", NO_TRACKING)
+    result.stdout.fnmatch_lines(["*1 passed, 1 rerun, 1 quarantined*"])
+    assert result.ret == 0
+    assert listed.sql(
+        "select attempt, attempt_mode, outcome from results join nodes using (node_no) "
+        "where node_id like '%flaky' and run_no = (select max(run_no) from results) order by 1"
+    ) == [(0, "first", "failed"), (1, "isolated", "passed")]
+
+
+def test_after_a_change_a_failure_counts_where_it_fails_alone(
+    listed: Project, workers: Workers
+) -> None:
+    """However often it flaked before: the change may have broken it."""
+    listed.write(test_it=FLAKY.replace("steady(): pass", "steady(): assert True"))
+    fail(listed, 9)
+    result = listed.run(*workers, "--aqe-flaky=quarantine", NO_TRACKING)
+    result.stdout.fnmatch_lines(["RED AGAIN test_it.py::test_flaky  quarantined, but *: red again"])
+    assert result.ret == 1
+
+
 def test_past_its_date_it_is_red(listed: Project, workers: Workers) -> None:
     """An expired quarantine masks nothing."""
     quarantine(listed, days=-1)
