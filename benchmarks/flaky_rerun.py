@@ -4,8 +4,8 @@ Trains the table that ships (`--write`) on six worlds, three times over, and sco
 policy on others, in which nothing was trained or chosen. Cost is in minutes: an attempt .1 (in
 process) or .4 (isolated), a flake or an outage reported red 10, a regression waved through 100.
 The bar: what ships costs at most .55x of the best fixed policy, and waves at most .3 % of the
-deterministic regressions through, as `flaky.py` asks of the model. The attempts that a policy makes are those the beliefs learn from; all
-policies meet the same histories.
+deterministic regressions through, as `flaky.py` asks of the model. The attempts that a policy
+makes are those the beliefs learn from; all policies meet the same histories.
 
 What ships calls a failure a flake only once it has passed again, or where it is a known flake's
 usual failure (`rerun.fails_as_usual`). The second table gives up one of that rule's conditions
