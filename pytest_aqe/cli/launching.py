@@ -54,7 +54,11 @@ class Launcher:
                 *arguments,
             )
             with subprocess.Popen(
-                command, cwd=self.rootdir, env=_plain_environment(), stdout=self.output
+                command,
+                cwd=self.rootdir,
+                env=_plain_environment(),
+                stdout=self.output,
+                preexec_fn=_heed_interrupts if os.name == "posix" else None,
             ) as process:
                 try:
                     return process.wait(limit)
@@ -91,6 +95,11 @@ class Launcher:
                 check=False,
             )
             return _failed(Path(folder, "aqe"), of)
+
+
+def _heed_interrupts() -> None:
+    """Undo what a shell does to a job in the background, which then ignores interrupts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:

@@ -46,7 +46,7 @@ def calls(project: Project, tests: int, *arguments: str) -> int:
         ("observe", 36),
         pytest.param(
             "order",
-            125,
+            160,
             marks=pytest.mark.skipif(
                 sys.version_info < (3, 12), reason="calls are followed by the same means there"
             ),
