@@ -147,7 +147,7 @@ class Rerunner:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
         """Run a test, and where it fails as often as the policy says."""
-        if self._others or item.get_closest_marker("flaky") is not None:
+        if self._others or _is_run_again(item):
             return None
         self._examiner.ran += 1
         follow = lambda reports: self._follow(item, nextitem, reports)  # noqa: E731
@@ -238,7 +238,7 @@ class Quarantiner:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
         """Run a listed test, and try it alone where its failure may be no flake."""
-        if self._others or item.nodeid not in self._items:
+        if self._others or item.nodeid not in self._items or _is_run_again(item):
             return None
         return _run(item, nextitem, self._faults, lambda reports: self._follow(item, reports))
 
@@ -317,6 +317,11 @@ def why_red(found: Entry, case: Case | None, today: date) -> str | None:
 def _others_run(config: pytest.Config) -> bool:
     """Tell whether another plugin runs tests, or runs them again, itself."""
     return any(config.getoption(name, None) for name in _OTHERS)
+
+
+def _is_run_again(item: pytest.Item) -> bool:
+    """Tell the mark by which pytest-rerunfailures runs a test again."""
+    return item.get_closest_marker("flaky") is not None
 
 
 def _run(

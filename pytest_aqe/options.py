@@ -424,7 +424,7 @@ def resolve(
         probe=share(str(value["aqe_probe"]), "--aqe-probe"),
         gaps=bool(value["aqe_gaps"]) or "gap" in fail_on or value["aqe_generate"] != "off",
         generate=str(value["aqe_generate"]),
-        generate_time=time(str(value["aqe_generate_time"]), "--aqe-generate-time"),
+        generate_time=duration(str(value["aqe_generate_time"]), "--aqe-generate-time"),
         sandbox_cmd=str(value["aqe_sandbox_cmd"]),
         unsafe=bool(value["aqe_unsafe"]),
         fail_on=fail_on,
@@ -434,7 +434,9 @@ def resolve(
         full_run_paths=tuple(str(value["aqe_full_run_paths"]).replace(",", " ").split()),
         environ=tuple(str(value["aqe_environ"]).replace(",", " ").split()),
         flaky=str(value["aqe_flaky"]),
-        rerun_seconds=time(str(value["aqe_rerun_budget"]), "--aqe-rerun-budget", "90s, 5m or 1h"),
+        rerun_seconds=duration(
+            str(value["aqe_rerun_budget"]), "--aqe-rerun-budget", "90s, 5m or 1h"
+        ),
         quarantine_file=config.rootpath / str(value["aqe_quarantine_file"]),
         plan=_path(config, value["aqe_plan"]),
         replay=_replay(config, value["aqe_replay"]),
@@ -481,7 +483,7 @@ def budget(spec: str) -> Budget:
 
     if spec.endswith("%"):
         return Budget(None, share(spec, "--aqe-budget"))
-    return Budget(time(spec, "--aqe-budget", "90s, 5m, 1h or 30%"), None)
+    return Budget(duration(spec, "--aqe-budget", "90s, 5m, 1h or 30%"), None)
 
 
 def reasons_to_fail(spec: str) -> frozenset[str]:
@@ -518,8 +520,8 @@ def _llm(value: Mapping[str, str | bool | None]) -> LLM:
         price=str(value["aqe_llm_price"]) if value["aqe_llm_price"] else None,
         cost_cap=_number(str(cap), "--aqe-llm-cost-cap") if cap else None,
         token_cap=int(_number(str(value["aqe_llm_token_cap"]), "--aqe-llm-token-cap")),
-        timeout=time(str(value["aqe_llm_timeout"]), "--aqe-llm-timeout"),
-        time_cap=time(str(value["aqe_llm_time_cap"]), "--aqe-llm-time-cap"),
+        timeout=duration(str(value["aqe_llm_timeout"]), "--aqe-llm-timeout"),
+        time_cap=duration(str(value["aqe_llm_time_cap"]), "--aqe-llm-time-cap"),
         samples=max(int(_number(str(value["aqe_llm_samples"]), "--aqe-llm-samples")), 1),
         review=int(_number(str(value["aqe_llm_review"]), "--aqe-llm-review")),
     )
@@ -535,7 +537,7 @@ def _number(spec: str, flag: str) -> float:
     return found
 
 
-def time(spec: str, flag: str, expected: str = "90s, 5m or 1h") -> float:
+def duration(spec: str, flag: str, expected: str = "90s, 5m or 1h") -> float:
     """Read ``90s``, ``5m`` or ``1h`` as seconds; raise `pytest.UsageError` for anything else."""
     unit = _SECONDS.get(spec[-1:])
     try:

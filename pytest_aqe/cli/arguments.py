@@ -14,13 +14,13 @@ def count(text: str) -> int:
     return int(text)
 
 
-def time(text: str) -> float:
+def duration(text: str) -> float:
     """Read ``90s``, ``5m`` or ``1h`` as seconds."""
     import pytest
 
     from pytest_aqe import options
 
     try:
-        return options.time(text, "")
+        return options.duration(text, "")
     except pytest.UsageError:
         raise argparse.ArgumentTypeError(f"{text!r} is no time like 90s, 5m or 1h") from None

@@ -14,8 +14,7 @@ from typing import Any
 from pytest_aqe import suspecting
 from pytest_aqe.beliefs import Belief
 from pytest_aqe.cli.answer import Answer, reading, writing
-from pytest_aqe.cli.arguments import count
-from pytest_aqe.cli.arguments import time as time_
+from pytest_aqe.cli.arguments import count, duration
 from pytest_aqe.cli.launching import Launcher, sure
 from pytest_aqe.data import NodeId
 from pytest_aqe.errors import HistoryBusy, HistoryDenied, NotFound
@@ -80,7 +79,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     hunt.add_argument(
         "--time",
-        type=time_,
+        type=duration,
         metavar="TIME",
         help="stop after so long, as 90s, 5m or 1h; an order that takes ten times as long as any "
         "run before it, and a minute, is stopped in any case",
@@ -424,9 +423,13 @@ def _hunt(asked: argparse.Namespace) -> Answer:
         limit = min(each, end - time.monotonic())
         if limit <= 0:
             break
-        tests_ = [tests[index] for index in order]
         codes.append(
-            launcher.replay(tests_, "-q", *suite, limit=limit if limit < math.inf else None)
+            launcher.replay(
+                [tests[index] for index in order],
+                "-q",
+                *suite,
+                limit=limit if limit < math.inf else None,
+            )
         )
     found = _flaky(asked)
     lines = [f"{counted(len(codes), 'order')} of {asked.orders} run"]

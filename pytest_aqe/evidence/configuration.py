@@ -15,6 +15,8 @@ import json
 import re
 import sys
 from collections.abc import Collection
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from pytest_aqe.data import Version
@@ -40,21 +42,23 @@ _LOCKS = frozenset({"pdm.lock", "poetry.lock", "uv.lock"})
 _ELSEWHERE = frozenset({"directory", "file", "git", "path", "ref", "revision", "url"})
 
 
-def locked(name: str, content: bytes) -> dict[str, Version]:
-    """Return the versions that a lock file names, of packages of an index by their names."""
-    if name.rpartition("/")[2] not in _LOCKS:
-        return {}
-    try:
-        return _of_index(_toml(content.decode("utf-8"))["package"])
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return {}  # broken, or not of the shape that such a file has
+def parted(
+    name: str, content: bytes, installed: Collection[str]
+) -> tuple[Version, dict[str, Version]]:
+    """Return the version of a configuration file, and apart what it locks of ``installed``.
+
+    That are the versions a lock file names, of packages of an index by their names.
+    """
+    if name.rpartition("/")[2] in _LOCKS:
+        with suppress(AttributeError, KeyError, TypeError, ValueError):  # of another shape
+            return _of_lock(content, installed)
+    return meaning(name, content), {}
 
 
-def meaning(name: str, content: bytes, installed: Collection[str] = ()) -> Version:
+def meaning(name: str, content: bytes) -> Version:
     """Return the version of a configuration file, by what tests can notice of it.
 
-    One of which they notice nothing might as well be absent. Of a lock file's packages those
-    ``installed`` do not count: see `locked`.
+    One of which they notice nothing might as well be absent.
     """
     base = name.rpartition("/")[2]
     try:
@@ -62,8 +66,6 @@ def meaning(name: str, content: bytes, installed: Collection[str] = ()) -> Versi
             return _digest(_of_pyproject(content.decode("utf-8")))
         if base in ("setup.cfg", "tox.ini"):
             return _digest(_of_ini(content.decode("utf-8"), only_pytest=base == "tox.ini"))
-        if base in _LOCKS and installed and (those := locked(name, content)):
-            return _digest(_of_lock(content.decode("utf-8"), those, installed))
     except (ValueError, AttributeError, configparser.Error):
         pass  # broken, or not of the shape that such a file has
     return digest(content)
@@ -97,11 +99,19 @@ def _of_pyproject(text: str) -> dict[str, Any]:
     return found
 
 
-def _of_lock(text: str, those: dict[str, Version], installed: Collection[str]) -> dict[str, Any]:
-    found = _toml(text)
-    rest = {name: version for name, version in those.items() if name not in installed}
+@lru_cache(maxsize=4)  # a session asks more than once, and parsing a large one takes long
+def _lock(content: bytes) -> tuple[dict[str, Any], dict[str, Version]]:
+    """Return a lock file without its packages of an index, and the versions of those."""
+    found = _toml(content.decode("utf-8"))
     others = [each for each in found["package"] if not _is_of_index(each)]
-    return found | {"package": others, "index": rest}
+    return found | {"package": others}, _of_index(found["package"])
+
+
+def _of_lock(content: bytes, installed: Collection[str]) -> tuple[Version, dict[str, Version]]:
+    found, versions = _lock(content)
+    there = {name: version for name, version in versions.items() if name in installed}
+    rest = {name: version for name, version in versions.items() if name not in installed}
+    return _digest(found | {"index": rest}), there
 
 
 def _of_index(packages: list[dict[str, Any]]) -> dict[str, Version]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_aqe.data import Version
 from pytest_aqe.evidence import tree
-from pytest_aqe.evidence.configuration import CONFIGURATION, locked, meaning
+from pytest_aqe.evidence.configuration import CONFIGURATION, parted
 from pytest_aqe.evidence.versions import VARIABLE, Packages, version_of
 
 
@@ -40,11 +40,9 @@ def state(ground: Ground, files: Collection[str]) -> dict[str, Version | None]:
     names = {file.removeprefix(tree.INSTALLED) for file in installed}
     files = {*files, *(VARIABLE + name for name in ground.environ)}
     for file in configuration_files(ground):
-        content = content_of(ground, file)
-        now[CONFIGURATION + file] = meaning(file, content, names)
-        for name, version in locked(file, content).items():
-            if name in names:
-                installed[tree.INSTALLED + name] += f", locked {version}"
+        now[CONFIGURATION + file], locked = parted(file, content_of(ground, file), names)
+        for name, version in locked.items():
+            installed[tree.INSTALLED + name] += f", locked {version}"
     now |= installed
     for file in files:
         if file.startswith(CONFIGURATION):

@@ -1,8 +1,7 @@
 """The DuckDB file: opened late, briefly, for one transaction; the one file that imports duckdb.
 
-Of duckdb the compiled half is all that is needed; the other half writes queries in Python, and
-importing it takes three times as long (60 ms of 80, measured). Only duckdb before 1.4 has no
-such halves.
+Of duckdb the compiled half is all that is needed; the other half, which writes queries in
+Python, takes longer to import. Only duckdb before 1.4 has no such halves.
 
 While a process has the file open for writing no other can open it, not even to read
 (measured), so a lock is waited for and then reported as `HistoryBusy`; the caller's run

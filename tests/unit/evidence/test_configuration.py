@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from pytest_aqe.evidence.configuration import locked, meaning
+from pytest_aqe.evidence.configuration import meaning, parted
 from pytest_aqe.evidence.versions import digest
 
 
@@ -205,18 +205,20 @@ class TestLockFiles:
     INSTALLED = ("attrs",)
 
     def of(self, name: str, text: str) -> str:
-        return meaning(name, textwrap.dedent(text).encode(), self.INSTALLED)
+        return parted(name, textwrap.dedent(text).encode(), self.INSTALLED)[0]
 
     @pytest.mark.parametrize("name", LOCKS)
     def test_the_versions_of_packages_of_an_index(self, name: str) -> None:
         """They go by the names under which they are installed."""
         content = textwrap.dedent(LOCKS[name]).encode()
-        assert locked(name, content) == {"attrs": "25.1.0", "typing-extensions": "4.1"}
+        both = ("attrs", "typing-extensions")
+        assert parted(name, content, both)[1] == {"attrs": "25.1.0", "typing-extensions": "4.1"}
+        assert parted(name, content, self.INSTALLED)[1] == {"attrs": "25.1.0"}
 
     def test_two_versions_of_one(self) -> None:
         """Each of them may be installed, on another Python."""
         content = b"[[package]]\nname='a'\nversion='2'\n[[package]]\nname='a'\nversion='1'\n"
-        assert locked("uv.lock", content) == {"a": "1 or 2"}
+        assert parted("uv.lock", content, "a")[1] == {"a": "1 or 2"}
 
     @pytest.mark.parametrize(
         ("name", "old", "new"),
@@ -249,8 +251,7 @@ class TestLockFiles:
     )
     def test_one_of_another_shape(self, content: bytes) -> None:
         """Its bytes count."""
-        assert locked("uv.lock", content) == {}
-        assert meaning("uv.lock", content, self.INSTALLED) == digest(content)
+        assert parted("uv.lock", content, self.INSTALLED) == (digest(content), {})
 
 
 class TestFallback:
