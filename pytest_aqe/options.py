@@ -434,9 +434,7 @@ def resolve(
         full_run_paths=tuple(str(value["aqe_full_run_paths"]).replace(",", " ").split()),
         environ=tuple(str(value["aqe_environ"]).replace(",", " ").split()),
         flaky=str(value["aqe_flaky"]),
-        rerun_seconds=duration(
-            str(value["aqe_rerun_budget"]), "--aqe-rerun-budget", "90s, 5m or 1h"
-        ),
+        rerun_seconds=duration(str(value["aqe_rerun_budget"]), "--aqe-rerun-budget"),
         quarantine_file=config.rootpath / str(value["aqe_quarantine_file"]),
         plan=_path(config, value["aqe_plan"]),
         replay=_replay(config, value["aqe_replay"]),

@@ -2,8 +2,8 @@
 
 Only the project's code objects are watched (local events). To silence a function and watch it
 again costs far more than being told of a start, so a function that once started often between
-two looks is silent from its first start on and then watched
-again, any other tells of each start. A global `restart_events` cost 24 % (measured).
+two looks is silent from its first start on and then watched again, any other tells of each
+start. A global `restart_events` costs more than both.
 """
 
 from __future__ import annotations

@@ -99,6 +99,17 @@ def test_after_a_change_a_failure_counts_where_it_fails_alone(
     assert result.ret == 1
 
 
+def test_who_runs_a_test_again_goes_on_doing_so(listed: Project, workers: Workers) -> None:
+    """A mark of pytest-rerunfailures keeps its meaning for a listed test, changed or not."""
+    pytest.importorskip("pytest_rerunfailures")
+    mark = "import pytest\n\n    @pytest.mark.flaky(reruns=2)\n    def test_flaky"
+    listed.write(test_it=FLAKY.replace("def test_flaky", mark))
+    fail(listed, 1)
+    result = listed.run(*workers, "--aqe-flaky=quarantine", NO_TRACKING)
+    result.stdout.fnmatch_lines(["*2 passed, 1 rerun*"])
+    assert result.ret == 0
+
+
 def test_past_its_date_it_is_red(listed: Project, workers: Workers) -> None:
     """An expired quarantine masks nothing."""
     quarantine(listed, days=-1)
