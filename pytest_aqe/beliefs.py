@@ -46,6 +46,7 @@ class Conditions:
     """What one run in one environment says as a whole.
 
     ``tests`` ran and ``failed`` of them failed at first; ``groups`` counts these by signature.
+    Where few failed ``tests`` may be 0: not counted.
     ``tree`` names the content tested, None where it is not known. In a ``shuffled`` run many
     failures are no outage but order. An untrusted run is judged, and teaches nothing.
     """
@@ -126,6 +127,7 @@ class Learner(Protocol):
 
     beliefs: dict[int, Belief]
     events: Counter[str]
+    together: int  # failures in a run below which it says nothing as a whole
 
     def see(self, conditions: Conditions, executions: Iterable[Execution]) -> list[Judgement]:
         """Move the beliefs by one run; judge every execution with a failure."""

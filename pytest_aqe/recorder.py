@@ -334,26 +334,33 @@ class Recorder:
             self._summary.other_orders = training.other_orders(connection, run.run_id)
 
     def _learn_flaky(self, connection: Connection) -> None:
-        """Bring what is believed of flaky tests up to date, and judge this run's failures."""
+        """Judge this run's failures; bring what is believed up to date where that cannot wait.
+
+        A session that only reports keeps nothing, so a failure costs what it takes to judge it.
+        """
         with self._faults.guard("telling flaky tests from broken ones"):
             from pytest_aqe import suspecting
 
-            judges = self._failed or self._options.flaky != "report"
-            waiting = 0 if judges else suspecting.WAITING
-            known = suspecting.learn(connection, patience=suspecting.PATIENCE, waiting=waiting)
-            if self._options.flaky == "rerun":
-                suspecting.learn_rerunning(connection, self._options.suite)
             run = self._controller.run
-            if not known:
-                self._controller.notes.append(
-                    "flaky tests: runs are still to be learnt from; `pytest-aqe flaky` does it"
-                )
-            elif run is not None and self._failed:
-                self._cards = suspecting.cards(connection, run.run_id)
+            found = None
+            waiting = suspecting.WAITING if self._options.flaky == "report" else 0
+            if waiting and self._failed and run is not None:
+                found = suspecting.judge(connection, run, waiting=waiting)
+                waiting = 0
+            if found is None:
+                known = suspecting.learn(connection, patience=suspecting.PATIENCE, waiting=waiting)
+                if self._options.flaky == "rerun":
+                    suspecting.learn_rerunning(connection, self._options.suite)
+                if not known:
+                    self._controller.notes.append(
+                        "flaky tests: runs are still to be learnt from; `pytest-aqe flaky` does it"
+                    )
+                elif run is not None and self._failed:
+                    found = suspecting.judged(connection, run)
+            if found:
+                self._cards = suspecting.cards(connection, found)
                 if NEW_FLAKY in self._options.fail_on:
-                    from pytest_aqe.history.suspects import newly_flagged
-
-                    self._new_flaky = newly_flagged(connection, run.run_id)
+                    self._new_flaky = suspecting.newly_flagged(connection, found)
 
     def _own_file_waits(self) -> bool:
         return self._writer is not None and self._writer.path.exists()

@@ -13,13 +13,16 @@ from pytest_aqe.history import queries
 from pytest_aqe.history.store import Connection
 
 if TYPE_CHECKING:
-    from pytest_aqe.beliefs import Brief
-    from pytest_aqe.data import Identity, Run
+    from pytest_aqe.beliefs import Belief, Brief, Judgement
+    from pytest_aqe.data import Identity, NodeId, Run
     from pytest_aqe.learning.impact import Decision
     from pytest_aqe.report.flaky import Card
 
+Judged = list[tuple["Judgement", "Belief"]]
+"""What is concluded of each failure of a run, and what is believed of the test then."""
+
 LONG_STREAK = 3  # failures in a row from which a test is said to be broken, flaky or not
-WAITING = 50  # runs without a failure that a session which only reports leaves for later
+WAITING = 50  # runs that sessions which only report leave for later
 PATIENCE = 2.0  # seconds a session spends on runs that the beliefs do not know yet
 
 
@@ -39,7 +42,25 @@ def learn(connection: Connection, *, patience: float = float("inf"), waiting: in
     return flakes.catch_up(connection, LaneBayes, patience=patience)
 
 
-def cards(connection: Connection, run_id: str) -> list[Card]:
+def judge(connection: Connection, run: Run, *, waiting: int) -> Judged | None:
+    """Return what is concluded of a run's failures, and leave the run for later.
+
+    None where that cannot be: see `flakes.judge`.
+    """
+    from pytest_aqe.history import flakes
+    from pytest_aqe.learning.flaky import LaneBayes
+
+    return flakes.judge(connection, run.suite, run.run_id, LaneBayes, waiting=waiting)
+
+
+def judged(connection: Connection, run: Run) -> Judged:
+    """Return what was concluded of the failures of a run that the beliefs know."""
+    from pytest_aqe.history import flakes
+
+    return flakes.judged(connection, run.run_id)
+
+
+def cards(connection: Connection, found: Judged) -> list[Card]:
     """Return a card for each test that failed in a run and flakes, or did and is broken now.
 
     A plain failure of a test that never flaked needs no card: pytest shows it already.
@@ -48,49 +69,65 @@ def cards(connection: Connection, run_id: str) -> list[Card]:
     from pytest_aqe.learning.flaky import LIKELY, interval, p_flaky, verdict
     from pytest_aqe.report.flaky import Card
 
-    latest = {
-        each.node_id: each for each in suspects.verdicts(connection, "run_id = $1", (run_id,))
-    }
-    if not latest:
-        return []
-    found: list[Card] = []
-    for each in suspects.suspects(
-        connection,
-        "test_no in (select test_no from flake_verdicts join runs using (run_no) "
-        "where run_id = $1)",
-        (run_id,),
-    ):
-        judged = latest.get(each.node_id)
-        if judged is None:
-            continue
-        name = verdict(judged.p_flaky, judged.p_broken)
-        streak = suspects.streak(connection, each.number)
-        if name == "unknown" or (
-            name == "broken" and p_flaky(each.belief) < LIKELY and streak.runs < LONG_STREAK
+    shown: dict[int, tuple[str, Judgement, Belief]] = {}
+    for judgement, belief in found:
+        name = verdict(judgement.p_flaky, judgement.p_broken)
+        test = judgement.execution.test
+        if name == "flaky" or (
+            name == "broken"
+            and (p_flaky(belief) >= LIKELY or suspects.streak(connection, test).runs >= LONG_STREAK)
         ):
-            continue
-        found.append(
+            shown[judgement.execution.node] = name, judgement, belief
+    if not shown:
+        return []
+    nodes = suspects.node_ids(connection, shown)
+    about = {
+        each.number: each
+        for each in suspects.about(
+            connection,
+            {judgement.execution.test: belief for _, judgement, belief in shown.values()},
+        )
+    }
+    made = []
+    for node, (name, judgement, belief) in shown.items():
+        each = about[judgement.execution.test]
+        streak = suspects.streak(connection, each.number)
+        attempts = judgement.execution.attempts
+        made.append(
             Card(
                 verdict=name,
-                node_id=each.node_id,
-                p_broken=judged.p_broken,
-                attempts=judged.attempts,
-                passed=judged.passed,
+                node_id=nodes[node],
+                p_broken=judgement.p_broken,
+                attempts=len(attempts),
+                passed=not attempts[-1][1],
                 failures=each.failures,
                 runs=each.runs,
-                interval=interval(each.belief),
+                interval=interval(belief),
                 signature=each.signature,
                 commit=each.flipped_commit,
                 streak=streak.runs,
                 since=streak.commit,
             )
         )
-    return found
+    return made
+
+
+def newly_flagged(connection: Connection, found: Judged) -> list[NodeId]:
+    """Return the tests that a run's outcome made known to be flaky."""
+    from pytest_aqe.history import suspects
+
+    fresh = [
+        judgement.execution.node
+        for judgement, belief in found
+        if belief.flagged and not judgement.flagged
+    ]
+    return sorted(suspects.node_ids(connection, fresh).values()) if fresh else []
 
 
 def brief(connection: Connection, run: Run, decision: Decision | None, *, seconds: float) -> Brief:
     """Return what whoever runs the tests of a run must know to judge a failure."""
     from pytest_aqe.history import suspects
+    from pytest_aqe.learning.flaky import LaneBayes
     from pytest_aqe.learning.rerun import NEW_TEST
 
     conditions = no_brief(run, seconds=seconds).conditions
@@ -103,7 +140,7 @@ def brief(connection: Connection, run: Run, decision: Decision | None, *, second
         )
     return replace(
         no_brief(run, seconds=seconds),
-        beliefs=suspects.believed(connection, run.suite),
+        beliefs=suspects.believed(connection, run.suite, LaneBayes),
         young=frozenset(suspects.young(connection, run.suite, NEW_TEST)),
         affected=affected,
         followed=decision is not None,

@@ -4,14 +4,18 @@ Beliefs move in the order in which runs started. `catch_up` walks the runs that 
 yet; where a run turns up that is older than what they know (a merged shard, an import), or one
 was forgotten, they are worked out again from the results. A test has a state from its first
 failure on: its passes before are read then, once.
+
+`judge` and `believed` walk the same runs in memory and keep nothing. So a session may leave
+its run for later and still say what `catch_up` will: a statement that writes costs as much as
+one that reads, and a session needs the beliefs of its own failures only.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +28,7 @@ CHUNK = 100  # runs walked in one transaction
 _COMPARED = 10  # earlier runs whose order is compared to tell a shuffled run
 _ALIKE = 0.75  # share of neighbours in one order from which two runs have the same
 _GATED, _GATED_SHARE = 8, 0.1  # failures, and share of tests, below which no run is an outage
+_READ = 50_000  # results of waiting runs beyond which reading them again costs more than keeping
 
 _FAILING = ", ".join(f"'{outcome}'" for outcome in sorted(FAILING))
 # Tests that failed before, and those that fail in these runs.
@@ -41,12 +46,17 @@ _ORDER = "coalesce(started_at, 'infinity'::timestamp)"  # a run without a start 
 _Executions = dict[tuple[int, str], list[Execution]]
 """What tests did, by run and environment."""
 
+_Judged = list[tuple[int, str, Judgement]]
+"""What was concluded of failures, each with its run and environment."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Run:
     """A run to be walked."""
 
     number: int
+    run_id: str
+    results: int
     started_at: datetime | None
     branch: str
     local: bool
@@ -109,6 +119,127 @@ def _pending(connection: Connection) -> list[_Pending]:
     ]
 
 
+def judge(
+    connection: Connection, suite: str, run_id: str, make: Callable[[], Learner], *, waiting: int
+) -> list[tuple[Judgement, Belief]] | None:
+    """Return what `catch_up` would conclude of a run's failures, with the tests' beliefs.
+
+    None where it must be asked: more than ``waiting`` runs are not known yet, many results, one
+    that came late, one in which so many tests failed that its order matters, or all are known.
+    """
+    mark, runs = _waiting(connection, suite)
+    place = next((place for place, run in enumerate(runs) if run.run_id == run_id), None)
+    if place is None or len(runs) > waiting or not _in_memory(mark, runs):
+        return None
+    runs = runs[: place + 1]
+    executions = _executions(
+        connection,
+        [run.number for run in runs],
+        f"""
+        outcome in ({_FAILING})
+        or test_no in (
+            select test_no from results where outcome in ({_FAILING}) and run_no = $2::integer
+        )
+        """,
+        (runs[place].number,),
+    )
+    tests = {
+        each.test
+        for (number, _), found in executions.items()
+        if number == runs[place].number
+        for each in found
+        if any(failed for _, failed in each.attempts)
+    }
+    learner = make()
+    conditions = _conditions(connection, runs, executions, learner.together)
+    if any(_gated(each) for each in conditions.values()):
+        return None
+    if any(each.tests for each in conditions.values()):
+        _recall_events(connection, suite, learner)
+    judged = _move(connection, suite, learner, mark, runs, executions, conditions, tests)
+    return [
+        (found, learner.beliefs[found.execution.test])
+        for number, _, found in judged
+        if number == runs[place].number
+    ]
+
+
+def judged(connection: Connection, run_id: str) -> list[tuple[Judgement, Belief]]:
+    """Return what was concluded of a run's failures, with what is believed of the tests now."""
+    connection.read("flake_verdicts", "runs")
+    rows = connection.execute(
+        """
+        select
+            run_no,
+            test_no,
+            node_no,
+            verdicts.environment,
+            p_flaky,
+            p_broken,
+            flagged,
+            suppressed,
+            outage
+        from flake_verdicts as verdicts join runs using (run_no)
+        where run_id = $1
+        order by node_no, verdicts.environment
+        """,
+        (run_id,),
+    )
+    if not rows:
+        return []
+    tests = sorted({row[1] for row in rows})
+    held = beliefs(connection, "list_contains($1::integer[], test_no)", (tests,))
+    executions = {
+        (each.node, environment): each
+        for (_, environment), found in _executions(
+            connection, [rows[0][0]], "list_contains($2::integer[], test_no)", (tests,)
+        ).items()
+        for each in found
+    }
+    return [
+        (Judgement(executions[node, environment], *said), held[test])
+        for _, test, node, environment, *said in rows
+    ]
+
+
+def believed(connection: Connection, suite: str, make: Callable[[], Learner]) -> dict[int, Belief]:
+    """Return the beliefs of a suite, moved by the runs that wait, by the tests' numbers."""
+    connection.read("tests")
+    held = beliefs(connection, "test_no in (select test_no from tests where suite = $1)", (suite,))
+    mark, runs = _waiting(connection, suite)
+    if not runs or len(runs) > CHUNK or not _in_memory(mark, runs):
+        return held
+    learner = make()
+    _recall_events(connection, suite, learner)
+    _learn(connection, suite, learner, mark, runs)
+    return {**held, **learner.beliefs}
+
+
+def _waiting(connection: Connection, suite: str) -> tuple[_Mark | None, list[_Run]]:
+    """Return how far the beliefs of a suite have come, and the runs that they do not know.
+
+    What was forgotten takes all marks with it. A run that came late has a number above the
+    mark's; one that patience left has a later start.
+    """
+    connection.read("flake_marks")
+    rows = connection.execute(
+        "select started_at, run_no, runs from flake_marks where suite = $1", (suite,)
+    )
+    mark = _Mark(*rows[0]) if rows else None
+    return mark, _runs_after(connection, suite, mark, or_late=True)
+
+
+def _in_memory(mark: _Mark | None, runs: Sequence[_Run]) -> bool:
+    """Tell whether runs follow the mark, and are soon read."""
+    if sum(run.results for run in runs) > _READ:
+        return False
+    return mark is None or _place(runs[0]) > (mark.started_at or datetime.max, mark.number)
+
+
+def _place(run: _Run) -> tuple[datetime, int]:
+    return run.started_at or datetime.max, run.number
+
+
 def _catch_up(connection: Connection, pending: _Pending, learner: Learner, stop: float) -> bool:
     suite, mark = pending.suite, pending.mark
     runs = _runs_after(connection, suite, mark)
@@ -117,6 +248,17 @@ def _catch_up(connection: Connection, pending: _Pending, learner: Learner, stop:
             forget(connection, suite)
         mark = None
         runs = _runs_after(connection, suite, mark)
+    _recall_events(connection, suite, learner)
+    for start in range(0, len(runs), CHUNK):
+        if time.monotonic() > stop:
+            return False
+        with connection.transaction():
+            mark = _walk(connection, suite, learner, mark, runs[start : start + CHUNK])
+    return True
+
+
+def _recall_events(connection: Connection, suite: str, learner: Learner) -> None:
+    connection.read("flake_signatures")
     learner.events.update(
         dict(
             connection.execute(
@@ -124,13 +266,6 @@ def _catch_up(connection: Connection, pending: _Pending, learner: Learner, stop:
             )
         )
     )
-    connection.read("flake_signatures")
-    for start in range(0, len(runs), CHUNK):
-        if time.monotonic() > stop:
-            return False
-        with connection.transaction():
-            mark = _walk(connection, suite, learner, mark, runs[start : start + CHUNK])
-    return True
 
 
 def forget(connection: Connection, suite: str) -> None:
@@ -152,16 +287,20 @@ def forget_all(connection: Connection) -> None:
     connection.wrote(*TABLES)
 
 
-def _runs_after(connection: Connection, suite: str, mark: _Mark | None) -> list[_Run]:
+def _runs_after(
+    connection: Connection, suite: str, mark: _Mark | None, *, or_late: bool = False
+) -> list[_Run]:
     after = "true"
     parameters: tuple[Any, ...] = (suite,)
     if mark is not None:
         after = f"""({_ORDER}, run_no)
             > (coalesce($2::timestamp, 'infinity'::timestamp), $3::integer)"""
+        if or_late:
+            after = f"({after} or run_no > $3::integer)"
         parameters = (suite, mark.started_at, mark.number)
     rows = connection.execute(
         f"""
-        select run_no, started_at, branch, source, tree, "commit", trust
+        select run_no, run_id, recorded, started_at, branch, source, tree, "commit", trust
         from runs
         where suite = $1 and {after}
         """,
@@ -170,39 +309,25 @@ def _runs_after(connection: Connection, suite: str, mark: _Mark | None) -> list[
     runs = [
         _Run(
             number,
+            run_id,
+            recorded or 0,
             started_at,
             branch or "",
             source == "local",
             tree if tree is not None or source == "local" else commit,
             trust != "untrusted",
         )
-        for number, started_at, branch, source, tree, commit, trust in rows
+        for number, run_id, recorded, started_at, branch, source, tree, commit, trust in rows
     ]
-    return sorted(runs, key=lambda run: (run.started_at or datetime.max, run.number))
+    return sorted(runs, key=_place)
 
 
 def _walk(
     connection: Connection, suite: str, learner: Learner, mark: _Mark | None, runs: Sequence[_Run]
 ) -> _Mark:
     """Move the beliefs by some runs after the mark, and keep what was concluded."""
-    numbers = [run.number for run in runs]
-    executions = _executions(connection, numbers, _SUSPECTS)
-    suspects = {each.test for found in executions.values() for each in found}
-    known = beliefs(connection, "list_contains($1::integer[], test_no)", (sorted(suspects),))
-    learner.beliefs.update(known)
-    for run, environment, passes in _past(connection, suite, mark, suspects - known.keys()):
-        learner.see(_bare(run, environment), passes)
     events = dict(learner.events)
-    conditions = _conditions(connection, [run for run in runs if _failed(run, executions)])
-    judged: list[tuple[int, str, Judgement]] = []
-    touched: set[int] = set()
-    for run in runs:
-        environments = {name for number, name in executions if number == run.number}
-        for environment in sorted(environments):
-            key = run.number, environment
-            touched.update(each.test for each in executions[key])
-            said = conditions.get(key) or _bare(run, environment)
-            judged += [(*key, each) for each in learner.see(said, executions[key])]
+    touched, judged = _learn(connection, suite, learner, mark, runs)
     _keep(connection, learner, touched, judged)
     if learner.events != events:
         _keep_events(connection, suite, learner)
@@ -211,14 +336,42 @@ def _walk(
     return reached
 
 
-def _failed(run: _Run, executions: _Executions) -> bool:
-    return any(
-        failed
-        for (number, _), found in executions.items()
-        if number == run.number
-        for each in found
-        for _, failed in each.attempts
-    )
+def _learn(
+    connection: Connection, suite: str, learner: Learner, mark: _Mark | None, runs: Sequence[_Run]
+) -> tuple[set[int], _Judged]:
+    """Move the beliefs of all suspects by some runs after the mark; return who moved, and how."""
+    executions = _executions(connection, [run.number for run in runs], _SUSPECTS)
+    suspects = {each.test for found in executions.values() for each in found}
+    conditions = {
+        key: replace(each, shuffled=_gated(each) and is_shuffled(connection, key[0]))
+        for key, each in _conditions(connection, runs, executions, learner.together).items()
+    }
+    return suspects, _move(connection, suite, learner, mark, runs, executions, conditions, suspects)
+
+
+def _move(
+    connection: Connection,
+    suite: str,
+    learner: Learner,
+    mark: _Mark | None,
+    runs: Sequence[_Run],
+    executions: _Executions,
+    conditions: Mapping[tuple[int, str], Conditions],
+    tests: set[int],
+) -> _Judged:
+    """Move the beliefs of some tests by what they did in runs after the mark."""
+    known = beliefs(connection, "list_contains($1::integer[], test_no)", (sorted(tests),))
+    learner.beliefs.update(known)
+    for run, environment, passes in _past(connection, suite, mark, tests - known.keys()):
+        learner.see(_bare(run, environment), passes)
+    judged: _Judged = []
+    for run in runs:
+        for number, environment in sorted(key for key in executions if key[0] == run.number):
+            key = number, environment
+            said = conditions.get(key) or _bare(run, environment)
+            moved = [each for each in executions[key] if each.test in tests]
+            judged += [(*key, each) for each in learner.see(said, moved)]
+    return judged
 
 
 def beliefs(
@@ -311,7 +464,10 @@ def _executions(
             signature,
             code
         from results
-        where outcome <> 'skipped' and list_contains($1::integer[], run_no) and ({which})
+        where run_no >= {min(numbers, default=0)} -- else DuckDB reads every block
+            and list_contains($1::integer[], run_no)
+            and outcome <> 'skipped'
+            and ({which})
         """,
         (list(numbers), *parameters),
     )
@@ -331,54 +487,45 @@ def _executions(
     return found
 
 
-def _conditions(connection: Connection, runs: Sequence[_Run]) -> dict[tuple[int, str], Conditions]:
-    """Return what runs with a failure say as a whole, by run and environment."""
-    if not runs:
-        return {}
-    numbers = [run.number for run in runs]
+def _conditions(
+    connection: Connection, runs: Sequence[_Run], executions: _Executions, together: int
+) -> dict[tuple[int, str], Conditions]:
+    """Return what runs with a failure say as a whole, by run and environment.
+
+    How many tests ran is counted only where so many failed ``together`` that it matters.
+    """
     by_number = {run.number: run for run in runs}
-    tests: Counter[tuple[int, str]] = Counter()
-    failed: Counter[tuple[int, str]] = Counter()
-    groups: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
-    for run_no, environment, failing, signature, count in connection.execute(
-        f"""
-        select
-            run_no,
-            coalesce(environment, '') as environment,
-            outcome in ({_FAILING}) as failing,
-            case when failing then signature end as told,
-            count(distinct node_no)
-        from results
-        where attempt = 0
-            and outcome <> 'skipped'
-            and list_contains($1::integer[], run_no)
-        group by all
-        """,
-        (numbers,),
-    ):
-        key = run_no, environment
-        tests[key] += count
-        if failing:
-            failed[key] += count
-            if signature is not None:
-                groups[key][signature] = count
     found = {}
-    for key in tests:
-        run_no, environment = key
-        run = by_number[run_no]
-        gated = failed[key] >= _GATED and failed[key] > _GATED_SHARE * tests[key]
-        found[key] = Conditions(
-            run.branch,
-            environment,
-            run.local,
-            run.tree,
-            tests[key],
-            failed[key],
-            groups[key],
-            shuffled=gated and is_shuffled(connection, run_no),
-            trusted=run.trusted,
-        )
+    for key, seen in executions.items():
+        failed = [each for each in seen if each.failed_first]
+        if failed:
+            groups = Counter(each.signature for each in failed if each.signature is not None)
+            found[key] = replace(
+                _bare(by_number[key[0]], key[1]), failed=len(failed), groups=groups
+            )
+    many = sorted({run_no for (run_no, _), each in found.items() if each.failed >= together})
+    if many:
+        for run_no, environment, tests in connection.execute(
+            """
+            select run_no, coalesce(environment, ''), count(distinct node_no)
+            from results
+            where attempt = 0
+                and outcome <> 'skipped'
+                and list_contains($1::integer[], run_no)
+            group by all
+            """,
+            (many,),
+        ):
+            if (run_no, environment) in found:
+                key = run_no, environment
+                found[key] = replace(found[key], tests=tests)
     return found
+
+
+def _gated(conditions: Conditions) -> bool:
+    """Tell whether so many tests failed that it matters whether the run was shuffled."""
+    failed = conditions.failed
+    return failed >= _GATED and failed > _GATED_SHARE * conditions.tests
 
 
 def is_shuffled(connection: Connection, run_no: int) -> bool:
@@ -435,7 +582,7 @@ def _keep(
     connection: Connection,
     learner: Learner,
     touched: set[int],
-    judged: Sequence[tuple[int, str, Judgement]],
+    judged: _Judged,
 ) -> None:
     """Write the beliefs that moved, and what was concluded."""
     tests = sorted(touched)
@@ -494,7 +641,7 @@ def _keep(
     connection.wrote("flake_tests", "flake_lanes", "flake_verdicts")
 
 
-def _keep_verdicts(connection: Connection, judged: Sequence[tuple[int, str, Judgement]]) -> None:
+def _keep_verdicts(connection: Connection, judged: _Judged) -> None:
     rows = [
         (
             run_no,

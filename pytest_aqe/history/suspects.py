@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pytest_aqe.beliefs import Belief
+from pytest_aqe.beliefs import Belief, Learner
 from pytest_aqe.data import FAILING, Identity, NodeId
 from pytest_aqe.history import flakes
 from pytest_aqe.history.store import Connection
@@ -71,7 +71,11 @@ def suspects(
     connection: Connection, which: str = "true", parameters: Sequence[Any] = ()
 ) -> list[Suspect]:
     """Return the tests with a belief that a condition on ``test_no`` names, likeliest first."""
-    held = flakes.beliefs(connection, which, parameters)
+    return about(connection, flakes.beliefs(connection, which, parameters))
+
+
+def about(connection: Connection, held: Mapping[int, Belief]) -> list[Suspect]:
+    """Return tests with what is believed of them, by their numbers, likeliest first."""
     numbers = list(held)
     connection.read("tests", "nodes", "results", "runs", "flake_verdicts")
     executions = f"""
@@ -240,21 +244,20 @@ def streak(connection: Connection, number: int) -> Streak:
     return Streak(*rows[0])
 
 
-def believed(connection: Connection, suite: str) -> dict[Identity, Belief]:
-    """Return the beliefs of a suite, by the tests' identities."""
-    connection.read("tests")
+def believed(
+    connection: Connection, suite: str, make: Callable[[], Learner]
+) -> dict[Identity, Belief]:
+    """Return the beliefs of a suite by the tests' identities, the runs that wait included."""
+    held = flakes.believed(connection, suite, make)
     names = dict(
         connection.execute(
             """
             select test_no, identity
             from tests
-            where suite = $1 and test_no in (select test_no from flake_tests)
+            where list_contains($1::integer[], test_no)
             """,
-            (suite,),
+            (list(held),),
         )
-    )
-    held = flakes.beliefs(
-        connection, "test_no in (select test_no from tests where suite = $1)", (suite,)
     )
     return {names[number]: belief for number, belief in held.items()}
 
@@ -296,21 +299,12 @@ def latest_tree(
     return rows[0][0] if rows else None
 
 
-def newly_flagged(connection: Connection, run_id: str) -> list[NodeId]:
-    """Return the tests that a run's outcome made known to be flaky."""
-    connection.read("flake_verdicts", "flake_tests", "runs", "nodes")
-    return [
-        node_id
-        for (node_id,) in connection.execute(
-            """
-            select distinct node_id
-            from flake_verdicts as verdicts
-                join runs using (run_no)
-                join flake_tests as held using (test_no)
-                join nodes using (node_no)
-            where run_id = $1 and held.flagged and not verdicts.flagged
-            order by 1
-            """,
-            (run_id,),
+def node_ids(connection: Connection, numbers: Iterable[int]) -> dict[int, NodeId]:
+    """Return node ids by their numbers."""
+    connection.read("nodes")
+    return dict(
+        connection.execute(
+            "select node_no, node_id from nodes where list_contains($1::integer[], node_no)",
+            (list(numbers),),
         )
-    ]
+    )

@@ -111,6 +111,8 @@ class LaneBayes:
     ``events`` counts the runs in which a signature was that of a group.
     """
 
+    together = GROUP
+
     def __init__(self, suppress: float = SUPPRESS) -> None:
         self.beliefs: dict[int, Belief] = {}
         self.events: Counter[str] = Counter()

@@ -75,20 +75,15 @@ def test_a_suite_that_never_failed_keeps_no_beliefs(project: Project) -> None:
     assert project.sql("select count(*) from flake_marks") == [(0,)]
 
 
-def test_a_session_without_a_failure_is_learnt_from_later(
-    project: Project, workers: Workers
-) -> None:
-    """It has nothing to judge, so its run waits for the next failure, and counts then."""
+def test_a_session_is_learnt_from_later(project: Project, workers: Workers) -> None:
+    """It judges its failures and keeps nothing; its run counts once somebody asks."""
     project.write(test_it=FLAKY)
-    known = "select sum(runs) from flake_marks"
-    for _ in range(2):
-        project.run(*workers)  # passes, fails
-    assert project.sql(known) == [(2,)]
-    for _ in range(2):
-        project.run(*workers)  # passes
-    assert project.sql(known) == [(2,)]
-    project.run(*workers)  # fails
-    assert project.sql(known) == [(5,)]
+    for _ in range(5):
+        project.run(*workers)  # the second and the fifth fail
+    assert project.sql("select count(*) from flake_marks") == [(0,)]
+    (row,) = project.answer("flaky", "--all")
+    assert row["node_id"] == "test_it.py::test_flaky"
+    assert project.sql("select sum(runs) from flake_marks") == [(5,)]
     assert project.sql("select executions from flake_tests") == [(5,)]
 
 

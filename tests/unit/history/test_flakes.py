@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import random
+import tempfile
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
+from pytest_aqe.beliefs import Belief, Judgement
 from pytest_aqe.data import Result, Run, RunEnd
 from pytest_aqe.history import flakes, retention, runfile, suspects, writes
 from pytest_aqe.history.store import Connection, open_history
@@ -17,7 +22,7 @@ from pytest_aqe.learning.flaky import LaneBayes, p_flaky
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 BELIEFS = """
-    select identity, rates, signatures, weights, hits, flagged, executions, lanes
+    select suite, identity, rates, signatures, weights, hits, flagged, executions, lanes
     from flake_tests
         join tests using (test_no)
         left join (
@@ -25,8 +30,15 @@ BELIEFS = """
             from flake_lanes
             group by test_no
         ) using (test_no)
-    order by identity
+    order by suite, identity
 """
+
+VERDICTS = """
+    select run_id, identity, verdicts.environment, p_flaky, p_broken, flagged, suppressed, outage
+    from flake_verdicts as verdicts join runs using (run_no) join tests using (test_no)
+    order by all
+"""
+Judged = list[tuple[Judgement, Belief]]
 
 
 @pytest.fixture
@@ -78,6 +90,18 @@ def days(seed: int, count: int) -> list[list[Result]]:
 learn = partial(flakes.catch_up, make=LaneBayes)
 
 
+def judge(history: Path, day: int, suite: str = "", waiting: int = 50) -> Judged | None:
+    """Judge a day's failures in memory."""
+    with open_history(history, write=False) as connection:
+        return flakes.judge(connection, suite, f"r{day:03}", LaneBayes, waiting=waiting)
+
+
+def judged(history: Path, day: int) -> Judged:
+    """Return what was concluded of a day's failures."""
+    with open_history(history, write=False) as connection:
+        return flakes.judged(connection, f"r{day:03}")
+
+
 def rows(history: Path, sql: str = BELIEFS) -> list[tuple[Any, ...]]:
     with open_history(history, write=False) as connection:
         return connection.execute(sql)
@@ -105,6 +129,106 @@ def test_chunks_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(flakes, "CHUNK", 4)
     writes.remember(tmp_path / "small" / "h.duckdb", learn=learn)
     assert rows(tmp_path / "small" / "h.duckdb") == rows(tmp_path / "big" / "h.duckdb")
+
+
+HAPPENS = ("pass", "pass", "pass", "fail", "flake", "skip", "late fail")
+
+
+def what_happened(name: str, how: str) -> list[Result]:
+    """Return the results of one test in one run."""
+    return {
+        "pass": [passed(name)],
+        "fail": [failed(name)],
+        "flake": flaked(name),
+        "skip": [Result(f"t.py::{name}", "skipped")],
+        "late fail": [passed(name), replace(failed(name), attempt=1, attempt_mode="inproc")],
+        "alike": [replace(failed(name), signature="E@all")],
+    }[how]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[tuple[int, list[Result], dict[str, Any], str]]:
+    """Return runs as they come in: their day, results, what is said of them, what is done then."""
+    count = draw(st.integers(2, 7))
+    order = draw(st.one_of(st.just(list(range(count))), st.permutations(range(count))))
+    found = []
+    for day in order:
+        hows = draw(st.lists(st.sampled_from(HAPPENS), min_size=6, max_size=6))
+        if draw(st.integers(0, 3)) == 0:
+            hows = ["alike"] * 4 + hows[4:]
+        results = [
+            each for number, how in enumerate(hows) for each in what_happened(f"f{number}", how)
+        ]
+        said = {
+            "environment": draw(st.sampled_from(("e", "e", "other"))),
+            "trust": draw(st.sampled_from((None, None, "untrusted"))),
+            "suite": draw(st.sampled_from(("", "", "windows"))),
+        }
+        found.append((day, results, said, draw(st.sampled_from(("learn", "judge", "wait")))))
+    return found
+
+
+@given(histories())
+@settings(max_examples=12, deadline=None, derandomize=True, phases=[Phase.generate])
+def test_waiting_makes_no_difference(
+    came: list[tuple[int, list[Result], dict[str, Any], str]],
+) -> None:
+    """What is judged before it is learnt is what is concluded then, whatever waits how long."""
+    with tempfile.TemporaryDirectory() as name:
+        lazy, eager, whole = (Path(name) / each / "h.duckdb" for each in ("lazy", "eager", "whole"))
+        for day, results, said, what in came:
+            for path in (lazy, eager, whole):
+                record(path.parent, day, results, **said)
+            writes.remember(eager, learn=learn)
+            writes.remember(lazy, learn=learn if what == "learn" else None)
+            if what == "judge":
+                found = judge(lazy, day, said["suite"])
+                if found is not None:
+                    assert [each for each, _ in found] == [each for each, _ in judged(eager, day)]
+        for path in (lazy, whole):
+            writes.remember(path, learn=learn)
+        for sql in (BELIEFS, VERDICTS):
+            assert rows(lazy, sql) == rows(eager, sql) == rows(whole, sql)
+
+
+def test_a_run_is_judged_and_left_waiting(tmp_path: Path) -> None:
+    """As if it had been learnt from, and nothing is kept; so it is for the next ones."""
+    lazy, eager = (tmp_path / each / "h.duckdb" for each in ("lazy", "eager"))
+    for day, results in enumerate(days(6, 30)):
+        for path in (lazy, eager):
+            record(path.parent, day, results)
+        writes.remember(lazy, learn=learn if day == 12 else None)
+        writes.remember(eager, learn=learn)
+        if day != 12:
+            assert judge(lazy, day) == judged(eager, day)
+    assert rows(lazy, "select runs from flake_marks") == [(13,)]
+    assert rows(eager, "select count(distinct run_no) > 5 from flake_verdicts") == [(True,)]
+
+
+def test_what_waits_is_believed(tmp_path: Path) -> None:
+    """Whoever asks for the beliefs of a suite gets them with the runs that wait."""
+    lazy, eager = (tmp_path / each / "h.duckdb" for each in ("lazy", "eager"))
+    for day, results in enumerate(days(6, 20)):
+        for path in (lazy, eager):
+            record(path.parent, day, results)
+        writes.remember(lazy, learn=learn if day == 8 else None)
+    writes.remember(eager, learn=learn)
+    with open_history(lazy, write=False) as one, open_history(eager, write=False) as other:
+        assert suspects.believed(one, "", LaneBayes) == suspects.believed(other, "", LaneBayes)
+
+
+@pytest.mark.parametrize("why", ["late", "many", "together", "learnt"])
+def test_what_is_not_judged_in_memory(history: Path, why: str) -> None:
+    """A run that came late, one of many, one in which many tests failed, one that is known."""
+    for day in range(3):
+        record(history.parent, day + 10, [passed(f"f{test}") for test in range(20)])
+    writes.remember(history, learn=learn)
+    alike = 10 if why == "together" else 1
+    tests = [failed(f"f{test}") if test < alike else passed(f"f{test}") for test in range(20)]
+    day = 5 if why == "late" else 20
+    record(history.parent, day, tests)
+    writes.remember(history, learn=learn if why == "learnt" else None)
+    assert judge(history, day, waiting=0 if why == "many" else 50) is None
 
 
 def test_a_late_run_is_taken_in_its_place(tmp_path: Path) -> None:
@@ -153,7 +277,7 @@ def test_a_test_that_never_failed_has_no_state(history: Path) -> None:
     for day in range(5):
         record(history.parent, day, [passed("good"), failed("bad")])
     writes.remember(history, learn=learn)
-    assert [row[0] for row in rows(history)] == ["t.py::bad"]
+    assert [row[1] for row in rows(history)] == ["t.py::bad"]
 
 
 def test_suites_are_believed_apart(history: Path) -> None:
