@@ -68,6 +68,7 @@ class Examiner:
         self._groups: Counter[str] = Counter()
         self.ran = 0
         self.failed = 0
+        self.red = False  # a test failed in this process and was not called a flake
         self.spent = 0.0
 
     @property
@@ -132,8 +133,10 @@ class Rerunner:
     """--aqe-flaky=rerun: follow every failure up to a verdict, within a time for the session.
 
     An attempt that passed turns a failure green, but not where the test is likelier broken. A
-    known flake's usual failure needs no pass (`rerun.fails_as_usual`). Tests that another plugin
-    runs again (marks and options of pytest-rerunfailures) are left to it.
+    known flake's usual failure needs no pass (`rerun.fails_as_usual`). After a red test, where the
+    code has changed, a pass in this process is asked for: a defect may show in later tests by
+    what it leaves behind, and these pass alone. Tests that another plugin runs again (marks and
+    options of pytest-rerunfailures) are left to it.
     """
 
     def __init__(self, config: pytest.Config, faults: Faults, examiner: Examiner) -> None:
@@ -153,6 +156,11 @@ class Rerunner:
         follow = lambda reports: self._follow(item, nextitem, reports)  # noqa: E731
         return _run(item, nextitem, self._faults, follow)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note that a test is red."""
+        self._examiner.red |= report.failed
+
     def _follow(self, item: pytest.Item, nextitem: pytest.Item | None, reports: Reports) -> Reports:
         """Return the reports of the last attempt, those before being logged; a verdict's."""
         first = _failed(reports)
@@ -160,15 +168,16 @@ class Rerunner:
         case = self._examiner.open(item, first)
         seconds = sum(report.duration for report in reports)
         steps: list[tuple[int, int]] = []
+        suspected = self._examiner.red and case is not None and case.changed
         while case is not None:
             action = self._table.choose(case, rerun.session_actions(case))
             steps.append((case.state, rerun.ACTIONS.index(action)))
             if action in (REAL, FLAKY) or not self._examiner.may_spend(action, seconds):
                 if action in (REAL, FLAKY) and len(steps) > 1:
                     _hang(reports[-1], evidence={KEY: steps})
-                if _failed(reports) is None and action != FLAKY:
-                    _disbelieve(reports, first, case)
-                if _failed(reports) is not None and action == FLAKY:
+                if _failed(reports) is None and (action != FLAKY or suspected):
+                    _disbelieve(reports, first, case, suspected and action == FLAKY)
+                if _failed(reports) is not None and action == FLAKY and not suspected:
                     _forgive(reports, case)
                 break
             start = time.monotonic()
@@ -185,6 +194,7 @@ class Rerunner:
             if again is None:  # it could not be run apart: that says nothing
                 break
             reports = again
+            suspected &= action != INPROC or _failed(reports) is not None
             case = case.after(action, failed=_failed(reports) is not None)
         return reports
 
@@ -199,7 +209,8 @@ class Quarantiner:
     """--aqe-flaky=quarantine: a listed flake does not fail the session. A listed defect does.
 
     Where the code that a listed test runs has changed, its failure may be that change's doing:
-    it counts unless the test passes alone in a fresh process.
+    it counts unless the test passes alone in a fresh process. After a red test it counts anyway:
+    a defect may show in later tests by what it leaves behind, and these pass alone.
     """
 
     def __init__(self, config: pytest.Config, faults: Faults, examiner: Examiner) -> None:
@@ -257,6 +268,7 @@ class Quarantiner:
                 assert found is not None
                 red = why_red(found, self._examiner.open(item, report), self._today)
                 self._tell(report, found, red)
+            self._examiner.red |= report.failed
         yield
 
     def _follow(self, item: pytest.Item, reports: Reports) -> Reports:
@@ -269,7 +281,9 @@ class Quarantiner:
         if red is None and case is not None and case.changed and case.executions >= NEW_TEST:
             red = "quarantined, but the code that it runs has changed: red again"
             seconds = sum(report.duration for report in reports)
-            for _ in range(_ALONE):
+            if self._examiner.red:
+                red = "quarantined, but a test before it is red and its code has changed: red again"
+            for _ in range(0 if self._examiner.red else _ALONE):
                 start = time.monotonic()
                 again = (
                     _run_isolated(item, seconds)
@@ -356,11 +370,13 @@ def _log_as_rerun(item: pytest.Item, reports: Reports) -> None:
         item.ihook.pytest_runtest_logreport(report=report)
 
 
-def _disbelieve(reports: Reports, first: pytest.TestReport, case: Case) -> None:
+def _disbelieve(reports: Reports, first: pytest.TestReport, case: Case, only_alone: bool) -> None:
     """Let a test stay red although its last attempt passed; keep in the history that it did."""
     why = f"P(broken) is {case.p_broken:.0%}: the code that it runs may have changed"
     if case.executions < NEW_TEST:
         why = f"it was seen in fewer than {NEW_TEST} runs before: too new to be called flaky"
+    if only_alone:
+        why = "only alone: its code has changed, and a test before it in this process is red"
     for report in reports:
         if report.when == "call":
             report.outcome = "failed"
@@ -378,7 +394,7 @@ def _forgive(reports: Reports, case: Case) -> None:
         if report.failed:
             report.outcome = "skipped"
             report.wasxfail = "a known flake, failed as usual"
-            report.aqe_forgiven = [case.reruns + 1, case.p_broken]  # type: ignore[attr-defined]
+            report.aqe_forgiven = [case.reruns + 1, case.passed, case.p_broken]  # type: ignore[attr-defined]
 
 
 def _hang(report: pytest.TestReport, **facts: Any) -> None:

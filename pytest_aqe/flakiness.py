@@ -36,7 +36,7 @@ class FollowedUp:
         self._controller = controller
         self._quarantined: dict[str, tuple[str, int]] = {}
         self._red: dict[str, str] = {}
-        self._forgiven: dict[str, tuple[int, float]] = {}
+        self._forgiven: dict[str, tuple[int, bool, float]] = {}
         self._failed = False
 
     @pytest.hookimpl(tryfirst=True)
@@ -62,8 +62,8 @@ class FollowedUp:
         elif "aqe_red_again" in told:
             self._red[report.nodeid] = told["aqe_red_again"]
         elif "aqe_forgiven" in told:
-            attempts, p_broken = told["aqe_forgiven"]
-            self._forgiven[report.nodeid] = (attempts, p_broken)
+            attempts, passed, p_broken = told["aqe_forgiven"]
+            self._forgiven[report.nodeid] = (attempts, passed, p_broken)
 
     def _keep_attempts(self, report: Any) -> None:
         """Collect attempts that failed until a last one; then put them into its element."""

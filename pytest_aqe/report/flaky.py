@@ -67,14 +67,23 @@ def _broken(card: Card) -> list[str]:
     return [line]
 
 
-def forgiven_lines(forgiven: Mapping[str, tuple[int, float]]) -> list[str]:
-    """Return a line for each known flake whose failure did not count: attempts, P(broken)."""
+def forgiven_lines(forgiven: Mapping[str, tuple[int, bool, float]]) -> list[str]:
+    """Return a line for each known flake whose failure did not count.
+
+    By node id: its attempts, whether one passed, P(broken).
+    """
     return [
         printable(
-            f"FORGIVEN {node_id}  failed on all {attempts} attempts, as this known flake does by "
-            f"itself; its code is unchanged, P(broken) {p_broken:.1%}"
+            f"FORGIVEN {node_id}  "
+            + (
+                f"failed and passed in {attempts} attempts"
+                if passed
+                else f"failed on all {attempts} attempts, as this known flake does by itself; "
+                "its code is unchanged"
+            )
+            + f", P(broken) {p_broken:.1%}"
         )
-        for node_id, (attempts, p_broken) in forgiven.items()
+        for node_id, (attempts, passed, p_broken) in forgiven.items()
     ]
 
 

@@ -28,6 +28,13 @@ FLAKY = """
 """
 NO_TRACKING = "--aqe-dependencies=off"
 
+# The same, but test_steady can leave something behind that makes test_flaky fail.
+BESIDE = FLAKY.replace("def test_steady", "LEFT = []\n\n    def test_steady").replace(
+    "assert not left", "left = left or len(LEFT)\n        assert not left"
+)
+BROKEN = BESIDE.replace("test_steady(): pass", "test_steady(): assert LEFT.append(1)")
+IN_ORDER = (NO_TRACKING, "--aqe-mode=observe")
+
 
 def fail(project: Project, times: int) -> None:
     project.folder.mkdir(exist_ok=True)
@@ -62,6 +69,21 @@ def test_a_known_flake_is_green_again(known: Project, workers: Workers) -> None:
     assert {outcome for _, _, outcome in attempts[1:]} == {"passed"}
     assert len(attempts) == 1 + outcomes["rerun"]
     result.stdout.fnmatch_lines(["FLAKY  test_it.py::test_flaky  failed then passed*"])
+
+
+def test_a_pass_alone_is_no_excuse_after_a_red_failure(project: Project, workers: Workers) -> None:
+    """What failed before it in its process may have broken a known flake too: both are red."""
+    project.write(test_it=BESIDE)
+    project.commit_all()
+    for run in range(12):
+        fail(project, run % 3 == 2)
+        project.run(*IN_ORDER)
+    project.write(test_it=BROKEN)
+    fail(project, 0)
+    dist = ("--dist=loadfile",) if workers else ()
+    result = project.run(*workers, *dist, "--aqe-flaky=rerun", *IN_ORDER)
+    assert result.parseoutcomes()["failed"] == 2
+    result.stdout.no_fnmatch_line("FORGIVEN*")
 
 
 def test_junit_tells_of_a_flake(known: Project, workers: Workers) -> None:
