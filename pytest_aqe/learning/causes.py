@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from math import comb
 
 LEVEL = 0.001  # over all differences looked at for a test; a suite has many tests
-_HOURS = 4  # length of a part of the day
+_HOURS = 4  # length of a part of the day, which may begin at any hour
 _NOTHING = 0.1  # seconds below which writing the traceback is what takes longer
 _SLOW = 1.5  # times the median of the passes from which an attempt is slow
 _NETWORK = (
@@ -154,12 +154,23 @@ def _environment(seen: Sequence[Seen], failures: Sequence[Seen]) -> Cause | None
 
 
 def _time_of_day(seen: Sequence[Seen], failures: Sequence[Seen]) -> Cause | None:
-    parts = {
-        each: f"{each.hour // _HOURS * _HOURS:02}-{each.hour // _HOURS * _HOURS + _HOURS:02} UTC"
-        for each in seen
-        if each.hour is not None
-    }
-    return _differs("time of day", seen, parts, "at")
+    """Look at every part of the day, for failures come at midnight too."""
+    known = [each for each in seen if each.hour is not None]
+    failed = sum(each.failed for each in known)
+    passed = len(known) - failed
+    chances = []
+    for start in range(24):
+        part = [each for each in known if ((each.hour or 0) - start) % 24 < _HOURS]
+        bad = sum(each.failed for each in part)
+        good = len(part) - bad
+        chances.append((_fisher(bad, good, failed - bad, passed - good) * 24, start, bad, good))
+    chance, start, bad, good = min(chances)
+    if chance > LEVEL:
+        return None
+    part_of_day = f"{start:02}-{(start + _HOURS) % 24:02} UTC"
+    return Cause(
+        "time of day", f"{bad} of {failed} failures and {good} of {passed} passes at {part_of_day}"
+    )
 
 
 def _load(seen: Sequence[Seen], failures: Sequence[Seen]) -> Cause | None:

@@ -59,6 +59,8 @@ def test_environment_and_time() -> None:
     """One environment, or one part of the day, holds the failures."""
     somewhere = [Seen(FAILED, environment="windows") for _ in range(6)]
     assert cause(somewhere + [Seen(PASSED, environment="linux")] * 12).name == "environment"
+    midnight = [Seen(FAILED if hour in (22, 23, 0, 1) else PASSED, hour=hour) for hour in range(24)]
+    assert cause(midnight * 4).evidence == "16 of 16 failures and 0 of 80 passes at 22-02 UTC"
     at_night = [Seen(FAILED, hour=2) for _ in range(6)]
     assert cause(at_night + [Seen(PASSED, hour=hour) for hour in range(6, 24)]).name == (
         "time of day"
