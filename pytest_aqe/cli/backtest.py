@@ -47,7 +47,4 @@ def _row(found: Verdict) -> dict[str, Any]:
         "p_flaky": found.p_flaky,
         "p_broken": found.p_broken,
         "suppressed": found.suppressed,
-        "flagged": found.flagged,
-        "outage": found.outage,
-        "environment": found.environment,
     }

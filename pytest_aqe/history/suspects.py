@@ -41,22 +41,14 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was concluded of one failed attempt, the run's other attempts at the test included.
-
-    Of these there are ``attempts``; the last one ``passed`` or not.
-    """
+    """What was concluded of one failed attempt, the run's other attempts at the test included."""
 
     run_id: str
     node_id: NodeId
     attempt: int
-    environment: str | None
     p_flaky: float
     p_broken: float
-    flagged: bool
     suppressed: bool
-    outage: float
-    attempts: int
-    passed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,54 +161,24 @@ def about(connection: Connection, held: Mapping[int, Belief]) -> list[Suspect]:
     return sorted(found, key=lambda each: -sum(each.belief.rates[1:]))
 
 
-def verdicts(
-    connection: Connection, which: str = "true", parameters: Sequence[Any] = ()
-) -> list[Verdict]:
-    """Return the verdict on every failed attempt, in the order of the runs.
-
-    ``which`` is a condition on ``run_id`` or ``identity``.
-    """
-    connection.read("flake_verdicts", "results", "runs", "nodes", "tests")
+def verdicts(connection: Connection) -> list[Verdict]:
+    """Return the verdict on every failed attempt, in the order of the runs."""
+    connection.read("flake_verdicts", "results", "runs", "nodes")
     return [
         Verdict(*row)
         for row in connection.execute(
             f"""
-            select
-                run_id,
-                node_id,
-                attempt,
-                results.environment,
-                p_flaky,
-                p_broken,
-                flagged,
-                suppressed,
-                outage,
-                attempts,
-                passed
+            select run_id, node_id, attempt, p_flaky, p_broken, suppressed
             from flake_verdicts as verdicts
-                join (
-                    select
-                        *,
-                        count(*) over same as attempts,
-                        last_value(outcome) over same not in ({_FAILING}) as passed
-                    from results
-                    where run_no in (select run_no from flake_verdicts)
-                    window same as (
-                        partition by run_no, node_no, environment
-                        order by attempt
-                        rows between unbounded preceding and unbounded following
-                    )
-                ) as results
+                join results
                     on results.run_no = verdicts.run_no
                     and results.node_no = verdicts.node_no
                     and coalesce(results.environment, '') = verdicts.environment
                 join runs on runs.run_no = verdicts.run_no
                 join nodes on nodes.node_no = verdicts.node_no
-                join tests on tests.test_no = verdicts.test_no
-            where outcome in ({_FAILING}) and {which}
+            where outcome in ({_FAILING})
             order by started_at nulls last, runs.run_no, nodes.node_no, results.environment, attempt
-            """,
-            parameters,
+            """
         )
     ]
 

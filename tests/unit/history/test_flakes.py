@@ -352,7 +352,9 @@ def test_verdicts_tell_every_failed_attempt(history: Path) -> None:
         (suspect,) = suspects.suspects(connection)
         streak = suspects.streak(connection, suspect.number)
     assert (found.run_id, found.node_id, found.attempt) == ("r001", "t.py::f", 0)
-    assert (found.attempts, found.passed) == (2, True)
+    ((judgement, belief),) = judged(history, 1)
+    assert judgement.execution.attempts == (("first", True), ("inproc", False))
+    assert (judgement.p_broken, belief) == (found.p_broken, suspect.belief)
     assert (suspect.runs, suspect.failures, suspect.flipped_run) == (2, 1, "r001")
     assert (suspect.evidence, suspect.signature, streak.runs) == (("r001",), "E@f", 0)
 
