@@ -144,7 +144,7 @@ TABLE: tuple[Option, ...] = (
     Option(
         "--aqe-fail-on",
         "turn exit code 0 into 1, and say why: gap (a line that the change touched is not "
-        "covered), new-flaky (a failure of a test that was not known to be flaky is a flake), "
+        "covered), new-flaky (a test becomes known to be flaky), "
         "expired-quarantine (an entry of the list is past its date). A list, separated by commas",
         default="",
         metavar="LIST",

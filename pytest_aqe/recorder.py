@@ -342,13 +342,18 @@ class Recorder:
             from pytest_aqe import suspecting
 
             run = self._controller.run
+            asks = NEW_FLAKY in self._options.fail_on
+            waiting = suspecting.WAITING if self._options.flaky == "report" and not asks else 0
             found = None
-            waiting = suspecting.WAITING if self._options.flaky == "report" else 0
             if waiting and self._failed and run is not None:
                 found = suspecting.judge(connection, run, waiting=waiting)
                 waiting = 0
             if found is None:
+                before = suspecting.flagged(connection) if asks else {}
                 known = suspecting.learn(connection, patience=suspecting.PATIENCE, waiting=waiting)
+                if asks:
+                    after = suspecting.flagged(connection)
+                    self._new_flaky = sorted(after[test] for test in after.keys() - before)
                 if self._options.flaky == "rerun":
                     suspecting.learn_rerunning(connection, self._options.suite)
                 if not known:
@@ -359,8 +364,6 @@ class Recorder:
                     found = suspecting.judged(connection, run)
             if found:
                 self._cards = suspecting.cards(connection, found)
-                if NEW_FLAKY in self._options.fail_on:
-                    self._new_flaky = suspecting.newly_flagged(connection, found)
 
     def _own_file_waits(self) -> bool:
         return self._writer is not None and self._writer.path.exists()

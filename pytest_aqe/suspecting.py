@@ -112,16 +112,11 @@ def cards(connection: Connection, found: Judged) -> list[Card]:
     return made
 
 
-def newly_flagged(connection: Connection, found: Judged) -> list[NodeId]:
-    """Return the tests that a run's outcome made known to be flaky."""
+def flagged(connection: Connection) -> dict[int, NodeId]:
+    """Return the tests that are known to be flaky, by their numbers."""
     from pytest_aqe.history import suspects
 
-    fresh = [
-        judgement.execution.node
-        for judgement, belief in found
-        if belief.flagged and not judgement.flagged
-    ]
-    return sorted(suspects.node_ids(connection, fresh).values()) if fresh else []
+    return suspects.flagged(connection)
 
 
 def brief(connection: Connection, run: Run, decision: Decision | None, *, seconds: float) -> Brief:

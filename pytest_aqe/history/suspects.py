@@ -270,3 +270,18 @@ def node_ids(connection: Connection, numbers: Iterable[int]) -> dict[int, NodeId
             (list(numbers),),
         )
     )
+
+
+def flagged(connection: Connection) -> dict[int, NodeId]:
+    """Return the node ids of the tests that are known to be flaky, by the tests' numbers."""
+    connection.read("flake_tests", "nodes")
+    return dict(
+        connection.execute(
+            """
+            select test_no, arg_max(node_id, node_no)
+            from flake_tests join nodes using (test_no)
+            where flagged
+            group by test_no
+            """
+        )
+    )

@@ -166,6 +166,22 @@ def test_a_new_flake_can_fail_a_green_session(project: Project) -> None:
     assert sum(codes) == 1
 
 
+def test_a_test_can_become_a_new_flake_by_passing(project: Project, workers: Workers) -> None:
+    """Nobody runs it again: it failed before and passes now, and that fails a session, once."""
+    project.write(test_it=FLAKY)
+    project.commit_all()
+    codes = []
+    for failing in (0, 1, 0, 1, 0, 0, 0):
+        fail(project, failing)
+        result = project.run(*workers, NO_TRACKING, "--aqe-fail-on=new-flaky")
+        codes.append(int(result.ret))
+        if result.ret and not failing:
+            result.stdout.fnmatch_lines(
+                ["failed by --aqe-fail-on=new-flaky: test_it.py::test_flaky"]
+            )
+    assert codes == [0, 1, 0, 1, 0, 1, 0]
+
+
 def test_the_mark_quarantines_too(project: Project, workers: Workers) -> None:
     """aqe_quarantine(reason, owner, expires) is an entry beside the test."""
     until = today() + timedelta(days=3)
