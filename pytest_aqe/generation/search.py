@@ -34,7 +34,7 @@ from pytest_aqe.generation import confine, laws, subjects
 from pytest_aqe.generation.calls import Calls, Material
 from pytest_aqe.generation.cases import Case, Describer
 from pytest_aqe.generation.comparisons import Comparisons
-from pytest_aqe.generation.execution import Executor, raise_lines
+from pytest_aqe.generation.execution import Executor, Raises
 from pytest_aqe.generation.harvest import (
     Harvest,
     Recorder,
@@ -205,7 +205,8 @@ class Search:
         writer = Writer(packages, folder=job.scratch)
         comparisons = Comparisons()
         comparisons.install(module, job.target)
-        raises = raise_lines(package_folder(job.target))
+        raises = Raises(package_folder(job.target))
+        raises.of(job.target)  # for all forks
         self._executor = Executor(job.target, raises, comparisons, job.scratch)
         self._describer = Describer(writer, self._executor.namespace, packages)
         self._material = Material(
