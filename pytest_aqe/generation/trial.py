@@ -98,6 +98,7 @@ class Trials:
         self._now = now
         self._sandbox = Sandbox(settings, target, processes)
         self._turn = elsewhere or nullcontext()
+        self._defined = _defined(target.source)
         self._alone: dict[str, dict[str, str]] = {}  # what the suite's tests do by themselves
 
     def judge(self, candidates: Sequence[Candidate], target: Target) -> list[Trial]:
@@ -135,7 +136,7 @@ class Trials:
     def _read(self, number: int, candidate: Candidate) -> _Trying:
         target = self._target
         packages = frozenset({target.module, target.module.partition(".")[0]})
-        static = check(candidate.text, packages, _defined(target.source))
+        static = check(candidate.text, packages, self._defined)
         trying = _Trying(candidate, static, f"test_aqe_{number}.py", candidate.text)
         if static.refusal is not None:
             trying.refusal = static.refusal
