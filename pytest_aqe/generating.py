@@ -51,9 +51,7 @@ LEAST_TIME = 3.0  # seconds that must be left to begin with another file
 SEARCHING = 0.4  # of the time; to try what was found takes longer than to find it
 SEARCHING_BESIDE = 0.8  # of the time, where one file is searched while others are tried
 TRYING_BESIDE = 0.9  # of the time of everything that tries
-TRYING_FIRST = (
-    5.0  # times as long as a search takes its trial on a busy machine; then it is measured
-)
+TRYING_FIRST = 2.5  # times as long as a search takes its trial, until that is measured
 LEAST_SEARCH = 1.0  # seconds for a file
 AHEAD = 3  # files that are searched or wait for it while others are tried
 TRIED_AT_ONCE = 2  # files; each has a core of its own while its tests run one by one
