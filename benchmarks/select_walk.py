@@ -181,7 +181,8 @@ class Source:
 
     def describe(self, commit: str) -> tuple[str, str]:
         """Return the name and version to install the project under, the same for all states."""
-        text = self._git("show", f"{commit}:pyproject.toml")
+        held = self._git("ls-tree", "--name-only", commit, "pyproject.toml").strip()
+        text = self._git("show", f"{commit}:pyproject.toml") if held else ""
         name = re.search(r'^name\s*=\s*"(.+?)"', text, re.MULTILINE)
         version = re.search(r'^version\s*=\s*"(.+?)"', text, re.MULTILINE)
         return name[1] if name else self.package.rpartition("/")[2], version[1] if version else "0"

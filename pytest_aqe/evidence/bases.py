@@ -17,6 +17,7 @@ from pytest_aqe.evidence.readings import reading
 
 Source = Callable[[str], bytes | None]
 
+_DEEPEST = 100  # bases on bases, before the last is not followed
 _ENDINGS = ("Error", "Exception", "Warning")
 _TEST_CASES = frozenset(  # other people's; one of another name may have tests to inherit
     {"LiveServerTestCase", "SimpleTestCase", "TestCase", "TransactionTestCase"}
@@ -36,6 +37,7 @@ class Bases:
         self._files = files
         self._source = source
         self._plain: dict[tuple[str, str], bool] = {}
+        self._depth = 0
 
     def make_plain(self, file: str, bases: Iterable[str]) -> bool:
         """Tell whether a class that is plain itself, with these bases, only binds its name."""
@@ -45,8 +47,12 @@ class Bases:
         """Tell whether making a class from a base, named as in ``file``, does nothing else."""
         known = self._plain.get((file, base))
         if known is None:
+            if self._depth >= _DEEPEST:
+                return False
             self._plain[file, base] = False  # its own base, at some remove
+            self._depth += 1
             known = self._plain[file, base] = self._look_at(file, base)
+            self._depth -= 1
         return known
 
     def hides(self, module: str) -> bool:
@@ -55,7 +61,9 @@ class Bases:
 
     @cached_property
     def _parts(self) -> frozenset[str]:
-        return frozenset(part for file in self._files for part in module_of(file))
+        return frozenset(
+            part for modules in self._modules.values() for path, _ in modules for part in path
+        )
 
     @cached_property
     def _has_descriptors(self) -> bool:
@@ -70,12 +78,39 @@ class Bases:
             return True
         if not base.count("."):
             return self._is_plain_class(file, name)
-        parts = tuple(part for part in module.split(".") if part)
-        if not base.startswith(".") and not self.hides(parts[0]):
+        if base.startswith("."):
+            found = [self._bound(each, name) for each in self._relative(file, base)]
+            return True in found and False not in found
+        parts = tuple(module.split("."))
+        if not self.hides(parts[0]):
             theirs = parts[0] == "typing_extensions" or name.endswith(_ENDINGS)
             return theirs or parts[0] in STANDARD or name in _TEST_CASES
-        found = [self._bound(each, name) for each in self._files if _is_module(each, parts)]
+        last = self._modules.get(parts[-1], ())
+        found = [self._bound(each, name) for path, each in last if path[-len(parts) :] == parts]
         return True in found and False not in found
+
+    def _relative(self, file: str, base: str) -> list[str]:
+        """Return the files of the module that a relative import in ``file`` names."""
+        dotted = base.lstrip(".")
+        package = PurePosixPath(file).parent.parts
+        ups = len(base) - len(dotted) - 1
+        if ups > len(package):
+            return []
+        wanted = (*package[: len(package) - ups], *dotted.split(".")[:-1])
+        return [
+            each
+            for path, each in self._modules.get(wanted[-1] if wanted else "", ())
+            if path == wanted
+        ]
+
+    @cached_property
+    def _modules(self) -> dict[str, list[tuple[tuple[str, ...], str]]]:
+        """The dotted path and file of every module, by its last part."""
+        found: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+        for file in self._files:
+            path = module_of(file)
+            found.setdefault(path[-1] if path else "", []).append((path, file))
+        return found
 
     def _bound(self, file: str, name: str) -> bool | None:
         """Tell whether what a file binds to a name is a plain base; None when it does not."""
@@ -93,10 +128,3 @@ class Bases:
         top = reading(self._source(file) or b"").top
         bases = top.heirs.get(name) if top is not None else None
         return bases is not None and all(self.is_plain(file, each) for each in bases)
-
-
-def _is_module(file: str, parts: tuple[str, ...]) -> bool:
-    """Tell a file whose dotted path ends so; without parts, what makes a folder a package."""
-    if not parts:
-        return file.rpartition("/")[2] == "__init__.py"
-    return module_of(file)[-len(parts) :] == parts

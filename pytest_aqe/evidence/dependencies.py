@@ -30,6 +30,7 @@ from pytest_aqe.evidence import auditing, codes
 from pytest_aqe.evidence.codes import Import
 from pytest_aqe.evidence.contexts import Context, Kind
 from pytest_aqe.evidence.engine import Engine, Mark, mark_of
+from pytest_aqe.evidence.heirs import Heirs
 from pytest_aqe.evidence.imports import Found, Module, Resolver
 from pytest_aqe.evidence.observing import Observer
 from pytest_aqe.evidence.reachable import caches, functions_of
@@ -77,7 +78,10 @@ class _Base:
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """A function. A plain one leads to nothing but its own module; None: not looked at."""
+    """A function, or a class, which has no codes.
+
+    A plain one leads to nothing but its own module; None: not looked at.
+    """
 
     place: str
     name: str
@@ -112,6 +116,8 @@ class Dependencies:
         self._marks: dict[Mark, Mark] = {}  # a code object's to the one that stands for it
         self._sticky: dict[Mark, Context] = {}
         self._caches: dict[str, set[Mark]] = defaultdict(set)
+        self._heirs = Heirs(self._know_class)
+        self._loaded: dict[Mark, set[str]] = {}  # what functions imported by ``__import__``
         self._mentioned: set[str] = set()  # in modules where nobody tells what ran
         self._collected: dict[str, Context] = {}
         self._versions: dict[str, str] = {}
@@ -162,6 +168,7 @@ class Dependencies:
         context = Context(kind, owner)
         self._push(context)
         self._calls = 0
+        self._heirs.begin()
         return context
 
     def settle(self) -> None:
@@ -290,6 +297,8 @@ class Dependencies:
                 not imports
                 and not texts
                 and mark not in self._sticky
+                and mark not in self._loaded
+                and (self._engine.precise or mark not in self._heirs)
                 and all(self._caches.keys().isdisjoint(code.co_names) for code in entry.codes)
             )
         return entry.plain
@@ -375,6 +384,9 @@ class Dependencies:
             )
             to_place += found.places
             touched |= found.packages
+            to_place += self._loaded.get(mark, ())
+            if not self._engine.precise:
+                to_see += self._heirs.of(mark)
             for code in entry.codes:
                 to_see += self._caches_named(code.co_names)
             kept = self._sticky.get(mark)
@@ -520,8 +532,19 @@ class Dependencies:
             if importer is not None:
                 if code.co_name in (codes.MODULE, "__getattr__"):
                     importer.edges.add(place)
+                    module.lazy |= importer.lazy
+                else:
+                    module.lazy = True
+                    self._note_loader(place, code)
                 return
             frame = frame.f_back
+
+    def _note_loader(self, place: str, code: CodeType) -> None:
+        """Remember what a function imported that will not say so the next time."""
+        mark = self._marks.get(mark_of(code))
+        if mark is not None and "__import__" in code.co_names:
+            self._loaded.setdefault(mark, set()).add(place)
+            self._entries[mark].plain = None
 
     def _leave(self, module: Module, code: CodeType, namespace: dict[str, Any] | None) -> None:
         """Take stock of a module whose body has run, or raised."""
@@ -534,7 +557,14 @@ class Dependencies:
         module.edges |= found.places - {module.place}
         module.files |= found.packages
         self._find_caches(namespace or {})
+        if module.lazy and namespace is not None:
+            for mark, inherited in self._heirs.take_up(module.place, namespace, self._marks):
+                self._entries[mark].plain = None
+                self._engine.watch_starts(inherited)
         self._bases.clear()
+
+    def _know_class(self, mark: Mark, place: str, name: str) -> None:
+        self._entries[mark] = _Entry(place, name, ())
 
     def _find_caches(self, namespace: dict[str, Any]) -> None:
         for name, cached in caches(namespace):
@@ -661,12 +691,16 @@ class Dependencies:
                 return
             self._pop()
 
-    def _call_started(self, code: CodeType, _frame: FrameType) -> None:
+    def _call_started(self, code: CodeType, frame: FrameType) -> bool:
+        """Note a start; tell whether enough of them were told."""
         if self._busy:
-            return
+            return False
         mark = mark_of(code)
         top = self._stack[-1]
         top.marks.add(mark)
+        enough = mark in self._heirs and self._look(mark, code, frame, top)
+        if mark not in self._sticky or codes.suspends(code):
+            return enough
         if get_ident() != self._thread or self._calls >= _ONCE:
             self._lumped = True
         elif top.kind is Kind.STICKY and top.owner == mark:
@@ -674,6 +708,17 @@ class Dependencies:
         else:
             self._calls += 1
             self._push(Context(Kind.STICKY, mark, code))
+        return False
+
+    def _look(self, mark: Mark, code: CodeType, frame: FrameType, context: Context) -> bool:
+        """Charge the class that an inherited method is called on; tell whether that is enough."""
+        try:
+            classes, enough = self._heirs.look(mark, code, frame)
+        except Exception as error:
+            self._note_error(error)
+            return False
+        context.marks |= classes
+        return enough
 
     def _call_ended(self, code: CodeType, frame: FrameType) -> None:
         if self._busy or get_ident() != self._thread:

@@ -17,6 +17,7 @@ mark_of: Callable[[object], Mark] = object.__hash__
 """A code object's mark is its identity: `hash` would read all of it, `id` is audited."""
 
 Notice = Callable[[CodeType, FrameType], None]
+Started = Callable[[CodeType, FrameType], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,11 @@ class Engine(Protocol):
 
     precise: bool
 
-    def start(self, started: Notice, ended: Notice) -> None:
-        """Begin; call ``started`` and ``ended`` for what `watch_calls`, `watch_end` name."""
+    def start(self, started: Started, ended: Notice) -> None:
+        """Begin; call ``started`` and ``ended`` for what `watch_calls`, `watch_end` name.
+
+        Where ``started`` returns True, the next start is told after the next `drain` only.
+        """
 
     def stop(self) -> None:
         """Leave nothing behind."""
@@ -51,6 +55,9 @@ class Engine(Protocol):
 
     def watch_calls(self, code: CodeType) -> None:
         """Tell of every call at once."""
+
+    def watch_starts(self, code: CodeType) -> None:
+        """Tell of every start at once."""
 
     def watch_end(self, code: CodeType) -> None:
         """Tell of every return at once."""

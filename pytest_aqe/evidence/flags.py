@@ -23,7 +23,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from pytest_aqe.evidence import codes
-from pytest_aqe.evidence.engine import Function, Mark, Notice, mark_of
+from pytest_aqe.evidence.engine import Function, Mark, Notice, Started, mark_of
 from pytest_aqe.evidence.versions import digest
 
 _RAISED: Any = ("\0aqe flags",)  # what stands for the flags in code that is not bound yet
@@ -63,7 +63,7 @@ class Flags:
         self._finder = _Finder(self)
         self.ended: Notice = lambda code, frame: None
 
-    def start(self, started: Notice, ended: Notice) -> None:
+    def start(self, started: Started, ended: Notice) -> None:
         """Take the place behind pytest's own finder, which comes first."""
         place = next(
             (
@@ -101,6 +101,9 @@ class Flags:
         return mark_of(code)
 
     def watch_calls(self, code: CodeType) -> None:
+        """Do nothing: single calls are not told."""
+
+    def watch_starts(self, code: CodeType) -> None:
         """Do nothing: single calls are not told."""
 
     def watch_end(self, code: CodeType) -> None:

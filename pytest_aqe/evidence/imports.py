@@ -27,7 +27,8 @@ class Module:
     """One file of the project that was executed, and what its execution brought.
 
     ``untraced`` are functions of which nobody will tell whether they ran. ``package`` is
-    what its relative imports start from.
+    what its relative imports start from. A ``lazy`` one was imported by a function, or by such a
+    module: who holds what it defines need not have imported it.
     """
 
     place: str
@@ -38,6 +39,7 @@ class Module:
     doubts: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     untraced: set[str] = field(default_factory=set)
+    lazy: bool = False
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from types import CodeType
 from typing import Any
 
 from pytest_aqe.evidence import codes
-from pytest_aqe.evidence.engine import Function, Mark, Notice, mark_of
+from pytest_aqe.evidence.engine import Function, Mark, Notice, Started, mark_of
 
 NAME = "pytest-aqe"
 _OFTEN = 16  # starts between two looks
@@ -38,19 +38,20 @@ class Monitor:
         self._fired: list[CodeType] = []
         self._often: set[Mark] = set()  # silent from their first start on
         self._kept: list[CodeType] = []  # a mark is unique while its code object lives
-        self._special: dict[str, set[Mark]] = {}
-        self._started: Notice = _ignore
+        self._special: dict[str, set[Mark]] = {}  # told at once, by name
+        self._called: set[Mark] = set()  # of these, with their returns
+        self._quiet: list[CodeType] = []  # special, and silent until the next look
+        self._started: Started = _never_quiet
         self._ended: Notice = _ignore
 
-    def start(self, started: Notice, ended: Notice) -> None:
+    def start(self, started: Started, ended: Notice) -> None:
         """Take the tool id."""
         self._started, self._ended = started, ended
         monitoring = sys.monitoring
         monitoring.use_tool_id(self._tool, NAME)
         events = monitoring.events
-        callback = self._callback()
-        for event in (events.PY_START, events.PY_RESUME):
-            monitoring.register_callback(self._tool, event, callback)
+        monitoring.register_callback(self._tool, events.PY_START, self._on_start(self._special))
+        monitoring.register_callback(self._tool, events.PY_RESUME, self._on_start({}))
         monitoring.register_callback(self._tool, events.PY_RETURN, self._on_return)
 
     def stop(self) -> None:
@@ -79,8 +80,16 @@ class Monitor:
         events = sys.monitoring.events
         self._kept.append(code)
         self._special.setdefault(code.co_name, set()).add(mark_of(code))
+        self._called.add(mark_of(code))
         sys.monitoring.set_local_events(self._tool, code, 0)  # it may be silent already
         sys.monitoring.set_local_events(self._tool, code, events.PY_START | events.PY_RETURN)
+
+    def watch_starts(self, code: CodeType) -> None:
+        """Tell of every start of this code at once."""
+        if mark_of(code) not in self._called:
+            self._kept.append(code)
+            self._special.setdefault(code.co_name, set()).add(mark_of(code))
+            self._watch_anew(code)
 
     def watch_end(self, code: CodeType) -> None:
         """Tell of every return of this code at once."""
@@ -89,6 +98,8 @@ class Monitor:
 
     def drain(self) -> set[Mark]:
         """Return what started since the last call, and watch again what fell silent."""
+        while self._quiet:
+            self._watch_anew(self._quiet.pop())
         if not self._fired:
             return set()
         fired = self._fired[:]
@@ -105,26 +116,28 @@ class Monitor:
         return found
 
     def _watch_again(self, silent: Mapping[Mark, CodeType]) -> None:
-        watch = sys.monitoring.set_local_events
-        tool, special = self._tool, self._special
         for mark, code in silent.items():
-            if special and code.co_name in special and mark in special[code.co_name]:
-                continue  # it spoke before it became special
-            watch(tool, code, 0)
-            watch(tool, code, _starting(code))
+            if mark not in self._called:  # or it spoke before it became special
+                self._watch_anew(code)
 
-    def _callback(self) -> Callable[[CodeType, int], Any]:
+    def _watch_anew(self, code: CodeType) -> None:
+        sys.monitoring.set_local_events(self._tool, code, 0)
+        sys.monitoring.set_local_events(self._tool, code, _starting(code))
+
+    def _on_start(self, special: Mapping[str, set[Mark]]) -> Callable[[CodeType, int], Any]:
         """Tell special code by its name first: comparing code objects compares all of them."""
         disable, identity, frame = sys.monitoring.DISABLE, mark_of, sys._getframe
-        special, started = self._special, self._started
+        started, quiet = self._started, self._quiet
         fired, often, append = self._fired, self._often, self._fired.append
 
         def start(code: CodeType, _offset: int) -> Any:
             mark = identity(code)
             name = code.co_name
             if name in special and mark in special[name]:
-                started(code, frame(1))
-                return None
+                if not started(code, frame(1)):
+                    return None
+                quiet.append(code)
+                return disable
             if mark not in often:
                 if len(fired) < _MOST:
                     append(code)
@@ -148,6 +161,11 @@ def _starting(code: CodeType) -> int:
     if code.co_flags & _RESUMABLE:
         return events.PY_START | events.PY_RESUME
     return events.PY_START
+
+
+def _never_quiet(code: CodeType, frame: object) -> bool:
+    """Be told of nothing."""
+    return False
 
 
 def _ignore(code: CodeType, frame: object) -> None:

@@ -265,7 +265,7 @@ class Project:
         )
 
     def _methods(self, names: set[str]) -> Iterator[tuple[str, str]]:
-        """Yield the pieces that belong to classes of these names.
+        """Yield the pieces that belong to classes of these names, and the classes themselves.
 
         Tests that such a class inherits use it without naming it: pytest makes the instance.
         """
@@ -282,6 +282,7 @@ class Project:
             found = self._file(file)
             if found is None or (whole | inherited).isdisjoint(found.classes):
                 continue
+            yield from ((file, name) for name in whole & found.classes.keys())
             for piece in reading(self._source(file) or b"").pieces.checksums:
                 *path, last = piece.split(".")
                 if not piece.startswith(MODULE) and (

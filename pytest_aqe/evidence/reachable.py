@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
 from pytest_aqe.evidence import codes
 from pytest_aqe.evidence.engine import mark_of
+
+# Whatever a metaclass says of them.
+line_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+home_of: Callable[[type], object] = type.__dict__["__module__"].__get__
 
 
 def functions_of(namespace: dict[str, Any], file: str) -> Iterator[tuple[str, CodeType]]:
@@ -29,6 +33,27 @@ def functions_of(namespace: dict[str, Any], file: str) -> Iterator[tuple[str, Co
             for each in (code, *(inner for _, inner in codes.functions(code))):
                 seen.add(mark_of(each))
                 yield piece, each
+
+
+def classes_of(namespace: dict[str, Any]) -> Iterator[type]:
+    """Yield the classes that were defined in a module, those inside others too."""
+    home = namespace.get("__name__")
+    found = [value for value in list(namespace.values()) if isinstance(value, type)]
+    seen: set[int] = set()
+    while found:
+        each = found.pop()
+        if home_of(each) == home and mark_of(each) not in seen:
+            seen.add(mark_of(each))
+            yield each
+            found += [value for value in list(vars(each).values()) if isinstance(value, type)]
+
+
+def inherited(heir: type) -> Iterator[CodeType]:
+    """Yield the code of the methods that a class has from its bases and its metaclass."""
+    for base in (*line_of(heir)[1:], *line_of(type(heir))):
+        for member in list(vars(base).values()):
+            for function in _functions(member, None):
+                yield function.__code__
 
 
 def caches(namespace: dict[str, Any]) -> Iterator[tuple[str, CodeType]]:

@@ -9,6 +9,7 @@ from . import (
     fixtures,
     folders,
     functions,
+    heirs,
     imports,
     inert,
     loading,
@@ -35,6 +36,7 @@ CASES: tuple[Case, ...] = tuple(
     for theme in (
         imports,
         loading,
+        heirs,
         functions,
         syntax,
         classes,

@@ -27,11 +27,17 @@ def monitor():
         pytest.skip("all tool ids are taken")
     monitor = Monitor(tool)
     calls = []
+
+    def started(code, frame):
+        calls.append(("start", code.co_name, frame.f_code is code))
+        return code.co_name in monitor.enough
+
     monitor.start(
-        lambda code, frame: calls.append(("start", code.co_name, frame.f_code is code)),
+        started,
         lambda code, frame: calls.append(("end", code.co_name, frame.f_code is code)),
     )
     monitor.calls = calls
+    monitor.enough = set()
     yield monitor
     monitor.stop()
     assert sys.monitoring.get_tool(tool) is None
@@ -99,6 +105,53 @@ def test_special_functions_are_told_at_once_and_every_time(monitor):
     shop["g"]()
     assert ran() == []
     assert len(monitor.calls) == 6
+
+
+def test_starts_alone_can_be_told_at_once(monitor):
+    """Until enough were told: the next one is told after the next look."""
+    shop, ran = load(monitor)
+    monitor.watch_starts(shop["g"].__code__)
+    shop["f"]()
+    shop["g"]()
+    assert monitor.calls == [("start", "g", True)] * 2
+    assert ran() == ["f"]  # who was told at once is not told again
+    monitor.enough.add("g")
+    shop["f"]()
+    shop["g"]()
+    assert len(monitor.calls) == 3
+    assert ran() == ["f"]
+    shop["g"]()
+    assert len(monitor.calls) == 4
+
+
+def test_a_start_is_told_with_its_return_whichever_was_asked_for_first(monitor):
+    """Asking for starts takes no return away."""
+    shop, _ = load(monitor)
+    for name, asking in (
+        ("g", (monitor.watch_calls, monitor.watch_starts)),
+        ("h", (monitor.watch_starts, monitor.watch_calls)),
+    ):
+        for ask in asking:
+            ask(shop[name].__code__)
+        shop[name]()
+    assert monitor.calls == [
+        (event, name, True) for name in ("g", "h") for event in ("start", "end")
+    ]
+
+
+def test_a_generator_is_told_at_once_as_it_starts_only(monitor):
+    """As it goes on it counts as any other: nobody has to look at each value."""
+    text = "def g():\n    while True: yield"
+    code = compile(text, "shop.py", "exec")
+    (function,) = monitor.adopt(code)
+    namespace = {}
+    exec(code, namespace)
+    monitor.watch_starts(namespace["g"].__code__)
+    going = namespace["g"]()
+    for _ in range(3):
+        next(going)
+    assert monitor.calls == [("start", "g", True)]
+    assert monitor.drain() == {function.mark}
 
 
 def test_equal_code_of_two_functions_is_two_marks(monitor):
