@@ -1,6 +1,7 @@
 """Lines that tests written from nothing run, beside Pynguin's for the same modules.
 
-    python benchmarks/beside_pynguin.py SOURCE PACKAGE MODULE [MODULE ...] --pynguin PROGRAM
+    python benchmarks/beside_pynguin.py SOURCE PACKAGE MODULE [MODULE ...] --pynguin PROGRAM \
+        [--theirs FOLDER]
 
 SOURCE and PACKAGE are as for `offline_author.py`, a MODULE is a dotted name, PROGRAM is
 ``pynguin`` in an environment of its own. The tests of the project are removed. Pynguin gets
@@ -8,7 +9,11 @@ SOURCE and PACKAGE are as for `offline_author.py`, a MODULE is a dotted name, PR
 The tests of both are then run by plain pytest five times, shuffled where pytest-randomly is
 there, under other hash seeds and time zones; only tests that always pass count, and only lines
 of these modules that importing everything does not run. The last number is the geometric mean
-of ours divided by Pynguin's, where nothing counts as one line.
+of ours divided by Pynguin's, where nothing counts as one line. A module for which Pynguin ends
+without a file of tests, by an error of its own or because it is still running after ten times
+its seconds, says nothing about what a search finds: it is named in ``failed`` and left out.
+With ``--theirs`` Pynguin's tests are kept in a folder, and a module that has some there is not
+searched by it again.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from offline_author import _coverage, _importing, _run, _unstable
@@ -34,6 +40,7 @@ def main() -> None:
     parser.add_argument("package", type=Path)
     parser.add_argument("modules", nargs="+")
     parser.add_argument("--pynguin", required=True)
+    parser.add_argument("--theirs", type=Path)
     parser.add_argument("--seconds", type=int, default=60)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="beside-pynguin-") as folder:
@@ -46,13 +53,20 @@ def main() -> None:
         nothing.write_text(_importing(package, test=True), "utf-8")
         base = _lines(project, package, [nothing])
         theirs = project / "pynguin"
+        if asked.theirs is not None and asked.theirs.is_dir():
+            shutil.copytree(asked.theirs, theirs)
         for module in asked.modules:
-            _pynguin(asked.pynguin, package.parent, module, theirs / module, asked.seconds)
+            if not _written(theirs / module):
+                _pynguin(asked.pynguin, package.parent, module, theirs / module, asked.seconds)
+        if asked.theirs is not None:
+            shutil.copytree(theirs, asked.theirs, dirs_exist_ok=True)
+        failed = [module for module in asked.modules if not _written(theirs / module)]
+        compared = [module for module in asked.modules if module not in failed]
         _run(project, package, ["-m", "pytest", "--aqe", "--aqe-generate=apply",
              f"--aqe-generate-time={asked.seconds}s", "-q", "tests"])  # fmt: skip
         sets = {
             "ours": sorted(project.rglob("test_aqe_*.py")),
-            "pynguin": sorted(theirs.rglob("test_*.py")),
+            "pynguin": [path for module in compared for path in _written(theirs / module)],
         }
         found = {}
         for name, tests in sets.items():
@@ -62,19 +76,24 @@ def main() -> None:
                 module: sum(_module(package, file) == module for file, _ in lines)
                 for module in asked.modules
             } | {"unstable": len(flaky)}
-    ratios = [max(found["ours"][m], 1) / max(found["pynguin"][m], 1) for m in asked.modules]
-    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-    print(json.dumps(found | {"geometric_mean_ratio": round(mean, 2)}))
+    ratios = [max(found["ours"][m], 1) / max(found["pynguin"][m], 1) for m in compared]
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
+    print(json.dumps(found | {"failed": failed, "geometric_mean_ratio": mean and round(mean, 2)}))
+
+
+def _written(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("test_*.py"))
 
 
 def _pynguin(program: str, path: Path, module: str, output: Path, seconds: int) -> None:
-    output.mkdir(parents=True)
-    subprocess.run(
-        [program, "--project-path", str(path), "--module-name", module, "--output-path",
-         str(output), "--maximum-search-time", str(seconds), "--seed", "1"],
-        env={**os.environ, "PYNGUIN_DANGER_AWARE": "1", "PYTHONHASHSEED": "0"},
-        cwd=output, check=False, capture_output=True, timeout=seconds * 10,
-    )  # fmt: skip
+    output.mkdir(parents=True, exist_ok=True)
+    with suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            [program, "--project-path", str(path), "--module-name", module, "--output-path",
+             str(output), "--maximum-search-time", str(seconds), "--seed", "1"],
+            env={**os.environ, "PYNGUIN_DANGER_AWARE": "1", "PYTHONHASHSEED": "0"},
+            cwd=output, check=False, capture_output=True, timeout=seconds * 10,
+        )  # fmt: skip
 
 
 def _lines(

@@ -13,10 +13,12 @@ import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,9 +49,12 @@ if TYPE_CHECKING:
 
 LEAST_TIME = 3.0  # seconds that must be left to begin with another file
 SEARCHING = 0.4  # of the time; to try what was found takes longer than to find it
-SEARCHING_BESIDE = 0.8  # of the time, where one file is searched while another is tried
+SEARCHING_BESIDE = 0.8  # of the time, where one file is searched while others are tried
+TRYING_BESIDE = 0.9  # of the time of everything that tries
+TRYING_FIRST = 2.5  # times as long as a search takes its trial, until that is measured
 LEAST_SEARCH = 1.0  # seconds for a file
-AHEAD = 3  # files that are searched or wait for it while one is tried
+AHEAD = 3  # files that are searched or wait for it while others are tried
+TRIED_AT_ONCE = 2  # files; each has a core of its own while its tests run one by one
 PER_GAP = 2.0  # seconds that an author may spend on a gap; the bar of its research
 _CATEGORY = "generated passed"
 
@@ -79,6 +84,9 @@ class Generating:
         self._written: list[tuple[Proposal, Path]] = []
         self._notes: list[str] = []
         self._stop = 0.0
+        self._trying = ThreadPoolExecutor(TRIED_AT_ONCE, "aqe-trial")
+        self._elsewhere = Lock()
+        self._searched, self._tried = 0.0, 0.0  # seconds of files that were tried
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
@@ -89,6 +97,7 @@ class Generating:
                 self._generate(session)
             finally:
                 self._offline.close()
+                self._trying.shutdown(wait=False, cancel_futures=True)
                 self._processes.close()
                 if self._agents is not None:
                     self._notes += self._agents.lines()
@@ -176,26 +185,38 @@ class Generating:
                 chosen.items(),
                 key=lambda item: -sum(_urgency(gap, learner, turn) for gap in item[1]),
             )
-            sizes = [sum(gap.size for gap in gaps) for _, gaps in order]
-            targets = (
-                self._target(measured.files[file], gaps, sizes[place] / sum(sizes[place:]))
-                for place, (file, gaps) in enumerate(order)
-            )
-            ahead: deque[Target | None] = deque()
-            for _, gaps in order:
-                if self._left() <= LEAST_TIME:
-                    self._notes.append("--aqe-generate-time is over; the next session goes on")
-                    return
-                coming = islice(targets, 1 + (AHEAD if _beside() else 0) - len(ahead))
-                for target in coming:
-                    ahead.append(target)
-                    if turn == 0 and target is not None:
-                        self._offline.prepare(target)
-                target = ahead.popleft()
-                if target is None:
-                    continue
-                closed = self._one_target(session, target, gaps, authors[turn])
-                waiting = [gap for gap in waiting if gap.id not in closed]
+            closed, over = self._files(session, order, authors[turn])
+            if over:
+                self._notes.append("--aqe-generate-time is over; the next session goes on")
+                return
+            waiting = [gap for gap in waiting if gap.id not in closed]
+
+    def _files(
+        self, session: pytest.Session, order: Sequence[tuple[str, list[Gap]]], author: Author
+    ) -> tuple[set[str], bool]:
+        """Let an author write for files; return the ids of closed gaps, and if time was over.
+
+        Without a model, files are searched ahead of those that are tried, and several are
+        tried at a time; they are reported in their order.
+        """
+        offline = author is self._offline
+        targets = self._targets(order)
+        ahead: deque[Target] = deque()
+        begun: deque[_Begun] = deque()
+        closed: set[str] = set()
+        over = False
+        while True:
+            for target in islice(targets, 1 + (AHEAD if _beside() else 0) - len(ahead)):
+                ahead.append(target)
+                if offline:
+                    self._offline.prepare(target)
+            over = bool(ahead) and self._left() <= LEAST_TIME
+            if ahead and not over:
+                begun.append(self._begin(ahead.popleft(), author))
+            elif not begun:
+                return closed, over
+            if over or not ahead or len(begun) >= (TRIED_AT_ONCE if offline and _beside() else 1):
+                closed |= self._finish(session, begun.popleft())
 
     def _authors(self) -> list[Author]:
         authors: list[Author] = [self._offline]
@@ -225,11 +246,9 @@ class Generating:
         learner.replay(history)
         return learner, history
 
-    def _one_target(
-        self, session: pytest.Session, target: Target, gaps: Sequence[Gap], author: Author
-    ) -> set[str]:
-        """Let an author write for the gaps of one file; return the ids of the closed ones."""
-        trials = Trials(self._settings, target, time.time(), self._processes)
+    def _begin(self, target: Target, author: Author) -> _Begun:
+        """Let an author write for the gaps of one file, and begin to try it."""
+        trials = Trials(self._settings, target, time.time(), self._processes, self._elsewhere)
         hook = self._config.pluginmanager.hook
 
         def write(gap: Gap, target: Target, author: Author) -> Sequence[Candidate]:
@@ -244,15 +263,26 @@ class Generating:
                 found = self._agents.review(trial, target)
             return found
 
-        done = Pipeline(write, trials.judge, review).run(gaps, target, author)
+        pipeline = Pipeline(write, trials.judge, review)
+        candidates = pipeline.written(target.gaps, target, author)
+        tried = self._trying.submit(_timed, trials, candidates, target)
+        return _Begun(target, author, pipeline, trials, tried)
+
+    def _finish(self, session: pytest.Session, begun: _Begun) -> set[str]:
+        """Wait for a file's trial, keep what was accepted; return the ids of closed gaps."""
+        target, author = begun.target, begun.author
+        tried, seconds = begun.tried.result()
+        if author is self._offline:
+            self._searched += target.seconds
+            self._tried += seconds
+        done = begun.pipeline.finished(tried, target, author)
         if self._agents is not None:
             self._agents.learn(done, target)
-        done = self._keep(session, target, done, trials)
+        done = self._keep(session, target, done, begun.trials)
         self._trials += done
-        self._tell(gaps, done, author)
-        accepted = {trial.candidate.gap.id for trial in done if trial.accepted}
-        self._say(report.target_line(target, gaps, done, author.name))
-        return accepted
+        self._tell(target.gaps, done, author)
+        self._say(report.target_line(target, target.gaps, done, author.name))
+        return {trial.candidate.gap.id for trial in done if trial.accepted}
 
     def _tell(self, gaps: Sequence[Gap], done: Sequence[Trial], author: Author) -> None:
         """Keep a row for every trial, and for every gap for which an author had no idea.
@@ -342,6 +372,16 @@ class Generating:
 
     # -------------------------------------------------------------- the target
 
+    def _targets(self, order: Sequence[tuple[str, list[Gap]]]) -> Iterator[Target]:
+        """Yield files as an author sees them, each with its share of the time left by then."""
+        assert self._uncovered.measured is not None
+        sizes = [sum(gap.size for gap in gaps) for _, gaps in order]
+        for place, (file, gaps) in enumerate(order):
+            share = sizes[place] / sum(sizes[place:])
+            target = self._target(self._uncovered.measured.files[file], gaps, share)
+            if target is not None:
+                yield target
+
     def _target(self, covered: FileCoverage, gaps: Sequence[Gap], share: float) -> Target | None:
         """Return a file as an author sees it; ``share`` is its part of the time that is left."""
         root = self._uncovered.root
@@ -356,7 +396,6 @@ class Generating:
         name, place = module
         most = sorted((covered.tests or {}).items(), key=lambda item: (-len(item[1]), item[0]))
         left = max(self._left(), 1.0)
-        searching = SEARCHING_BESIDE if _beside() else SEARCHING
         return Target(
             root=root,
             rootdir=self._config.rootpath,
@@ -369,8 +408,15 @@ class Generating:
             paths=tuple(dict.fromkeys([place, *_own_paths()])),
             tests=tuple(node_id for node_id, _ in most),
             seed=self._seed(),
-            seconds=min(PER_GAP * len(gaps), max(searching * share * left, LEAST_SEARCH)),
+            seconds=min(PER_GAP * len(gaps), max(self._searching() * share * left, LEAST_SEARCH)),
         )
+
+    def _searching(self) -> float:
+        """Return the part of the time for searching: what is found has to be tried in it too."""
+        if not _beside():
+            return SEARCHING
+        longer = self._tried / self._searched if self._searched else TRYING_FIRST
+        return min(SEARCHING_BESIDE, TRYING_BESIDE * TRIED_AT_ONCE / max(longer, 0.1))
 
     def _left(self) -> float:
         """Return the seconds that are left, not counted those that models took to answer."""
@@ -407,8 +453,26 @@ class Generating:
         reporter.write_line(line)
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A file whose tests are being tried: the trials, and how many seconds they took."""
+
+    target: Target
+    author: Author
+    pipeline: Pipeline
+    trials: Trials
+    tried: Future[tuple[list[Trial], float]]
+
+
+def _timed(
+    trials: Trials, candidates: Sequence[Candidate], target: Target
+) -> tuple[list[Trial], float]:
+    begun = time.monotonic()
+    return trials.judge(candidates, target), time.monotonic() - begun
+
+
 def _beside() -> bool:
-    """Tell whether one file can be searched while the tests of another are tried."""
+    """Tell whether files can be searched while the tests of others are tried."""
     return (os.cpu_count() or 1) > 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import random
 import re
@@ -552,6 +553,7 @@ def _with(call: Call, number: int, argument: Argument) -> Call:
     return replace(call, arguments=tuple(arguments))
 
 
+@functools.lru_cache(4096)
 def _literal_type(text: str) -> str:
     try:
         return type(ast.literal_eval(text)).__name__

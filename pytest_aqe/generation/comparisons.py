@@ -11,10 +11,12 @@ Korel, TSE 1990).
 from __future__ import annotations
 
 import ast
+import functools
 import math
 import operator
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -186,21 +188,24 @@ def exchanged(text: str, old: object, new: object, written: Source) -> Iterator[
     Numbers that were computed from a literal are reached in a straight line, and lengths by
     making a literal longer or shorter.
     """
+    for node, value in _literals(text):
+        for each in _exchanged(value, old, new, written):
+            yield replaced(text, node, each)
+
+
+@functools.lru_cache(1024)  # a call is compared many times
+def _literals(text: str) -> tuple[tuple[ast.expr, Any], ...]:
+    """Return the places of an expression that are literals, with their values."""
     try:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
+        return ()
+    found = []
     for node in ast.walk(tree):
-        if not isinstance(
-            node, (ast.Constant, ast.UnaryOp, ast.List, ast.Tuple, ast.Dict, ast.Set)
-        ):
-            continue
-        try:
-            value = ast.literal_eval(node)
-        except (ValueError, TypeError, SyntaxError):
-            continue
-        for each in _exchanged(value, old, new, written):
-            yield replaced(text, node, each)
+        if isinstance(node, (ast.Constant, ast.UnaryOp, ast.List, ast.Tuple, ast.Dict, ast.Set)):
+            with suppress(ValueError, TypeError, SyntaxError):
+                found.append((node, ast.literal_eval(node)))
+    return tuple(found)
 
 
 def _exchanged(value: Any, old: Any, new: Any, written: Source) -> Iterator[str]:

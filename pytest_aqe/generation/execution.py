@@ -77,13 +77,8 @@ class Timeout(BaseException):
 class Executor:
     """Run calls of one file's functions, traced and guarded; names stay from call to call."""
 
-    def __init__(
-        self, target: str, raises: dict[str, frozenset[int]], comparisons: Comparisons, folder: str
-    ) -> None:
-        """``raises`` are the lines of all ``raise`` statements of the package, by file.
-
-        In ``folder`` a call may write.
-        """
+    def __init__(self, target: str, raises: Raises, comparisons: Comparisons, folder: str) -> None:
+        """In ``folder`` a call may write."""
         self._target = target
         self._raises = raises
         self._tracer = Tracer(target)
@@ -189,7 +184,7 @@ class Executor:
         """
         if isinstance(error, SystemExit):
             return True
-        own = self._raises.get(self._target, frozenset())
+        own = self._raises.of(self._target)
         left = {source for source, leads in arcs if leads < 0}
         if any(
             # out of the function, or back to the head of a ``with`` and from there out of it
@@ -208,7 +203,7 @@ class Executor:
         if last is None:
             return False
         file = last.tb_frame.f_code.co_filename
-        return last.tb_lineno in self._raises.get(file, ())
+        return last.tb_lineno in self._raises.of(file)
 
     def can_be_made(self, source: Source) -> bool:
         """Tell whether an expression has a value."""
@@ -223,22 +218,33 @@ class Executor:
         return True
 
 
-def raise_lines(folder: str) -> dict[str, frozenset[int]]:
-    """Return the lines of all ``raise`` statements of a package, by file."""
-    paths = [Path(folder)] if folder.endswith(".py") else sorted(Path(folder).rglob("*.py"))
-    found: dict[str, frozenset[int]] = {}
-    for path in paths:
-        try:
-            tree = ast.parse(path.read_text("utf-8"))
-        except (OSError, SyntaxError, ValueError):
-            continue
-        found[str(path)] = frozenset(
-            line
-            for node in ast.walk(tree)
-            if isinstance(node, (ast.Raise, ast.Assert))
-            for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-        )
-    return found
+class Raises:
+    """The lines of all ``raise`` and ``assert`` statements of a package, read when asked for."""
+
+    def __init__(self, folder: str) -> None:
+        """``folder`` ends with a slash, or is the one file."""
+        self._folder = folder
+        self._known: dict[str, frozenset[int]] = {}
+
+    def of(self, file: str) -> frozenset[int]:
+        """Return the lines of a file, none where it is not of the package."""
+        if file not in self._known:
+            ours = file.startswith(self._folder)
+            self._known[file] = _raise_lines(file) if ours else frozenset()
+        return self._known[file]
+
+
+def _raise_lines(file: str) -> frozenset[int]:
+    try:
+        tree = ast.parse(Path(file).read_text("utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return frozenset()
+    return frozenset(
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Raise, ast.Assert))
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    )
 
 
 def _time_is_up(signum: int, frame: Any) -> None:

@@ -148,9 +148,12 @@ def state(root: str, scratch: str) -> State:
     """Look at this process and its scratch folder; ``root`` is where the project lies."""
     names: dict[tuple[str, str], object] = {}
     defaults: dict[tuple[str, str], object] = {}
-    for module_name, module in list(sys.modules.items()):
-        if not _is_of(module, root, scratch):
-            continue
+    ours = [
+        (name, module)
+        for name, module in list(sys.modules.items())
+        if _is_of(module, root + os.sep, scratch + os.sep)
+    ]
+    for module_name, module in ours:
         changing = _declared_global(module)
         for name, value in list(vars(module).items()):
             if name in changing or name.startswith("__"):
@@ -166,7 +169,7 @@ def state(root: str, scratch: str) -> State:
         dict(os.environ),
         _folder(),
         tuple(sys.path),
-        {name: id(module) for name, module in sys.modules.items() if _is_of(module, root, scratch)},
+        {name: id(module) for name, module in ours},
         names,
         defaults,
         frozenset(id(each) for each in threading.enumerate() if not each.daemon),
@@ -221,9 +224,10 @@ def _is_of(module: object, root: str, scratch: str) -> bool:
     file = getattr(module, "__file__", None)
     if not isinstance(module, ModuleType) or not isinstance(file, str):
         return False
-    return file.startswith(root + os.sep) and not file.startswith(scratch + os.sep)
+    return file.startswith(root) and not file.startswith(scratch)
 
 
+@functools.cache
 def _declared_global(module: ModuleType) -> set[str]:
     """Return the names that the module's own functions rebind: its state, not a test's trace."""
     found: set[str] = set()

@@ -37,7 +37,8 @@ from pytest_aqe.generation.tracing import Tracer
 
 ALONE = 4  # seconds of CPU for one test; also of waiting, times WAITING
 TOGETHER = 15  # seconds of CPU for all of them
-LONGER = 3  # times what a test took before, and a mutant that takes longer does not end
+LONGER = 3.0  # times what a test took before, and a mutant that takes longer does not end
+LEAST = 0.3  # seconds of CPU that it may take in any case
 _ERROR = 2000  # characters of an error that are kept
 _OTHERS: list[type] = []  # classes live as long as somebody holds them
 
@@ -83,7 +84,8 @@ def _surround(number: int) -> None:
 
 
 def _pytest(job: Job, report: Report, guard: Guard) -> None:
-    asked = [*arguments(job.scratch), *job.files, *job.beside]
+    # the folder, not its files: for each of them pytest would list all of them
+    asked = [*arguments(job.scratch), *([job.scratch] if job.files else []), *job.beside]
     pytest.main(asked, plugins=[Inside(job, report, guard)])
 
 
@@ -134,7 +136,9 @@ class Inside:
         self._functions = living(self._job.target)  # what is frozen is not found any more
         gc.collect()
         gc.freeze()  # a fork that collects garbage would copy all of it
-        own = [item for item in session.items if str(item.path) in self._job.files]
+        places = {file: place for place, file in enumerate(self._job.files)}
+        own = [item for item in session.items if str(item.path) in places]
+        own.sort(key=lambda item: places[str(item.path)])
         beside = [item for item in session.items if str(item.path) in self._job.beside]
         if self._job.alone:
             self._report.alone = self._each_alone(own)
@@ -153,10 +157,11 @@ class Inside:
         return [self._alone(group) for group in _groups(items)]
 
     def _alone(self, group: Sequence[pytest.Item]) -> Ran:
-        begun = time.monotonic()
-        said = leaf(lambda: asdict(self._measured(group)), ALONE)
-        self._took[str(group[0].path), _name(group[0])] = time.monotonic() - begun
-        return _died(group[0], said) if isinstance(said, str) else decoded(said)
+        said = leaf(lambda: [asdict(self._measured(group)), time.process_time()], ALONE)
+        if isinstance(said, str):
+            return _died(group[0], said)
+        ran, self._took[str(group[0].path), _name(group[0])] = said
+        return decoded(ran)
 
     def _measured(self, group: Sequence[pytest.Item]) -> Ran:
         """Run one function; note its lines, what it reached for and what it left."""
@@ -237,7 +242,7 @@ class Inside:
             if not meeting:
                 continue
             meet = partial(self._meet, mutant, [groups[key] for key in meeting])
-            killed = leaf(meet, 1 + int(LONGER * sum(self._took[key] for key in meeting)))
+            killed = leaf(meet, LEAST + LONGER * sum(self._took[key] for key in meeting))
             if killed is None:
                 continue  # it stands where no function could be exchanged
             for number, key in enumerate(meeting):

@@ -48,9 +48,12 @@ class Fresh:
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
         self._running: set[_Process] = set()
+        self._closed = False
 
     def run(self, order: Order) -> Ended:
         """Run a job to its end; raise `AqeError` where the command cannot be started."""
+        if self._closed:
+            raise AqeError("the session is over")
         with Path(order.scratch, OUTPUT).open("wb") as said:
             process = _started(
                 [*self._command, *_python(order.module)],
@@ -79,6 +82,7 @@ class Fresh:
 
     def close(self) -> None:
         """End what is running, and what that started."""
+        self._closed = True
         for process in list(self._running):
             _kill(process.pid)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import select
@@ -15,11 +16,15 @@ from typing import Any
 from pytest_aqe.generation import confine
 
 _OUTPUT = 1 << 20  # bytes that a leaf may say
-WAITING = 3.0  # the machine may be busy with the user's own work
+WAITING = 3.0  # times its CPU time: the machine may be busy with the user's own work
+LEAST_WAIT = 1.0  # seconds of CPU that are waited for, however few it may take
+_SLOW = (signal.SIGXCPU, signal.SIGPROF)
 
 
-def leaf(run: Callable[[], Any], seconds: int) -> Any:
+def leaf(run: Callable[[], Any], seconds: float) -> Any:
     """Run something in a fork of this process; return what it returns, through JSON.
+
+    It may take ``seconds`` of CPU, and wait for longer where the machine is busy.
 
     Return "slow" where it had to be ended, and another string where it ended by itself.
     """
@@ -30,7 +35,7 @@ def leaf(run: Callable[[], Any], seconds: int) -> Any:
         _be_leaf(run, writing, seconds)
     os.close(writing)
     said = bytearray()
-    deadline = time.monotonic() + seconds * WAITING
+    deadline = time.monotonic() + max(seconds, LEAST_WAIT) * WAITING
     slow = False
     while len(said) < _OUTPUT:
         left = deadline - time.monotonic()
@@ -47,7 +52,7 @@ def leaf(run: Callable[[], Any], seconds: int) -> Any:
     with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
-    if slow or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
+    if slow or (os.WIFSIGNALED(status) and os.WTERMSIG(status) in _SLOW):
         return "slow"
     try:
         return json.loads(said)["returned"]
@@ -56,13 +61,15 @@ def leaf(run: Callable[[], Any], seconds: int) -> Any:
         return f"its process ended by {how}"
 
 
-def _be_leaf(run: Callable[[], Any], writing: int, seconds: int) -> None:
+def _be_leaf(run: Callable[[], Any], writing: int, seconds: float) -> None:
     """Never return. What is tried can do nothing to its parent but say something."""
     code = 1
     try:
         with suppress(OSError):
             os.setsid()
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        most = math.ceil(seconds)  # holds whatever becomes of the timer
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
         confine.confine_leaf()
         said = json.dumps({"returned": run()}).encode()
         while said:

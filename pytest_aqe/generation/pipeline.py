@@ -27,26 +27,34 @@ class Pipeline:
     review: Review
 
     def run(self, gaps: Sequence[Gap], target: Target, author: Author) -> list[Trial]:
-        """Let one author write for gaps of one target; return every trial, repairs included.
+        """Let one author write for gaps of one target; return every trial, repairs included."""
+        candidates = self.written(gaps, target, author)
+        tried = self.judge(candidates, target) if candidates else ()
+        return self.finished(tried, target, author)
+
+    def written(self, gaps: Sequence[Gap], target: Target, author: Author) -> list[Candidate]:
+        """Return what an author writes for gaps of one target.
 
         Candidates of a file are tried together: an interpreter for each would cost more
         than everything else.
         """
-        candidates = [each for gap in gaps for each in self.write(gap, target, author)]
-        trials: list[Trial] = []
-        for attempt in range(REPAIRS + 1):
+        return [each for gap in gaps for each in self.write(gap, target, author)]
+
+    def finished(self, tried: Sequence[Trial], target: Target, author: Author) -> list[Trial]:
+        """Review first trials, let what was refused be repaired; return every trial."""
+        trials = [self._reviewed(each) for each in tried]
+        for _ in range(REPAIRS):
+            closed = {trial.candidate.gap.id for trial in trials if trial.accepted}
+            refused = [
+                trial
+                for trial in trials[-len(tried) :]
+                if trial.verdict.outcome == "rejected" and trial.candidate.gap.id not in closed
+            ]
+            candidates = author.repair(refused, target) if refused else ()
             if not candidates:
                 break
-            tried = [self._reviewed(each) for each in self.judge(candidates, target)]
-            trials += tried
-            closed = {trial.candidate.gap.id for trial in trials if trial.accepted}
-            if attempt < REPAIRS:
-                refused = [
-                    trial
-                    for trial in tried
-                    if trial.verdict.outcome == "rejected" and trial.candidate.gap.id not in closed
-                ]
-                candidates = list(author.repair(refused, target)) if refused else []
+            tried = self.judge(candidates, target)
+            trials += [self._reviewed(each) for each in tried]
         return trials
 
     def _reviewed(self, trial: Trial) -> Trial:

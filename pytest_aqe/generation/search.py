@@ -34,7 +34,7 @@ from pytest_aqe.generation import confine, laws, subjects
 from pytest_aqe.generation.calls import Calls, Material
 from pytest_aqe.generation.cases import Case, Describer
 from pytest_aqe.generation.comparisons import Comparisons
-from pytest_aqe.generation.execution import Executor, raise_lines
+from pytest_aqe.generation.execution import Executor, Raises
 from pytest_aqe.generation.harvest import (
     Harvest,
     Recorder,
@@ -50,7 +50,7 @@ from pytest_aqe.generation.values import Writer
 RESULT = "found.json"
 HARVEST = 20  # seconds of CPU for one file of tests, or for doctests
 HARVESTING = 0.4  # of the time
-HUNTING = 0.9  # of the time, before properties
+HUNTING = 0.9  # of the time, before properties; in a hurry they get what is left
 LAWS = 10  # seconds of CPU for properties
 HURRY = 0.15  # seconds for each function: with less, there is no time for all of them
 
@@ -109,8 +109,9 @@ def run(text: str) -> None:
             groups[gap.name.split(".<locals>")[0]][number] = gap
     # the small ones leave most of their share to the large ones; in a hurry those come first
     hurry = job.seconds < HURRY * len(groups)
+    hunting = stop if hurry else stop - (1 - HUNTING) * job.seconds
     for place, (outer, group) in enumerate(sorted(groups.items(), key=_size, reverse=hurry)):
-        left = stop - (1 - HUNTING) * job.seconds - time.monotonic()
+        left = hunting - time.monotonic()
         if left <= 0:
             break
         share = left / (len(groups) - place)
@@ -123,8 +124,9 @@ def run(text: str) -> None:
                 told["cases"] += said
                 group = _without_found(group, said)
         _tell(job, told)
-    if time.monotonic() < stop:
-        said = leaf(lambda: _laws(job, module), LAWS)
+    left = stop - time.monotonic()
+    if left > 0:
+        said = leaf(lambda: _laws(job, module), min(LAWS, left))
         told["cases"] += said if isinstance(said, list) else []
         _tell(job, told)
 
@@ -205,7 +207,8 @@ class Search:
         writer = Writer(packages, folder=job.scratch)
         comparisons = Comparisons()
         comparisons.install(module, job.target)
-        raises = raise_lines(package_folder(job.target))
+        raises = Raises(package_folder(job.target))
+        raises.of(job.target)  # for all forks
         self._executor = Executor(job.target, raises, comparisons, job.scratch)
         self._describer = Describer(writer, self._executor.namespace, packages)
         self._material = Material(

@@ -18,6 +18,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,11 +82,23 @@ class Trials:
     """Try candidates for one target; `judge` is what a pipeline calls."""
 
     def __init__(
-        self, settings: Settings, target: Target, now: float, processes: Interpreters
+        self,
+        settings: Settings,
+        target: Target,
+        now: float,
+        processes: Interpreters,
+        elsewhere: AbstractContextManager[object] | None = None,
     ) -> None:
+        """``elsewhere`` is a lock where other targets are tried at the same time.
+
+        Who holds it runs its four further interpreters: they keep all cores busy, and one of
+        each is enough for all targets.
+        """
         self._target = target
         self._now = now
         self._sandbox = Sandbox(settings, target, processes)
+        self._turn = elsewhere or nullcontext()
+        self._defined = _defined(target.source)
         self._alone: dict[str, dict[str, str]] = {}  # what the suite's tests do by themselves
 
     def judge(self, candidates: Sequence[Candidate], target: Target) -> list[Trial]:
@@ -123,7 +136,7 @@ class Trials:
     def _read(self, number: int, candidate: Candidate) -> _Trying:
         target = self._target
         packages = frozenset({target.module, target.module.partition(".")[0]})
-        static = check(candidate.text, packages, _defined(target.source))
+        static = check(candidate.text, packages, self._defined)
         trying = _Trying(candidate, static, f"test_aqe_{number}.py", candidate.text)
         if static.refusal is not None:
             trying.refusal = static.refusal
@@ -236,7 +249,8 @@ class Trials:
             return
         others = self._circumstances()
         self._beside(others[-1].beside)
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, len(others))) as pool:
+        cores = min(os.cpu_count() or 1, len(others))
+        with self._turn, ThreadPoolExecutor(cores) as pool:
             reports = list(pool.map(lambda other: self._rerun(left, model, other), others))
         for other, report in zip(others, reports, strict=True):
             still = [each for each in left if each.refusal is None]

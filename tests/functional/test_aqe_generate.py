@@ -145,6 +145,28 @@ def test_the_same_code_gives_the_same_bytes(project: Project) -> None:
     assert texts[0] == texts[1]
 
 
+def test_files_tried_side_by_side_are_reported_one_by_one(
+    project: Project, workers: Workers
+) -> None:
+    """In the order in which they were chosen; each has its own file of tests."""
+    names = [f"part{number}" for number in range(5)]
+    for number, name in enumerate(names):
+        (project.path / "pack" / f"{name}.py").write_text(
+            f"def sign(number):\n    if number < {number}:\n        return -1\n    return 1\n"
+        )
+    imports = "".join(f"import pack.{name}\n" for name in names)
+    project.write(tests__test_parts=f"{imports}def test_nothing():\n    pass\n")
+    done = project.run("--aqe-generate=propose", "--aqe-seed=1", *workers)
+    said = [line for line in done.stdout.lines if line.startswith("aqe: pack.")]
+    shown = [line for line in done.stdout.lines if line.startswith(".aqe/proposals/test_aqe_")]
+    written = [line for line in shown if ": " in line]
+    assert [line.split(" ")[1].removeprefix("pack.").rstrip(":") for line in said] == [
+        line.split(":")[0].removeprefix(".aqe/proposals/test_aqe_").removesuffix(".py")
+        for line in written
+    ]
+    assert len(written) == len(names) + 1
+
+
 def test_a_part_of_the_suite_generates_nothing(project: Project) -> None:
     done = project.run("--aqe-generate=propose", "-k", "nothing")
     done.stdout.fnmatch_lines(["no tests were generated: only a part of the suite ran"])

@@ -153,3 +153,10 @@ def test_a_command_of_the_users_goes_around_every_job() -> None:
 def test_a_command_that_is_not_there_is_an_error(target: Target) -> None:
     with pytest.raises(AqeError, match="cannot start no-such-command"):
         tried(Fresh(("no-such-command",)), target, "")
+
+
+def test_no_command_is_started_after_the_end(target: Target) -> None:
+    fresh = Fresh(("env",))
+    fresh.close()
+    with pytest.raises(AqeError, match="over"):
+        tried(fresh, target, "")
