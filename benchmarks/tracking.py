@@ -102,7 +102,8 @@ def _compare(
 
     def testmon() -> measuring.Cost:
         (suite / ".testmondata").unlink(missing_ok=True)
-        return session(*measuring.OFF, "--testmon")
+        # without pytest's cache there is no --last-failed, which testmon looks at otherwise
+        return session(*measuring.OFF, "--testmon", "--testmon-forceselect")
 
     before, after = session(*alone), session(*alone, "-p", "following")
     if before.exit_code != after.exit_code:
