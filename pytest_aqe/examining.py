@@ -278,12 +278,13 @@ class Quarantiner:
         assert found is not None
         case = self._examiner.open(item, first)
         red = why_red(found, case, self._today)
-        if red is None and case is not None and case.changed and case.executions >= NEW_TEST:
+        doubtful = case is not None and case.changed and case.executions >= NEW_TEST
+        if red is None and doubtful and self._examiner.red:
+            red = "quarantined, but a test before it is red and its code has changed: red again"
+        elif red is None and doubtful:
             red = "quarantined, but the code that it runs has changed: red again"
             seconds = sum(report.duration for report in reports)
-            if self._examiner.red:
-                red = "quarantined, but a test before it is red and its code has changed: red again"
-            for _ in range(0 if self._examiner.red else _ALONE):
+            for _ in range(_ALONE):
                 start = time.monotonic()
                 again = (
                     _run_isolated(item, seconds)

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from .conftest import Project
 
-from .test_aqe_flaky_rerun import BESIDE, BROKEN, FLAKY, IN_ORDER, NO_TRACKING, fail
+from .test_aqe_flaky_rerun import FLAKY, NO_TRACKING, break_before, fail, in_one_process
 
 Workers = tuple[str, ...]
 
@@ -92,16 +92,8 @@ def test_after_a_red_failure_a_pass_alone_does_not_count(
     project: Project, workers: Workers
 ) -> None:
     """Where its code has changed, what is red before it in its process may be the reason."""
-    project.write(test_it=BESIDE)
     quarantine(project)
-    project.commit_all()
-    for run in range(12):
-        fail(project, run % 3 == 2)
-        project.run(*IN_ORDER)
-    project.write(test_it=BROKEN)
-    fail(project, 0)
-    dist = ("--dist=loadfile",) if workers else ()
-    result = project.run(*workers, *dist, "--aqe-flaky=quarantine", *IN_ORDER)
+    result = break_before(project, *in_one_process(workers), "--aqe-flaky=quarantine")
     result.stdout.fnmatch_lines(
         ["RED AGAIN test_it.py::test_flaky  quarantined, but a test before it is red*"]
     )

@@ -41,6 +41,23 @@ def fail(project: Project, times: int) -> None:
     (project.folder / "fail").write_text(str(int(times)))
 
 
+def in_one_process(workers: Workers) -> Workers:
+    """Keep the tests of a file together."""
+    return (*workers, "--dist=loadfile") if workers else ()
+
+
+def break_before(project: Project, *arguments: str) -> pytest.RunResult:
+    """Let a test flake, and run it after one that a change makes red, in one process."""
+    project.write(test_it=BESIDE)
+    project.commit_all()
+    for run in range(12):
+        fail(project, run % 3 == 2)
+        project.run(*IN_ORDER)
+    project.write(test_it=BROKEN)
+    fail(project, 0)
+    return project.run(*arguments, *IN_ORDER)
+
+
 @pytest.fixture
 def known(project: Project) -> Project:
     """A suite with one test that was seen to flake: it failed and passed again on one tree."""
@@ -73,15 +90,7 @@ def test_a_known_flake_is_green_again(known: Project, workers: Workers) -> None:
 
 def test_a_pass_alone_is_no_excuse_after_a_red_failure(project: Project, workers: Workers) -> None:
     """What failed before it in its process may have broken a known flake too: both are red."""
-    project.write(test_it=BESIDE)
-    project.commit_all()
-    for run in range(12):
-        fail(project, run % 3 == 2)
-        project.run(*IN_ORDER)
-    project.write(test_it=BROKEN)
-    fail(project, 0)
-    dist = ("--dist=loadfile",) if workers else ()
-    result = project.run(*workers, *dist, "--aqe-flaky=rerun", *IN_ORDER)
+    result = break_before(project, *in_one_process(workers), "--aqe-flaky=rerun")
     assert result.parseoutcomes()["failed"] == 2
     result.stdout.no_fnmatch_line("FORGIVEN*")
 
