@@ -7,7 +7,7 @@ every module of the project.
 from __future__ import annotations
 
 import opcode
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from types import CodeType
 
@@ -70,10 +70,11 @@ def bodies(module: CodeType) -> Iterator[CodeType]:
             yield from bodies(constant)
 
 
-def stores_globals(code: CodeType) -> bool:
-    """Tell whether a function rebinds a global: what it did once may never run again."""
-    raw = code.co_code
-    return _STORE_GLOBAL in raw and _STORE_GLOBAL in raw[::2]
+def stored_globals(code: CodeType) -> set[str]:
+    """Return the globals that a function rebinds: what it did once may never run again."""
+    if _STORE_GLOBAL not in code.co_code:
+        return set()
+    return _names(code, frozenset({_STORE_GLOBAL}))
 
 
 def suspends(code: CodeType) -> bool:
@@ -83,14 +84,18 @@ def suspends(code: CodeType) -> bool:
 
 def used_names(body: CodeType) -> set[str]:
     """Return the names that the body of a module or class uses, not those it only binds."""
+    return _names(body, _USING_NAMES)
+
+
+def _names(code: CodeType, operations: Set[int]) -> set[str]:
     found: set[str] = set()
     extended = 0
-    raw = body.co_code
+    raw = code.co_code
     for operation, argument in zip(raw[::2], raw[1::2], strict=True):
         index = argument | extended
         extended = index << 8 if operation == _EXTENDED_ARG else 0
-        if operation in _USING_NAMES and index < len(body.co_names):
-            found.add(body.co_names[index])
+        if operation in operations and index < len(code.co_names):
+            found.add(code.co_names[index])
     return found
 
 

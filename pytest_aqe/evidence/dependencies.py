@@ -18,7 +18,7 @@ import os
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,7 +126,7 @@ class Dependencies:
         self._sent_sets: set[str] = set()
         self._sets: dict[str, dict[str, list[str]]] = {}
         self._sent_files: dict[str, str] = {}
-        self._bases: dict[str, _Base] = {}
+        self._bases: dict[object, _Base] = {}  # by place, and by what they are made of
         self._calls = 0
         self._lumped = False
         self._undo: list[Callable[[], None]] = []
@@ -225,7 +225,7 @@ class Dependencies:
         if mark is not None:
             entry = self._entries[mark]
             if entry.name.rpartition(".")[2] not in self._mentioned:
-                self._modules[entry.place].untraced.discard(entry.name)
+                self._modules[entry.place].untraced.pop(entry.name, None)
 
     @property
     def precise(self) -> bool:
@@ -257,10 +257,12 @@ class Dependencies:
             place = self._territory.place(file)
             if place is None:
                 charged.doubts.add("not in the project")
-            elif whole or not place.endswith(".py"):
+            elif not place.endswith(".py"):
+                charged.files |= {place} | self._collected_at(place).files
+            elif whole:
                 charged.files.add(place)
             if self._lumped or not self._engine.precise:
-                self._lump(test)
+                self._lump(test, self._base(place or "").closure)
             base = self._base(place or "")
             happened = (
                 frozenset(charged.marks),
@@ -312,35 +314,46 @@ class Dependencies:
         return entry.imports
 
     def _base(self, place: str) -> _Base:
+        """Return the base of a test file; those that are made of the same are one.
+
+        What a file that is no module opens as it is collected is its own: there are many.
+        """
         known = self._bases.get(place)
+        if known is not None:
+            return known
+        session, collected = self._stack[0], self._collected_at(place)
+        marks = {m for m in session.marks if _applies(self._entries[m].place, place)}
+        modules = {m for m in session.modules if _applies(m, place)}
+        modules |= {m for m in self._conftests if _applies(m, place)}
+        modules |= collected.modules
+        if place in self._modules:
+            modules.add(place)
+        files = session.files | collected.files if place.endswith(".py") else session.files
+        doubts = session.doubts | collected.doubts
+        made_of = (
+            frozenset(marks | collected.marks),
+            frozenset(modules),
+            frozenset(files),
+            frozenset(doubts),
+        )
+        known = self._bases.get(made_of)
         if known is None:
-            session = self._stack[0]
-            collected = self._collected.get(place, Context(Kind.COLLECT))
-            marks = {m for m in session.marks if _applies(self._entries[m].place, place)}
-            modules = {m for m in session.modules if _applies(m, place)}
-            modules |= {m for m in self._conftests if _applies(m, place)}
-            modules |= collected.modules
-            if place in self._modules:
-                modules.add(place)
             pieces: Pieces = defaultdict(set)
-            closure, doubts = self._expand(
-                pieces,
-                marks | collected.marks,
-                modules,
-                session.files | collected.files,
-                frozenset(),
-            )
-            doubts |= session.doubts | collected.doubts
-            known = _Base(self._intern(pieces), closure, frozenset(doubts))
-            self._bases[place] = known
+            closure, further = self._expand(pieces, *made_of[:3], skip=frozenset())
+            known = _Base(self._intern(pieces), closure, frozenset(doubts | further))
+            self._bases[made_of] = known
+        self._bases[place] = known
         return known
+
+    def _collected_at(self, place: str) -> Context:
+        return self._collected.get(place) or Context(Kind.COLLECT, place)
 
     def _expand(
         self,
         pieces: Pieces,
-        marks: set[Mark],
-        modules: set[str],
-        files: set[str],
+        marks: Set[Mark],
+        modules: Set[str],
+        files: Set[str],
         skip: frozenset[str],
     ) -> tuple[frozenset[str], set[str]]:
         """Follow what functions import and what caches keep, to the end; add it to ``pieces``.
@@ -362,11 +375,13 @@ class Dependencies:
                 if module is None:  # an extension module
                     touched.add(place)
                     continue
-                pieces[place] |= {codes.MODULE} | module.untraced
+                pieces[place].add(codes.MODULE)
                 doubts |= module.doubts
                 touched |= module.files
                 to_place += module.edges
                 to_see += module.marks
+                for marks_of_piece in module.untraced.values():
+                    to_see += marks_of_piece
                 to_see += self._caches_named(module.names)
                 continue
             mark = to_see.pop()
@@ -498,20 +513,28 @@ class Dependencies:
             module.names.update(body.co_names)
         functions = self._engine.adopt(code)
         if functions is None:
+            parts: dict[str, list[CodeType]] = defaultdict(list)
             for name, inner in codes.functions(code):
-                self._marks[mark_of(inner)] = mark_of(inner)
-                self._entries[mark_of(inner)] = _Entry(module.place, name, (inner,))
-                module.untraced.add(name)
-                self._mentioned.update(inner.co_names)
+                parts[name].append(inner)
+            for name, inners in parts.items():
+                mark = mark_of(inners[0])
+                self._know_function(_Entry(module.place, name, tuple(inners)), mark)
+                module.untraced[name] = {mark}
+                for inner in inners:
+                    self._mentioned.update(inner.co_names)
             for body in codes.bodies(code):
                 self._mentioned |= codes.used_names(body)
             return
         for function in functions:
-            self._entries[function.mark] = _Entry(module.place, function.name, function.codes)
-            for inner in function.codes:
-                self._marks[mark_of(inner)] = function.mark
-                if codes.stores_globals(inner):
-                    self._make_sticky(function.mark, inner)
+            self._know_function(_Entry(module.place, function.name, function.codes), function.mark)
+
+    def _know_function(self, entry: _Entry, mark: Mark) -> None:
+        """Take up a function; what it binds globals to is kept for whoever names them."""
+        self._entries[mark] = entry
+        for code in entry.codes:
+            self._marks[mark_of(code)] = mark
+            for name in codes.stored_globals(code):
+                self._keep(name, mark, code)
 
     def _make_sticky(self, mark: Mark, code: CodeType) -> None:
         if mark not in self._sticky:
@@ -569,11 +592,19 @@ class Dependencies:
     def _find_caches(self, namespace: dict[str, Any]) -> None:
         for name, cached in caches(namespace):
             mark = self._marks.get(mark_of(cached))
-            if mark is not None and mark not in self._caches[name]:
-                self._caches[name].add(mark)
-                for entry in self._entries.values():
-                    entry.plain = None
-                self._make_sticky(mark, cached)
+            if mark is not None:
+                self._keep(name, mark, cached)
+
+    def _keep(self, name: str, mark: Mark, code: CodeType) -> None:
+        """Charge what a function does once to whoever names what it did it for."""
+        if mark in self._caches[name]:
+            return
+        if not self._caches[name]:  # so far this name told nothing
+            for entry in self._entries.values():
+                entry.plain = None
+        self._caches[name].add(mark)
+        self._entries[mark].plain = None
+        self._make_sticky(mark, code)
 
     def _take_version(self, place: str, path: str) -> None:
         version = content_version(path)
@@ -599,12 +630,10 @@ class Dependencies:
         if not _is_conftest(place):
             self._stack[0].modules.add(place)
         for piece, code in functions_of(namespace, file):
-            mark = self._marks[mark_of(code)] = self._engine.watch(code)
-            self._entries[mark] = _Entry(place, piece, (code,))
+            mark = self._engine.watch(code)
+            self._know_function(_Entry(place, piece, (code,)), mark)
             if not self._engine.precise:
-                module.untraced.add(piece)
-            elif codes.stores_globals(code):
-                self._make_sticky(mark, code)
+                module.untraced.setdefault(piece, set()).add(mark)
         self._find_caches(namespace)
 
     def _watch_import_module(self) -> None:
@@ -750,11 +779,14 @@ class Dependencies:
         finally:
             self._busy = False
 
-    def _lump(self, test: Context) -> None:
+    def _lump(self, test: Context, closure: frozenset[str]) -> None:
         """Let caches whose calls were not told apart keep all that the test did."""
         self._lumped = False
-        for mark in self._sticky.keys() & test.marks:
-            if self._sticky[mark].absorb(test):
+        for mark, kept in self._sticky.items():
+            entry = self._entries[mark]
+            untold = self._modules[entry.place].untraced.get(entry.name, ())
+            called = mark in test.marks or (mark in untold and entry.place in closure)
+            if called and kept.absorb(test):
                 self._bases.clear()
 
     # --- the rest of the world

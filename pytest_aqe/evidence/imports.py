@@ -26,7 +26,7 @@ _STANDARD = sys.stdlib_module_names | {"_pytest", "pytest", "__main__", "pytest_
 class Module:
     """One file of the project that was executed, and what its execution brought.
 
-    ``untraced`` are functions of which nobody will tell whether they ran. ``package`` is
+    ``untraced`` are functions of which nobody will tell whether they ran, by piece. ``package`` is
     what its relative imports start from. A ``lazy`` one was imported by a function, or by such a
     module: who holds what it defines need not have imported it.
     """
@@ -38,7 +38,7 @@ class Module:
     files: set[str] = field(default_factory=set)
     doubts: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
-    untraced: set[str] = field(default_factory=set)
+    untraced: dict[str, set[Mark]] = field(default_factory=dict)
     lazy: bool = False
 
 

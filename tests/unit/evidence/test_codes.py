@@ -110,12 +110,12 @@ def test_as_many_imports_as_there_are_are_found(statements, constants):
 def test_functions_that_rebind_globals_are_told():
     """Only those that do, not those that read."""
     found = {
-        name: codes.stores_globals(code)
+        name: codes.stored_globals(code)
         for name, code in codes.functions(
-            compiled("def f():\n  global x\n  x = 1\ndef g():\n  global x\n  return x")
+            compiled("def f():\n  global x, y\n  x = y = z\ndef g():\n  global x\n  return x")
         )
     }
-    assert found == {"f": True, "g": False}
+    assert found == {"f": {"x", "y"}, "g": set()}
 
 
 def test_texts_count_where_modules_are_imported_by_name():
