@@ -60,6 +60,15 @@ def _inside(code: CodeType, prefix: str, piece: str | None) -> Iterator[tuple[st
             yield from _inside(constant, prefix, own)
 
 
+def pieces(function: CodeType, name: str) -> Iterator[tuple[str, CodeType]]:
+    """Yield (piece, code) of a function with this qualified name, and of those inside it."""
+    piece = name.partition(".<locals>")[0]
+    piece = MODULE if "<" in piece else piece
+    yield piece, function
+    for _, inner in functions(function):
+        yield piece, inner
+
+
 def bodies(module: CodeType) -> Iterator[CodeType]:
     """Yield a module's code and those of its class bodies: what runs at import."""
     yield module

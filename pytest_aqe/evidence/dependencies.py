@@ -140,8 +140,7 @@ class Dependencies:
         self._engine.start(self._call_started, self._call_ended)
         self._observer.start()
         with self._quietly():
-            for module in list(sys.modules.values()):
-                self._adopt_loaded(module)
+            self._adopt_loaded()
         handlers = {"exec": self._executed, **self._observer.handlers()}
         auditing.listen({event: self._guarded(handle) for event, handle in handlers.items()})
         self._watch_import_module()
@@ -612,29 +611,34 @@ class Dependencies:
             self._versions[place] = UNSTABLE
             self._unstable.add(place)
 
-    def _adopt_loaded(self, loaded: object) -> None:
-        """Watch what can be reached of a module that was there before us."""
-        namespace = getattr(loaded, "__dict__", None)
-        file = namespace.get("__file__") if isinstance(namespace, dict) else None
-        place = self._territory.place(file) if isinstance(file, str) else None
-        if place is None or not isinstance(file, str) or not isinstance(namespace, dict):
-            return
-        if not place.endswith(".py"):
-            self._stack[0].modules.add(place)
-            return
-        module = self._module(place)
-        module.package = _package(namespace)
-        if place in self._territory.differing:
-            module.doubts.add("installed copy differs")
-        self._take_version(place, file)
-        if not _is_conftest(place):
-            self._stack[0].modules.add(place)
-        for piece, code in functions_of(namespace, file):
-            mark = self._engine.watch(code)
-            self._know_function(_Entry(place, piece, (code,)), mark)
-            if not self._engine.precise:
-                module.untraced.setdefault(piece, set()).add(mark)
-        self._find_caches(namespace)
+    def _adopt_loaded(self) -> None:
+        """Watch what can be reached of modules that were there before us."""
+        loaded: list[tuple[str, str, dict[str, Any]]] = []
+        for imported in list(sys.modules.values()):
+            namespace = getattr(imported, "__dict__", None)
+            file = namespace.get("__file__") if isinstance(namespace, dict) else None
+            place = self._territory.place(file) if isinstance(file, str) else None
+            if place is not None and isinstance(file, str) and isinstance(namespace, dict):
+                if place.endswith(".py"):
+                    loaded.append((place, file, namespace))
+                else:
+                    self._stack[0].modules.add(place)
+        for place, file, namespace in loaded:
+            module = self._module(place)
+            module.package = _package(namespace)
+            if place in self._territory.differing:
+                module.doubts.add("installed copy differs")
+            self._take_version(place, file)
+            if not _is_conftest(place):
+                self._stack[0].modules.add(place)
+        for file, there in functions_of((file, names) for _, file, names in loaded).items():
+            module = self._modules[self.place(file)]
+            for each in self._engine.adopt_loaded(file, there):
+                self._know_function(_Entry(module.place, each.name, each.codes), each.mark)
+                if not each.told:
+                    module.untraced.setdefault(each.name, set()).add(each.mark)
+        for _, _, namespace in loaded:
+            self._find_caches(namespace)
 
     def _watch_import_module(self) -> None:
         """Hear of modules imported by name that were loaded before."""

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Protocol
 
 Mark = int
@@ -22,11 +22,15 @@ Started = Callable[[CodeType, FrameType], bool]
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A piece of a module, and the code objects that one mark stands for."""
+    """A piece of a module, and the code objects that one mark stands for.
+
+    Of one that is not ``told`` nobody will say whether it ran.
+    """
 
     mark: Mark
     name: str
     codes: tuple[CodeType, ...]
+    told: bool = True
 
 
 class Engine(Protocol):
@@ -50,8 +54,8 @@ class Engine(Protocol):
     def adopt(self, module: CodeType) -> list[Function] | None:
         """Watch every function of a module about to be executed; None where it cannot."""
 
-    def watch(self, code: CodeType) -> Mark:
-        """Tell afterwards that this function ran."""
+    def adopt_loaded(self, path: str, loaded: Iterable[FunctionType]) -> list[Function]:
+        """Watch the functions of a module at ``path`` that was executed before."""
 
     def watch_calls(self, code: CodeType) -> None:
         """Tell of every call at once."""

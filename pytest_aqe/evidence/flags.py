@@ -16,10 +16,10 @@ import marshal
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from pytest_aqe.evidence import codes
@@ -95,10 +95,43 @@ class Flags:
             Function(first + index, name, tuple(parts[name])) for index, name in enumerate(names)
         ]
 
-    def watch(self, code: CodeType) -> Mark:
-        """Keep a mark; nobody will tell whether this code ran."""
-        self._kept.append(code)
-        return mark_of(code)
+    def adopt_loaded(self, path: str, loaded: Iterable[FunctionType]) -> list[Function]:
+        """Have functions run rewritten code from now on, where they came from the same text.
+
+        Others, and those that are not among ``loaded``, are not told.
+        """
+        try:
+            source = Path(path).read_bytes()
+            plain = compile(source, path, "exec", dont_inherit=True)
+            module = self.load(path, source)
+        except (OSError, SyntaxError, ValueError, RecursionError):
+            plain = module = compile("", path, "exec")
+        twins = _twins(plain, module)
+        taken: set[CodeType] = set()
+        others: dict[str, list[CodeType]] = defaultdict(list)
+        for function in loaded:
+            code = function.__code__
+            if code in twins:
+                function.__code__ = twins[code]
+                taken.add(code)
+            else:
+                name = getattr(code, "co_qualname", function.__qualname__)
+                for piece, inner in codes.pieces(code, name):
+                    others[piece].append(inner)
+        outermost: set[object] = {code for body in codes.bodies(plain) for code in body.co_consts}
+        missing = {
+            name for name, code in codes.functions(plain) if code in outermost and code not in taken
+        }
+        for codes_of_piece in others.values():
+            self._kept += codes_of_piece
+        functions = []
+        for each in self.adopt(module) or []:
+            found = others.pop(each.name, [])
+            told = not found and each.name not in missing
+            functions.append(Function(each.mark, each.name, (*each.codes, *found), told))
+        for name, found in others.items():
+            functions.append(Function(mark_of(found[0]), name, tuple(found), told=False))
+        return functions
 
     def watch_calls(self, code: CodeType) -> None:
         """Do nothing: single calls are not told."""
@@ -225,6 +258,16 @@ def rewrite(source: bytes, path: str) -> tuple[CodeType, list[str]]:
     rewriter = _Rewriter()
     rewriter.visit(tree)
     return compile(tree, path, "exec", dont_inherit=True), rewriter.names
+
+
+def _twins(plain: CodeType, rewritten: CodeType) -> dict[CodeType, CodeType]:
+    """Return the rewritten function for each of those that nothing else can be taken for."""
+    found: dict[tuple[object, ...], tuple[list[CodeType], list[CodeType]]] = {}
+    for side, module in enumerate((plain, rewritten)):
+        for name, code in codes.functions(module):
+            place = (name, code.co_name, code.co_firstlineno, code.co_freevars)
+            found.setdefault(place, ([], []))[side].append(code)
+    return {olds[0]: news[0] for olds, news in found.values() if len(olds) == len(news) == 1}
 
 
 def _bound(code: CodeType, raised: _Raised, first: int) -> CodeType:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
-from types import CodeType
+from collections.abc import Callable, Iterable, Mapping
+from types import CodeType, FunctionType
 from typing import Any
 
 from pytest_aqe.evidence import codes
@@ -67,13 +67,20 @@ class Monitor:
 
     def adopt(self, module: CodeType) -> list[Function]:
         """Watch every function of a module."""
-        return [Function(self.watch(code), name, (code,)) for name, code in codes.functions(module)]
+        return [self._watch(name, code) for name, code in codes.functions(module)]
 
-    def watch(self, code: CodeType) -> Mark:
-        """Tell afterwards that this function ran."""
+    def adopt_loaded(self, path: str, loaded: Iterable[FunctionType]) -> list[Function]:
+        """Watch functions, and those inside them."""
+        return [
+            self._watch(name, code)
+            for each in loaded
+            for name, code in codes.pieces(each.__code__, each.__code__.co_qualname)
+        ]
+
+    def _watch(self, name: str, code: CodeType) -> Function:
         self._kept.append(code)
         sys.monitoring.set_local_events(self._tool, code, _starting(code))
-        return mark_of(code)
+        return Function(mark_of(code), name, (code,))
 
     def watch_calls(self, code: CodeType) -> None:
         """Tell of every start and every return of this code at once."""

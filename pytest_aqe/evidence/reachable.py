@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+import gc
+import os
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
-from pytest_aqe.evidence import codes
 from pytest_aqe.evidence.engine import mark_of
 
 # Whatever a metaclass says of them.
@@ -15,24 +16,25 @@ line_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 home_of: Callable[[type], object] = type.__dict__["__module__"].__get__
 
 
-def functions_of(namespace: dict[str, Any], file: str) -> Iterator[tuple[str, CodeType]]:
-    """Yield (piece, code) of functions and methods that were defined in ``file``.
+def functions_of(namespaces: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, list[FunctionType]]:
+    """Return the functions that are there of each file, by its path.
 
-    The piece is the qualified name up to the first enclosing function.
+    ``namespaces`` are (path, namespace) of modules. The collector knows functions that no name
+    leads to, as behind a decorator; but not those that were frozen.
     """
-    seen: set[int] = set()  # marks: a wrapper is reached by every name it was given
-    for value in list(namespace.values()):
-        for function in _functions(value, namespace.get("__name__")):
-            code = function.__code__
-            if code.co_filename != file or mark_of(code) in seen:
-                continue
-            # functools.wraps lends a wrapper the qualified name of what it wraps
-            name = getattr(code, "co_qualname", function.__qualname__)
-            piece = name.partition(".<locals>")[0]
-            piece = codes.MODULE if "<" in piece else piece
-            for each in (code, *(inner for _, inner in codes.functions(code))):
-                seen.add(mark_of(each))
-                yield piece, each
+    found: dict[str, dict[int, FunctionType]] = {}
+    by_name: dict[str, dict[int, FunctionType]] = {}  # as code may spell the path, too
+    for file, namespace in namespaces:
+        functions = found.setdefault(file, {})
+        by_name[file] = by_name[os.path.normpath(file)] = functions
+        for value in list(namespace.values()):
+            for each in _functions(value, namespace.get("__name__")):
+                if by_name.get(each.__code__.co_filename) is functions:
+                    functions[mark_of(each)] = each
+    for each in gc.get_objects() if found else ():
+        if type(each) is FunctionType and each.__code__.co_filename in by_name:
+            by_name[each.__code__.co_filename][mark_of(each)] = each
+    return {file: list(functions.values()) for file, functions in found.items()}
 
 
 def classes_of(namespace: dict[str, Any]) -> Iterator[type]:

@@ -295,6 +295,52 @@ CASES: tuple[Case, ...] = (
         environ={"PYTHONPATH": (".", ".")},
     ),
     Case(
+        "function that no name leads to, in a module loaded before the session",
+        _EARLY
+        + """
+    -- shelf.py --
+    class Kept:
+        def __init__(self, function):
+            self.call = function
+
+    @Kept
+    def rate():
+        return 3
+    -- test_shop.py --
+    import shelf
+
+    def test_rate():
+        assert shelf.rate.call() == 3
+""",
+        change={"shelf.py": Swap("3", "4")},
+        selected={"test_rate"},
+        environ={"PYTHONPATH": (".", ".")},
+    ),
+    Case(
+        "one function of two, their module loaded before the session",
+        _EARLY
+        + """
+    -- shelf.py --
+    def rate():
+        return 3
+
+    def other():
+        return 1
+    -- test_shop.py --
+    import shelf
+
+    def test_rate():
+        assert shelf.rate() == 3
+
+    def test_other():
+        assert shelf.other() == 1
+""",
+        change={"shelf.py": Swap("3", "4")},
+        selected={"test_rate"},
+        spared=frozenset({"test_bystander", "test_other"}),
+        environ={"PYTHONPATH": (".", ".")},
+    ),
+    Case(
         "import in a helper of a test module",
         """
         -- plans.py --

@@ -201,3 +201,46 @@ def test_flags_are_told_once():
         namespace["g"]()
     assert sorted(names[mark] for mark in engine.drain()) == ["a.pyg", "b.pyg"]
     assert engine.drain() == set()
+
+
+def test_functions_that_are_there_run_rewritten_code_from_now_on(tmp_path):
+    """Where it is the same text; others are not told, nor those that nobody can reach."""
+    file = tmp_path / "shop.py"
+    text = dedent(
+        """
+        def price(rate=2):
+            def twice(): return rate * 2
+            return twice()
+        class Shop:
+            def name(self): return __class__.__name__
+        def gone(): pass
+        del gone
+        """
+    )
+    file.write_text(text + "def other(): return 1", encoding="utf-8")
+    namespace = {"__name__": "shop"}
+    other = compile(text + "def other(): return 2", str(file), "exec", dont_inherit=True)
+    exec(other, namespace)
+    loaded = [namespace["price"], namespace["Shop"].name, namespace["other"]]
+    engine = Flags(lambda _: True, None)
+    functions = {each.name: each for each in engine.adopt_loaded(str(file), loaded)}
+    assert {name for name, each in functions.items() if each.told} == {"price", "Shop.name"}
+    assert functions.keys() == {"price", "Shop.name", "gone", "other"}
+    assert namespace["other"].__code__ in functions["other"].codes
+    assert (namespace["price"](), namespace["Shop"]().name()) == (4, "Shop")
+    assert namespace["other"]() == 2
+    assert engine.drain() == {functions["price"].mark, functions["Shop.name"].mark}
+
+
+@pytest.mark.parametrize("content", [None, b"def f(:", b"\x00"])
+def test_functions_whose_file_cannot_be_read_are_not_told(tmp_path, content):
+    """They stay what they are."""
+    file = tmp_path / "shop.py"
+    if content is not None:
+        file.write_bytes(content)
+    namespace = {}
+    exec(compile("def f(): return 1", str(file), "exec"), namespace)
+    code = namespace["f"].__code__
+    (only,) = Flags(lambda _: True, None).adopt_loaded(str(file), [namespace["f"]])
+    assert (only.name, only.codes, only.told) == ("f", (code,), False)
+    assert namespace["f"].__code__ is code
