@@ -9,6 +9,7 @@ from typing import Any
 from pytest_aqe.data import Arc
 
 RESULT = "result.json"  # in the scratch folder
+SCRATCH = "aqe-trial-"  # begins the name of every scratch folder
 OUTPUT = "output.txt"  # in the scratch folder: what the process said
 
 

@@ -25,7 +25,7 @@ from typing import Any
 from pytest_aqe.data import Target
 from pytest_aqe.generation.fixtures import conftests
 from pytest_aqe.generation.interpreters import Interpreters
-from pytest_aqe.generation.job import OUTPUT, RESULT, Job, Order, Report
+from pytest_aqe.generation.job import OUTPUT, RESULT, SCRATCH, Job, Order, Report
 
 WALL = 120  # seconds for one child; its CPU time is limited inside
 _SAID = 1 << 20  # bytes of its output that are looked at
@@ -72,7 +72,7 @@ class Sandbox:
     @contextmanager
     def scratch(self, texts: Mapping[str, str]) -> Iterator[Path]:
         """Make a folder with these files; it is gone afterwards, whatever lies in it."""
-        folder = Path(tempfile.mkdtemp(prefix="aqe-trial-")).resolve()
+        folder = Path(tempfile.mkdtemp(prefix=SCRATCH)).resolve()
         try:
             (folder / "pytest.ini").write_text("[pytest]\n", "utf-8")
             for name, text in texts.items():

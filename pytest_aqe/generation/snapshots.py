@@ -112,9 +112,12 @@ def _object(text: str, value: object, writer: Writer, namespace: dict[str, Any])
             break
     if lines:
         return Seen((f"result = {text}", *lines), VALUE, frozenset(imports))
+    is_local = isinstance(value, (str, bytes)) and writer.is_local(value)
     try:
-        length = len(value)  # type: ignore[arg-type]
+        length = None if is_local else len(value)  # type: ignore[arg-type]
     except Exception:
+        length = None
+    if length is None:
         return Seen((f"assert type({text}).__name__ == {type(value).__name__!r}",), NONE)
     return Seen((f"assert len({text}) == {length}",), SHAPE)
 

@@ -3,9 +3,9 @@
 Cheapest first. Read: it parses, is harmless as far as can be read (``rules.py``) and can fail
 for a reason (``oracle.py``). Run, in a sandbox: every test function passes alone, reaches for
 nothing and leaves nothing behind; it adds lines or branches in its gap; it passes in four more
-interpreters under other hash seeds, orders, time zones and at other dates, the last time
-before tests of the suite that must not notice; and it notices a mutant of what it gained. A
-function that does not is taken out, and the rest is judged without it.
+interpreters under other hash seeds, orders, time zones, home folders and at other dates, the
+last time before tests of the suite that must not notice; and it notices a mutant of what it
+gained. A function that does not is taken out, and the rest is judged without it.
 
 A candidate that says that the code is wrong, and fails the same way every time, is a bug
 found. It is never rewritten to pass.
@@ -280,7 +280,9 @@ class Trials:
                 clock=other.clock,
                 beside=self._beside(other.beside),
             )
-            return self._sandbox.run(job, environ=other.environ)
+            home = scratch / ("home" * other.order)
+            home.mkdir()
+            return self._sandbox.run(job, environ={**other.environ, "HOME": str(home)})
 
     def _read_again(
         self, left: Sequence[_Trying], model: bool, other: _Circumstances, report: Report | str

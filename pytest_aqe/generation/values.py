@@ -22,6 +22,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
+from pytest_aqe.generation.job import SCRATCH
+
 MOST_ITEMS = 25
 DEEPEST = 5
 LONGEST_TEXT = 400  # characters of a text's repr
@@ -35,7 +37,7 @@ _SECRET = re.compile(
 _ENTROPY = re.compile(r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/_=-]{32,}$")
 
 
-_HERE = (sys.executable, sys.version, str(pathlib.Path(__file__).parent))
+_HERE = (SCRATCH, sys.executable, sys.version, str(pathlib.Path(__file__).parent))
 """Texts that are others on another machine."""
 
 
@@ -139,10 +141,15 @@ class Writer:
         self._imports.add(f"import {module}")
         return f"{module}.{name}"
 
+    def is_local(self, value: str | bytes) -> bool:
+        """Tell whether a text is another one on another machine, or in another process."""
+        plain = value if isinstance(value, str) else value.decode("latin-1")
+        return any(each in plain for each in self._here)
+
     def _text(self, value: Any, depth: int) -> str:
         text = repr(value)
         plain = value if isinstance(value, str) else value.decode("latin-1")
-        if any(each in plain for each in self._here):
+        if self.is_local(value):
             raise Refused
         if len(text) > LONGEST_TEXT or _SECRET.search(plain) or _ENTROPY.match(plain):
             raise Refused

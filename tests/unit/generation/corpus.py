@@ -42,6 +42,10 @@ def year():
     return datetime.date.today().year
 
 
+def home():
+    return os.path.expanduser("~")
+
+
 def program():
     return sys.argv[0].rpartition(".")[2]
 
@@ -457,6 +461,10 @@ RUN: tuple[Bad, ...] = (
         """),
     # does not hold
     _test("only today", "stability", "another date", "assert money.year() == {year}"),
+    _test("length of the home folder's path", "stability", "interpreter",
+          "assert len(money.home()) == {home}"),
+    _test("depth of the home folder", "stability", "interpreter",
+          "assert money.home().count('/') == {depth}"),
     _test("name of the program", "stability", "interpreter", "assert money.program() == 'py'"),
     _test("classes of others", "stability", "interpreter", "assert money.others() == 0"),
     _test("order of hashes", "stability", "",

@@ -7,6 +7,7 @@ import datetime
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from pytest_aqe.data import Candidate, Gap, Target, Trial
 from pytest_aqe.generation.interpreters import Interpreters
+from pytest_aqe.generation.job import SCRATCH
 from pytest_aqe.generation.sandbox import Settings
 from pytest_aqe.generation.trial import HASH_SEEDS, Trials
 
@@ -71,9 +73,16 @@ def filled(text: str) -> str:
         text=True,
         check=True,
     ).stdout
-    return text.replace("{year}", str(datetime.datetime.now(datetime.timezone.utc).year)).replace(
-        "{tags}", tags
-    )
+    home = Path(tempfile.gettempdir()).resolve() / f"{SCRATCH}xxxxxxxx"
+    true = {
+        "{year}": str(datetime.datetime.now(datetime.timezone.utc).year),
+        "{tags}": tags,
+        "{home}": str(len(str(home))),
+        "{depth}": str(len(home.parts) - 1),
+    }
+    for name, value in true.items():
+        text = text.replace(name, value)
+    return text
 
 
 @pytest.mark.parametrize("bad", corpus.READ, ids=lambda bad: bad.kind)

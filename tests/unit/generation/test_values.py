@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_aqe.generation.snapshots import assertions
 from pytest_aqe.generation.values import Writer, same
 
 writer = Writer(frozenset({"tests"}))
@@ -79,6 +80,15 @@ def test_what_cannot_or_must_not_be_written_is_refused(value: Any) -> None:
 def test_where_the_process_works_is_no_value() -> None:
     """A path of this machine would hold nowhere else."""
     assert Writer(frozenset(), folder="/tmp/here").write("/tmp/here/file.txt") is None
+
+
+def test_a_path_of_this_process_is_not_measured_either() -> None:
+    """Its length holds no longer than the path does; that of a long text does."""
+    writer = Writer(frozenset(), folder="/tmp/here")
+    assert assertions("x", "/tmp/here/file.txt", writer, {}).lines == (
+        "assert type(x).__name__ == 'str'",
+    )
+    assert assertions("x", "a" * 1_000, writer, {}).lines == ("assert len(x) == 1000",)
 
 
 def test_what_holds_on_this_machine_only_is_refused() -> None:
