@@ -86,6 +86,13 @@ ALWAYS = "always"
 SetKey = str
 """The name of a set of pieces, by its content: see ``evidence/dependencies.py``."""
 
+PARTS = ""
+"""Where a set that travels has, for a file, the keys of others that are in it.
+
+Hundreds of tests may each import fifty modules, and no two the same: what a module brings is
+written once. Such a set is no test's own, and the history has no row for it.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Depends:

@@ -18,7 +18,7 @@ import os
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ from threading import get_ident
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
+from pytest_aqe.data import PARTS
 from pytest_aqe.evidence import auditing, codes
 from pytest_aqe.evidence.codes import Import
 from pytest_aqe.evidence.contexts import Context, Kind
@@ -47,8 +48,7 @@ from pytest_aqe.evidence.versions import (
     version_of,
 )
 
-Pieces = dict[str, set[str]]
-
+_MANY = 16  # files of one test: more are written apart
 _ONCE = 256  # starts of cache-filling functions told apart in one test; the rest are lumped
 _IMPORT_MODULE = importlib.import_module.__code__  # each look at it is audited
 _SCOPED_BY_FOLDER = frozenset({"conftest.py", "__init__.py"})
@@ -58,7 +58,8 @@ _SCOPED_BY_FOLDER = frozenset({"conftest.py", "__init__.py"})
 class Facts:
     """What one test depends on, as it travels: keys, and what this process never sent before.
 
-    ``sets`` are ``{key: {file: [names]}}``, ``files`` are ``{file: version}``.
+    ``sets`` are ``{key: {file: [names]}}``, and under `PARTS` the keys of sets that are in it;
+    ``files`` are ``{file: version}``.
     """
 
     own: str
@@ -69,11 +70,20 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Base:
+class _Part:
+    """A set that was interned."""
+
     key: str
-    closure: frozenset[str]
     doubts: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Base(_Part):
+    """The modules in it, and what was made on it: the own sets, and what is in many of them."""
+
+    closure: frozenset[str]
     own: dict[Any, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    parts: dict[str | frozenset[str], _Part] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +98,18 @@ class _Entry:
     codes: tuple[CodeType, ...]
     plain: bool | None = None
     imports: tuple[tuple[Import, ...], tuple[str, ...]] | None = None
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Where following stands: what is still to be followed, and what was found."""
+
+    marks: list[Mark] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    doubts: set[str] = field(default_factory=set)
+    pieces: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    seen: set[Mark] = field(default_factory=set)
 
 
 class Dependencies:
@@ -277,19 +299,30 @@ class Dependencies:
 
     def _own(self, charged: Context, base: _Base) -> tuple[str, frozenset[str]]:
         """Intern a set not seen before. Nearly all functions are plain: they are quick."""
-        pieces: Pieces = defaultdict(set)
-        further: set[Mark] = set()
-        closure, entries = base.closure, self._entries
+        walk = _Walk(modules=list(charged.modules), files=set(charged.files))
+        entries = self._entries
         for mark in charged.marks:
             entry = entries[mark]
-            if entry.place in closure and (entry.plain or self._is_plain(mark, entry)):
-                pieces[entry.place].add(entry.name)
+            if entry.place in base.closure and (entry.plain or self._is_plain(mark, entry)):
+                walk.pieces[entry.place].add(entry.name)
             else:
-                further.add(mark)
-        doubts: set[str] = set()
-        if further or charged.modules or charged.files:
-            doubts = self._expand(pieces, further, charged.modules, charged.files, closure)[1]
-        return self._intern(pieces), frozenset(doubts)
+                walk.marks.append(mark)
+        self._follow_functions(walk)
+        parts = {self._part(base, place) for place in {*walk.modules} - base.closure}
+        if len(walk.files) > _MANY:  # who lists hundreds of folders does so in many tests
+            parts.add(self._part(base, frozenset(walk.files)))
+            walk.files.clear()
+        doubts = walk.doubts.union(*(part.doubts for part in parts))
+        return self._intern(walk, {part.key for part in parts}), frozenset(doubts)
+
+    def _part(self, base: _Base, needed: str | frozenset[str]) -> _Part:
+        """Return what a module brings that is not in the base, or just these files."""
+        known = base.parts.get(needed)
+        if known is None:
+            walk = _Walk(modules=[needed]) if isinstance(needed, str) else _Walk(files={*needed})
+            self._follow(walk, base.closure)
+            known = base.parts[needed] = _Part(self._intern(walk), frozenset(walk.doubts))
+        return known
 
     def _is_plain(self, mark: Mark, entry: _Entry) -> bool:
         if entry.plain is None:
@@ -337,9 +370,9 @@ class Dependencies:
         )
         known = self._bases.get(made_of)
         if known is None:
-            pieces: Pieces = defaultdict(set)
-            closure, further = self._expand(pieces, *made_of[:3], skip=frozenset())
-            known = _Base(self._intern(pieces), closure, frozenset(doubts | further))
+            walk = _Walk(list(made_of[0]), list(modules), set(files), set(doubts))
+            closure = self._follow(walk, skip=frozenset())
+            known = _Base(self._intern(walk), frozenset(walk.doubts), closure)
             self._bases[made_of] = known
         self._bases[place] = known
         return known
@@ -347,71 +380,59 @@ class Dependencies:
     def _collected_at(self, place: str) -> Context:
         return self._collected.get(place) or Context(Kind.COLLECT, place)
 
-    def _expand(
-        self,
-        pieces: Pieces,
-        marks: Set[Mark],
-        modules: Set[str],
-        files: Set[str],
-        skip: frozenset[str],
-    ) -> tuple[frozenset[str], set[str]]:
-        """Follow what functions import and what caches keep, to the end; add it to ``pieces``.
-
-        Modules in ``skip`` are charged elsewhere. Return the modules reached, and doubts.
-        """
-        doubts: set[str] = set()
+    def _follow(self, walk: _Walk, skip: frozenset[str]) -> frozenset[str]:
+        """Walk to the end; return the modules reached. Those in ``skip`` are charged elsewhere."""
         places: set[str] = set()
-        seen: set[Mark] = set()
-        touched = set(files)
-        to_see, to_place = list(marks), list(modules)
-        while to_see or to_place:
-            if to_place:
-                place = to_place.pop()
-                if place in places or place in skip:
-                    continue
-                places.add(place)
-                module = self._modules.get(place)
-                if module is None:  # an extension module
-                    touched.add(place)
-                    continue
-                pieces[place].add(codes.MODULE)
-                doubts |= module.doubts
-                touched |= module.files
-                to_place += module.edges
-                to_see += module.marks
-                for marks_of_piece in module.untraced.values():
-                    to_see += marks_of_piece
-                to_see += self._caches_named(module.names)
+        self._follow_functions(walk)
+        while walk.modules:
+            place = walk.modules.pop()
+            if place in places or place in skip:
                 continue
-            mark = to_see.pop()
-            if mark in seen:
+            places.add(place)
+            module = self._modules.get(place)
+            if module is None:  # an extension module
+                walk.files.add(place)
                 continue
-            seen.add(mark)
+            walk.pieces[place].add(codes.MODULE)
+            walk.doubts |= module.doubts
+            walk.files |= module.files
+            walk.modules += module.edges
+            walk.marks += module.marks
+            for untraced in module.untraced.values():
+                walk.marks += untraced
+            walk.marks += self._caches_named(module.names)
+            self._follow_functions(walk)
+        return frozenset(places)
+
+    def _follow_functions(self, walk: _Walk) -> None:
+        """Follow what functions import and what caches keep; leave the modules."""
+        while walk.marks:
+            mark = walk.marks.pop()
+            if mark in walk.seen:
+                continue
+            walk.seen.add(mark)
             entry = self._entries[mark]
-            pieces[entry.place].add(entry.name)
-            to_place.append(entry.place)
+            walk.pieces[entry.place].add(entry.name)
+            walk.modules.append(entry.place)
             if entry.plain or self._is_plain(mark, entry):
                 continue
             found = Found()
             self._resolver.resolve(
                 *self._imports_of(entry), self._modules[entry.place].package, found
             )
-            to_place += found.places
-            touched |= found.packages
-            to_place += self._loaded.get(mark, ())
+            walk.modules += found.places
+            walk.files |= found.packages
+            walk.modules += self._loaded.get(mark, ())
             if not self._engine.precise:
-                to_see += self._heirs.of(mark)
+                walk.marks += self._heirs.of(mark)
             for code in entry.codes:
-                to_see += self._caches_named(code.co_names)
+                walk.marks += self._caches_named(code.co_names)
             kept = self._sticky.get(mark)
             if kept is not None:
-                to_see += kept.marks
-                to_place += kept.modules
-                touched |= kept.files
-                doubts |= kept.doubts
-        for file in touched:
-            pieces[file].add("")
-        return frozenset(places), doubts
+                walk.marks += kept.marks
+                walk.modules += kept.modules
+                walk.files |= kept.files
+                walk.doubts |= kept.doubts
 
     def _caches_named(self, names: Iterable[str]) -> Iterator[Mark]:
         """Yield the caches that a function may ask: a hit runs none of their code."""
@@ -419,24 +440,35 @@ class Dependencies:
             for name in self._caches.keys() & names:
                 yield from self._caches[name]
 
-    def _intern(self, pieces: Pieces) -> str:
+    def _intern(self, walk: _Walk, parts: Iterable[str] = ()) -> str:
+        """Keep a set until it is sent; return its key."""
+        pieces = walk.pieces
+        for file in walk.files:
+            pieces[file].add("")
         lines = sorted(f"{file}::{name}" for file, names in pieces.items() for name in names)
+        lines += sorted(parts)
         key = digest("\n".join(lines).encode(errors="surrogateescape"))
         if key not in self._sent_sets:
             self._sets[key] = {file: sorted(pieces[file]) for file in sorted(pieces)}
+            if parts:
+                self._sets[key][PARTS] = sorted(parts)
         return key
 
     def _travelling(self, own: str, base: str, doubts: list[str]) -> Facts:
         sets: dict[str, dict[str, list[str]]] = {}
         files: dict[str, str] = {}
-        for key in (own, base):
-            if key not in self._sent_sets:
-                self._sent_sets.add(key)
-                sets[key] = self._sets.pop(key)
-                for file in sets[key]:
-                    version = self._version(file)
-                    if self._sent_files.get(file) != version:
-                        files[file] = self._sent_files[file] = version
+        to_send = [own, base]
+        while to_send:
+            key = to_send.pop()
+            if key in self._sent_sets:
+                continue
+            self._sent_sets.add(key)
+            sets[key] = self._sets.pop(key)
+            to_send += sets[key].get(PARTS, ())
+            for file in sets[key].keys() - {PARTS}:
+                version = self._version(file)
+                if self._sent_files.get(file) != version:
+                    files[file] = self._sent_files[file] = version
         for file in self._unstable & self._sent_files.keys():
             files[file] = self._sent_files[file] = UNSTABLE
             self._unstable.discard(file)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_aqe.data import FAILING, Identity, NodeId, Pieces, Version
+from pytest_aqe.data import FAILING, PARTS, Identity, NodeId, Pieces, Version
 from pytest_aqe.history import codes
 from pytest_aqe.history.queries import ever_failed
 from pytest_aqe.history.store import Connection
@@ -79,22 +79,48 @@ def take(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
 
 
 def _take_sets(connection: Connection) -> None:
+    """Add the sets of tests that are new here, each with what is in its parts."""
+    connection.execute(
+        """
+        create or replace temp table contents as
+        select key, unnest(map_entries(any_value(sets))) as entry
+        from lines
+        where type = 'set'
+        group by key
+        """
+    )
     connection.execute(
         """
         create or replace temp table fresh as
-        select key, any_value(sets) as content
+        select distinct unnest([own, base]) as key
         from lines
-        where type = 'set' and key not in (select key from sets)
-        group by key
+        where type = 'result' and own is not null and base is not null
+        """
+    )
+    connection.execute(
+        """
+        delete from fresh
+        where key in (select key from sets)
+            or key not in (select key from lines where type = 'set' and key is not null)
         """
     )
     if not connection.execute("select 1 from fresh limit 1"):
         return  # the usual case: functions changed, and call the same ones
     connection.execute(
+        f"""
+        create or replace temp table parts as
+        select key, key as part from fresh
+        union
+        select key, unnest(entry.value) from contents join fresh using (key)
+        where entry.key = '{PARTS}'
         """
+    )
+    connection.execute(
+        f"""
         create or replace temp table members as
-        select distinct key, entry.key as file, unnest(entry.value) as name
-        from (select key, unnest(map_entries(content)) as entry from fresh)
+        select distinct key as part, entry.key as file, unnest(entry.value) as name
+        from contents
+        where entry.key <> '{PARTS}' and key in (select part from parts)
         """
     )
     connection.execute(
@@ -115,9 +141,13 @@ def _take_sets(connection: Connection) -> None:
             (select coalesce(max(set_no), 0) from sets) + row_number() over (order by key),
             key,
             coalesce(list(piece_no order by piece_no) filter (piece_no is not null), [])
-        from fresh
-            left join members using (key)
-            left join pieces using (file, name)
+        from (
+            select distinct key, piece_no
+            from parts
+                left join (
+                    select part, piece_no from members join pieces using (file, name)
+                ) using (part)
+        )
         group by key
         """
     )

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from pytest_aqe.data import PARTS
+
 PLUGIN = """
 import json, os, pytest
 from pathlib import Path
@@ -67,8 +69,13 @@ class Followed:
             self.tests[node_id.rpartition("/")[2]] = facts["depends"]
 
     def _lines(self, test: str, which: str) -> set[str]:
-        found = self.sets[self.tests[test][which]]
-        return {f"{file}::{name}" for file, names in found.items() for name in names}
+        return self._pieces(self.tests[test][which])
+
+    def _pieces(self, key: str) -> set[str]:
+        found = dict(self.sets[key])
+        parts = found.pop(PARTS, [])
+        own = {f"{file}::{name}" for file, names in found.items() for name in names}
+        return own.union(*map(self._pieces, parts))
 
     def own(self, test: str) -> set[str]:
         return self._lines(test, "own")
@@ -981,3 +988,34 @@ def test_code_is_what_it_was_to_who_looks_at_it(project: Project) -> None:
     project.follow()
     cached = [path.name for path in (project.path / "__pycache__").glob("shop*")]
     assert PRECISE or cached == []
+
+
+def test_modules_that_tests_import_are_written_once(project: Project) -> None:
+    """However many tests import them, each with others; and each test has all of theirs."""
+    for name in "abc":
+        project.write(**{f"lazy_{name}": f"import shared\ndef f(): return shared.f('{name}')"})
+    project.write(
+        shared="def f(name): return name",
+        test_shop="""
+            import importlib
+            import pytest
+
+            @pytest.mark.parametrize("names", ["a", "ab", "bc", "abc"])
+            def test_lazy(names):
+                for name in names:
+                    assert importlib.import_module(f"lazy_{name}").f() == name
+        """,
+    )
+    followed = project.follow()
+    for names in ("a", "ab", "bc", "abc"):
+        assert followed.own(f"test_shop.py::test_lazy[{names}]") == {
+            "test_shop.py::test_lazy",
+            "shared.py::<module>",
+            "shared.py::f",
+            *(f"lazy_{name}.py::<module>" for name in names),
+            *(f"lazy_{name}.py::f" for name in names),
+        }
+    written = [file for content in followed.sets.values() for file in content]
+    assert sum(file == "lazy_a.py" for file in written) <= 1 + 3  # its part; who runs its function
+    parts = [content[PARTS] for content in followed.sets.values() if PARTS in content]
+    assert sorted(map(len, parts)) == [2, 3, 3, 4]

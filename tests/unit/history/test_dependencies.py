@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_aqe.data import Depends, Outcome, Pieces, Result, Run, RunEnd, Selection
+from pytest_aqe.data import PARTS, Depends, Outcome, Pieces, Result, Run, RunEnd, Selection
 from pytest_aqe.history import dependencies, retention, runfile, writes
 from pytest_aqe.history.dependencies import ABSENT, KEPT_TREES, Conditional, Reached
 from pytest_aqe.history.store import Connection, open_history
@@ -118,7 +118,8 @@ class TestTake:
     def test_sets_are_interned(self, history: Path) -> None:
         """However often a set is used, and in however many runs, it is there once."""
         for day in range(3):
-            record(history.parent, day, [followed(f"test_{n}") for n in range(5)])
+            results = [*BOTH, *(followed(f"test_{n}") for n in range(5))]
+            record(history.parent, day, results)
         writes.remember(history)
         assert rows(history, "select key, len(pieces) from sets order by key") == [
             ("base", 2),
@@ -128,7 +129,34 @@ class TestTake:
         assert rows(history, "select count(*), count(distinct (file, name)) from pieces") == [
             (5, 5)
         ]
-        assert rows(history, "select count(distinct own_no) from dependencies") == [(1,)]
+        assert rows(history, "select count(distinct own_no) from dependencies") == [(2,)]
+
+    def test_a_set_has_what_is_in_its_parts(self, history: Path) -> None:
+        """Each of them once; a part that is no test's own is no row, and may come again."""
+        parts = {
+            "own1": {"a.py": ["one"], PARTS: ["lazy", "own2"]},
+            "own2": {"b.py": ["two"], "a.py": ["one"]},
+            "lazy": {"b.py": ["<module>"], "c.py": [""]},
+            "base": {PARTS: ["lazy"]},
+        }
+        record(history.parent, 0, [followed()], sets=parts)
+        again = {**parts, "own3": {PARTS: ["lazy", "gone"]}}
+        record(history.parent, 1, [followed(), followed("test_three", own="own3")], sets=again)
+        writes.remember(history)
+        found = rows(
+            history,
+            """
+            select key, list(file || '::' || name order by file, name)
+            from (select key, unnest(pieces) as piece_no from sets) join pieces using (piece_no)
+            group by key order by key
+            """,
+        )
+        lazy = ["b.py::<module>", "c.py::"]
+        assert found == [
+            ("base", lazy),
+            ("own1", ["a.py::one", "b.py::<module>", "b.py::two", "c.py::"]),
+            ("own3", lazy),
+        ]
 
     def test_an_empty_set_is_a_set(self, history: Path) -> None:
         """A test that runs nothing of the project is known too."""
