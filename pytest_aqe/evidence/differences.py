@@ -251,7 +251,9 @@ class Differences:
         names = {name for key in keys for name in names_of(key)}
         taken = {name for key in keys if modules_of(key) for name in names_of(key)}
         taken -= {name for key in keys if not modules_of(key) for name in names_of(key)}
-        reach = self._reach(file, names, gone, frozenset(taken), names <= _ABOUT)
+        about = _ABOUT | ({"VERSION"} if self._is_package(file) else set())
+        told = names <= about
+        reach = self._reach(file, names, gone, frozenset(taken), told)
         ours = {
             name
             for key in keys
@@ -259,11 +261,19 @@ class Differences:
             for name in names_of(key)
             if not (is_class(key) and "test" in f"{file}/{name}".lower())
         }
-        framework = not names <= _ABOUT and self._project.is_read_by_others(file)
+        framework = not told and self._project.is_read_by_others(file)
         words = {name.encode() for name in reach.names}
         texts = {(each, "") for each in tracked if self._may_name(each, words)}
-        noticing = frozenset(reach.pieces | texts | self._looking(file))
-        return framework or not (reach.unused & ours) <= _ABOUT, noticing
+        looking = frozenset[tuple[str, str]]() if told else self._looking(file)
+        noticing = frozenset(reach.pieces | texts | looking)
+        return framework or not (reach.unused & ours) <= about, noticing
+
+    def _is_package(self, file: str) -> bool:
+        """Tell whether a file is that of a package which is in no other."""
+        folder, _, name = file.rpartition("/")
+        above = folder.rpartition("/")[0]
+        beside = f"{above}/__init__.py" if above else "__init__.py"
+        return name == "__init__.py" and bool(folder) and beside not in self._python_files
 
     def _signatures(self, module: str, found: _Python) -> frozenset[tuple[str, str]]:
         """A signature matters to who gives the function on, a method's to who reads such."""

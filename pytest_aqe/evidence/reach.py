@@ -105,9 +105,8 @@ class Project:
         ``gone`` are those that are not bound any more: using one at import fails. A file that
         imports such a name from the standard library for itself means that. ``taken`` are those
         that the module imports itself: others have them from it only if they say its name.
-        ``told`` says that
-        the names only tell something, such as a version: what a statement makes of them is all
-        it does with them.
+        ``told`` says that the names only tell something, such as a version: what a statement
+        makes of them is all it does with them, and who finds modules does not act by them.
         """
         changed = set(names)
         reach = Reach(names=set(changed))
@@ -137,17 +136,18 @@ class Project:
                         reach.pieces.add((file, MODULE))
             fresh = further - reach.names
             reach.names |= fresh
-        for file in self._with_words(reach.names | _FINDERS):
+        finders = frozenset[str]() if told else _FINDERS
+        for file in self._with_words(reach.names | finders):
             found = self._file(file)
             own = found.own if found is not None and file != module else frozenset[str]()
             here = reach.names - own
-            here = (here if file in importing else here.difference(taken)) | _FINDERS
+            here = (here if file in importing else here.difference(taken)) | finders
             for piece, words in mentions(self._source(file) or b"", here).items():
                 if piece != MODULE:
                     noticed |= words
                     reach.pieces.add((file, piece))
                 reach.pieces.add((file, ""))
-        reach.pieces |= {(file, MODULE) for file in self._with_words(_FINDERS) if self._finds(file)}
+        reach.pieces |= {(file, MODULE) for file in self._with_words(finders) if self._finds(file)}
         reach.pieces |= set(self._methods(reach.names))
         reach.unused = changed - noticed
         return reach

@@ -234,4 +234,40 @@ CASES: tuple[Case, ...] = (
         selected={"test_gold"},
         spared={"test_iron", "test_bystander"},
     ),
+    Case(
+        "version of a package that a text names",
+        """
+        -- shop/__init__.py --
+        VERSION = "1.0"
+
+        def price():
+            return 2
+        -- shop/plugins.py --
+        import pkgutil
+        import shop
+
+        PLUGINS = [each.name for each in pkgutil.iter_modules(shop.__path__)]
+        -- shop/cli.py --
+        from shop import VERSION
+
+        PROGRAM = "shop"
+
+        def main():
+            return f"{PROGRAM} {VERSION}"
+        -- test_shop.py --
+        import shop
+        from shop import cli
+
+        def test_price():
+            from shop import plugins
+
+            assert shop.price() == len(plugins.PLUGINS)
+
+        def test_version():
+            assert cli.main() == "shop 1.0"
+        """,
+        change={"shop/__init__.py": Swap("1.0", "1.1")},
+        selected={"test_version"},
+        spared={"test_price", "test_bystander"},
+    ),
 )
