@@ -79,7 +79,10 @@ def take(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
 
 
 def _take_sets(connection: Connection) -> None:
-    """Add the sets of tests that are new here, each with what is in its parts."""
+    """Add the sets of ``lines`` that are new here, each with what is in its parts.
+
+    One that is only a part is none by itself.
+    """
     connection.execute(
         """
         create or replace temp table contents as
@@ -90,18 +93,15 @@ def _take_sets(connection: Connection) -> None:
         """
     )
     connection.execute(
-        """
+        f"""
         create or replace temp table fresh as
-        select distinct unnest([own, base]) as key
+        select distinct key
         from lines
-        where type = 'result' and own is not null and base is not null
-        """
-    )
-    connection.execute(
-        """
-        delete from fresh
-        where key in (select key from sets)
-            or key not in (select key from lines where type = 'set' and key is not null)
+        where type = 'set' and key not in (select key from sets) and key not in (
+            select unnest(entry.value) from contents where entry.key = '{PARTS}'
+            except
+            select unnest([own, base]) from lines
+        )
         """
     )
     if not connection.execute("select 1 from fresh limit 1"):
@@ -318,7 +318,9 @@ def merge(connection: Connection) -> None:
         select
             'set' as type,
             sets.key,
-            map_from_entries(list((file, names))) as sets
+            map_from_entries(list((file, names))) as sets,
+            null::varchar as own,
+            null::varchar as base
         from (
             select set_no, file, list(name) as names
             from (
@@ -335,7 +337,7 @@ def merge(connection: Connection) -> None:
             join other.sets as sets using (set_no)
         group by sets.key
         union all
-        select 'set', key, map()
+        select 'set', key, map(), null, null
         from other.sets
         where len(pieces) = 0
         """

@@ -141,7 +141,8 @@ class TestTake:
         }
         record(history.parent, 0, [followed()], sets=parts)
         again = {**parts, "own3": {PARTS: ["lazy", "gone"]}}
-        record(history.parent, 1, [followed(), followed("test_three", own="own3")], sets=again)
+        results = [followed(), followed("test_three", own="own3"), followed("test_4", own="own2")]
+        record(history.parent, 1, results, sets=again)
         writes.remember(history)
         found = rows(
             history,
@@ -155,6 +156,7 @@ class TestTake:
         assert found == [
             ("base", lazy),
             ("own1", ["a.py::one", "b.py::<module>", "b.py::two", "c.py::"]),
+            ("own2", ["a.py::one", "b.py::two"]),
             ("own3", lazy),
         ]
 
