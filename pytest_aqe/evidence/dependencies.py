@@ -816,13 +816,17 @@ class Dependencies:
             self._busy = False
 
     def _lump(self, test: Context, closure: frozenset[str]) -> None:
-        """Let caches whose calls were not told apart keep all that the test did."""
+        """Let caches whose calls were not told apart keep all that the test did.
+
+        Where nobody tells whether they are called at all, those of the project alone do: a
+        checkout next door may be what started this session, inside a test of its own.
+        """
         self._lumped = False
         for mark, kept in self._sticky.items():
-            entry = self._entries[mark]
-            untold = self._modules[entry.place].untraced.get(entry.name, ())
-            called = mark in test.marks or (mark in untold and entry.place in closure)
-            if called and kept.absorb(test):
+            place, name = self._entries[mark].place, self._entries[mark].name
+            is_untold = mark in self._modules[place].untraced.get(name, ())
+            may_run = is_untold and place in closure and self._territory.inside(place)
+            if (may_run or mark in test.marks) and kept.absorb(test):
                 self._bases.clear()
 
     # --- the rest of the world
