@@ -84,24 +84,16 @@ def _take_sets(connection: Connection) -> None:
     One that is only a part is none by itself.
     """
     connection.execute(
-        """
-        create or replace temp table contents as
-        select key, unnest(map_entries(any_value(sets))) as entry
-        from lines
-        where type = 'set'
-        group by key
-        """
-    )
-    connection.execute(
         f"""
         create or replace temp table fresh as
-        select distinct key
+        select key, any_value(sets) as content
         from lines
         where type = 'set' and key not in (select key from sets) and key not in (
-            select unnest(entry.value) from contents where entry.key = '{PARTS}'
+            select unnest(flatten(map_extract(sets, '{PARTS}'))) from lines where type = 'set'
             except
             select unnest([own, base]) from lines
         )
+        group by key
         """
     )
     if not connection.execute("select 1 from fresh limit 1"):
@@ -111,16 +103,20 @@ def _take_sets(connection: Connection) -> None:
         create or replace temp table parts as
         select key, key as part from fresh
         union
-        select key, unnest(entry.value) from contents join fresh using (key)
-        where entry.key = '{PARTS}'
+        select key, unnest(flatten(map_extract(content, '{PARTS}'))) from fresh
         """
     )
     connection.execute(
         f"""
         create or replace temp table members as
-        select distinct key as part, entry.key as file, unnest(entry.value) as name
-        from contents
-        where entry.key <> '{PARTS}' and key in (select part from parts)
+        select distinct part, entry.key as file, unnest(entry.value) as name
+        from (
+            select key as part, unnest(map_entries(any_value(sets))) as entry
+            from lines
+            where type = 'set' and key in (select part from parts)
+            group by key
+        )
+        where entry.key <> '{PARTS}'
         """
     )
     connection.execute(
