@@ -112,14 +112,13 @@ def _object(text: str, value: object, writer: Writer, namespace: dict[str, Any])
             break
     if lines:
         return Seen((f"result = {text}", *lines), VALUE, frozenset(imports))
-    is_local = isinstance(value, (str, bytes)) and writer.is_local(value)
+    kind = Seen((f"assert type({text}).__name__ == {type(value).__name__!r}",), NONE)
+    if isinstance(value, (str, bytes)) and writer.is_local(value):
+        return kind
     try:
-        length = None if is_local else len(value)  # type: ignore[arg-type]
+        return Seen((f"assert len({text}) == {len(value)}",), SHAPE)  # type: ignore[arg-type]
     except Exception:
-        length = None
-    if length is None:
-        return Seen((f"assert type({text}).__name__ == {type(value).__name__!r}",), NONE)
-    return Seen((f"assert len({text}) == {length}",), SHAPE)
+        return kind
 
 
 def _compared(text: str, source: Source, value: object) -> str:

@@ -143,12 +143,11 @@ class Writer:
 
     def is_local(self, value: str | bytes) -> bool:
         """Tell whether a text is another one on another machine, or in another process."""
-        plain = value if isinstance(value, str) else value.decode("latin-1")
-        return any(each in plain for each in self._here)
+        return any(each in _characters(value) for each in self._here)
 
     def _text(self, value: Any, depth: int) -> str:
         text = repr(value)
-        plain = value if isinstance(value, str) else value.decode("latin-1")
+        plain = _characters(value)
         if self.is_local(value):
             raise Refused
         if len(text) > LONGEST_TEXT or _SECRET.search(plain) or _ENTROPY.match(plain):
@@ -256,6 +255,10 @@ _WRITERS: dict[type, Callable[[Writer, Any, int], str]] = {
     io.StringIO: Writer._stream,
     io.BytesIO: Writer._stream,
 }
+
+
+def _characters(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
 
 
 def same(first: object, second: object) -> bool:
