@@ -26,6 +26,7 @@ from . import (
     surroundings,
     syntax,
     unknown_names,
+    untold,
     values,
     xunit,
 )
@@ -37,6 +38,7 @@ CASES: tuple[Case, ...] = tuple(
         imports,
         loading,
         heirs,
+        untold,
         functions,
         syntax,
         classes,
