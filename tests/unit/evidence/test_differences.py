@@ -158,6 +158,17 @@ class TestVersion:
         assert ("use.py", "f") in noticing
         assert ("use.py", "g") not in noticing
 
+    @pytest.mark.parametrize(
+        ("file", "by_all"),
+        [("pack/__init__.py", False), ("pack/conf/__init__.py", True), ("conf.py", True)],
+    )
+    def test_in_capitals(self, project: Project, file: str, by_all: bool) -> None:
+        """It is the version of a package that is in no other; elsewhere a framework reads it."""
+        project.write("pack/__init__.py", "")
+        project.write("setup.py", "X = ['pack', 'pack.conf', 'conf']\nimport pack.conf, conf\n")
+        effect = edit(project, "VERSION = '1'\n", "VERSION = '2'\n", file)
+        assert changed(effect, file) == ({MODULE} if by_all else set())
+
     def test_beside_a_name_that_a_framework_may_read(self, project: Project) -> None:
         """All who import the package are concerned."""
         project.write("setup.py", "from setuptools import setup\nsetup(name='pack')\n")
