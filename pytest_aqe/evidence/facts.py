@@ -1,0 +1,212 @@
+"""What tests depend on, as it travels: sets with keys, each sent once, and versions of files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_aqe.data import PARTS
+from pytest_aqe.evidence.contexts import Context
+from pytest_aqe.evidence.engine import Mark
+from pytest_aqe.evidence.program import Program, Walk
+from pytest_aqe.evidence.territory import Territory
+from pytest_aqe.evidence.versions import (
+    PACKAGE,
+    UNSTABLE,
+    VARIABLE,
+    Packages,
+    content_version,
+    digest,
+    variable_version,
+    version_of,
+)
+
+_MANY = 16  # files of one test: more are written apart
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one test depends on, as it travels: keys, and what this process never sent before.
+
+    ``sets`` are ``{key: {file: [names]}}``, and under `PARTS` the keys of sets that are in it;
+    ``files`` are ``{file: version}``.
+    """
+
+    own: str
+    base: str
+    doubt: list[str]
+    sets: dict[str, dict[str, list[str]]]
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A set that was interned."""
+
+    key: str
+    doubts: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Base(Part):
+    """The modules in it, and what was made on it: the own sets, and what is in many of them."""
+
+    closure: frozenset[str]
+    own: dict[Any, Part] = field(default_factory=dict)
+    parts: dict[str | frozenset[str], Part] = field(default_factory=dict)
+
+
+class Sets:
+    """The sets of one session."""
+
+    def __init__(self, program: Program, versions: Versions) -> None:
+        self._program = program
+        self._versions = versions
+        self._bases: dict[object, Base] = {}  # by what they are made of
+        self._waiting: dict[str, dict[str, list[str]]] = {}
+        self._sent: set[str] = set()
+
+    def forget(self) -> None:
+        """Follow anew from now on: more is known of the project."""
+        self._bases.clear()
+
+    def base(
+        self,
+        marks: Collection[Mark],
+        modules: Collection[str],
+        files: Collection[str],
+        doubts: Collection[str],
+    ) -> Base:
+        """Return the base with these; those that are made of the same are one."""
+        made_of = (frozenset(marks), frozenset(modules), frozenset(files), frozenset(doubts))
+        known = self._bases.get(made_of)
+        if known is None:
+            walk = Walk(list(marks), list(modules), set(files), set(doubts))
+            closure = self._program.follow(walk, skip=frozenset())
+            key = self._intern(walk)
+            known = self._bases[made_of] = Base(key, frozenset(walk.doubts), closure)
+        return known
+
+    def own(self, charged: Context, base: Base) -> Part:
+        """Return the set of what was charged on top of a base."""
+        happened = (
+            frozenset(charged.marks),
+            frozenset(charged.files) if charged.files else None,
+            frozenset(charged.modules) if charged.modules else None,
+        )
+        known = base.own.get(happened)
+        if known is None:
+            known = base.own[happened] = self._own(charged, base)
+        return known
+
+    def _own(self, charged: Context, base: Base) -> Part:
+        walk = Walk(modules=list(charged.modules), files=set(charged.files))
+        self._program.follow_functions(walk, charged.marks, base.closure)
+        parts = {self._part(base, place) for place in {*walk.modules} - base.closure}
+        if len(walk.files) > _MANY:  # who lists hundreds of folders does so in many tests
+            parts.add(self._part(base, frozenset(walk.files)))
+            walk.files.clear()
+        doubts = walk.doubts.union(*(part.doubts for part in parts))
+        return Part(self._intern(walk, {part.key for part in parts}), frozenset(doubts))
+
+    def _part(self, base: Base, needed: str | frozenset[str]) -> Part:
+        """Return what a module brings that is not in the base, or just these files."""
+        known = base.parts.get(needed)
+        if known is None:
+            walk = Walk(modules=[needed]) if isinstance(needed, str) else Walk(files={*needed})
+            self._program.follow(walk, base.closure)
+            known = base.parts[needed] = Part(self._intern(walk), frozenset(walk.doubts))
+        return known
+
+    def _intern(self, walk: Walk, parts: Iterable[str] = ()) -> str:
+        """Keep a set until it is sent; return its key."""
+        pieces = walk.pieces
+        for file in walk.files:
+            pieces[file].add("")
+        lines = sorted(f"{file}::{name}" for file, names in pieces.items() for name in names)
+        lines += sorted(parts)
+        key = digest("\n".join(lines).encode(errors="surrogateescape"))
+        if key not in self._sent:
+            self._waiting[key] = {file: sorted(pieces[file]) for file in sorted(pieces)}
+            if parts:
+                self._waiting[key][PARTS] = sorted(parts)
+        return key
+
+    def facts(self, own: Part, base: Base, doubts: Iterable[str]) -> Facts:
+        """Return keys, and what they stand for as far as that was not sent before."""
+        sets: dict[str, dict[str, list[str]]] = {}
+        files: dict[str, str] = {}
+        to_send = [own.key, base.key]
+        while to_send:
+            key = to_send.pop()
+            if key in self._sent:
+                continue
+            self._sent.add(key)
+            sets[key] = self._waiting.pop(key)
+            to_send += sets[key].get(PARTS, ())
+            for file in sets[key].keys() - {PARTS}:
+                self._versions.send(file, files)
+        self._versions.send_changed(files)
+        doubt = sorted({*doubts, *own.doubts, *base.doubts})
+        return Facts(own.key, base.key, doubt, sets, files)
+
+
+class Versions:
+    """What each file was at its first use in this session; one that changed is unstable."""
+
+    def __init__(self, territory: Territory, variables: Sequence[str]) -> None:
+        self._territory = territory
+        self._environ = {name: os.environ.get(name) for name in variables}
+        self._packages = Packages()
+        self._first: dict[str, str] = {}
+        self._stats: dict[str, tuple[int, int]] = {}
+        self._unstable: set[str] = set()  # and not yet sent as such
+        self._sent: dict[str, str] = {}
+
+    def take(self, place: str, path: str) -> None:
+        """Take the version of a module whose body is about to run."""
+        self._compare(place, content_version(path))
+
+    def touch(self, file: str) -> None:
+        """Take the version of what is being opened, unless it is as it was the last time."""
+        path = self._territory.path(file)
+        try:
+            status = os.stat(path)  # noqa: PTH116
+            now = (status.st_mtime_ns, status.st_size)
+        except OSError:
+            now = (0, 0)
+        if file in self._stats and self._stats[file] == now:
+            return
+        self._stats[file] = now
+        self._compare(file, version_of(file, self._territory.root, {}))
+
+    def _compare(self, file: str, version: str) -> None:
+        if self._first.setdefault(file, version) != version:
+            self._first[file] = UNSTABLE
+            self._unstable.add(file)
+
+    def send(self, file: str, files: dict[str, str]) -> None:
+        """Add a version to ``files`` unless it was sent before."""
+        version = self._version(file)
+        if self._sent.get(file) != version:
+            files[file] = self._sent[file] = version
+
+    def send_changed(self, files: dict[str, str]) -> None:
+        """Add those that were sent and turned out to be unstable."""
+        for file in self._unstable & self._sent.keys():
+            files[file] = self._sent[file] = UNSTABLE
+            self._unstable.discard(file)
+
+    def _version(self, file: str) -> str:
+        version = self._first.get(file)
+        if version is None:
+            if file.startswith(PACKAGE):
+                version = self._packages.version(file[len(PACKAGE) :])
+            elif file.startswith(VARIABLE):
+                version = variable_version(self._environ[file[len(VARIABLE) :]])
+            else:
+                version = version_of(file, self._territory.root, {})
+            self._first[file] = version
+        return version

@@ -1,0 +1,288 @@
+"""The project's code as a session comes to know it, and what a use of any of it leads to.
+
+A module leads to what its import needs, a function to what it imports and to what others
+keep for whoever names it: a cache, a global.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from types import CodeType, FunctionType
+from typing import Any
+
+from pytest_aqe.evidence import codes
+from pytest_aqe.evidence.codes import Import
+from pytest_aqe.evidence.contexts import Context, Kind
+from pytest_aqe.evidence.engine import Engine, Function, Mark, mark_of
+from pytest_aqe.evidence.heirs import Heirs
+from pytest_aqe.evidence.imports import Found, Module, Resolver
+from pytest_aqe.evidence.reachable import caches
+from pytest_aqe.evidence.territory import Territory
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """A function, or a class, which has no codes.
+
+    A plain one leads to nothing but its own module; None: not looked at.
+    """
+
+    place: str
+    name: str
+    codes: tuple[CodeType, ...]
+    plain: bool | None = None
+    imports: tuple[tuple[Import, ...], tuple[str, ...]] | None = None
+
+
+@dataclass(slots=True)
+class Walk:
+    """Where following stands: what is still to be followed, and what was found."""
+
+    marks: list[Mark] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    doubts: set[str] = field(default_factory=set)
+    pieces: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    seen: set[Mark] = field(default_factory=set)
+
+
+class Program:
+    """Modules by place, functions by mark, and those that keep something for others."""
+
+    def __init__(self, territory: Territory, engine: Engine) -> None:
+        self._territory = territory
+        self._engine = engine
+        self._resolver = Resolver(territory)
+        self.modules: dict[str, Module] = {}
+        self.heirs = Heirs(self._add_class)
+        self.keepers: dict[Mark, Context] = {}
+        """What functions did whose effect outlives them: see `Kind.STICKY`."""
+        self._entries: dict[Mark, _Entry] = {}
+        self._marks: dict[Mark, Mark] = {}  # a code object's to the one that stands for it
+        self._caches: dict[str, set[Mark]] = defaultdict(set)  # the keepers, by name
+        self._loaded: dict[Mark, set[str]] = {}  # what functions imported by ``__import__``
+        self._mentioned: set[str] = set()  # in modules where nobody tells what ran
+
+    # --- what is there
+
+    def module(self, place: str) -> Module:
+        """Return the module at a place, from now on known."""
+        known = self.modules.get(place)
+        if known is None:
+            known = self.modules[place] = Module(place)
+        return known
+
+    def mark(self, code: CodeType | None) -> Mark | None:
+        """Return what stands for a code object of the project's, if it is one."""
+        return self._marks.get(mark_of(code)) if code is not None else None
+
+    def place(self, mark: Mark) -> str:
+        """Return where a function stands."""
+        return self._entries[mark].place
+
+    def adopt(self, module: Module, code: CodeType) -> None:
+        """Watch the functions of a module that is about to be executed."""
+        for body in codes.bodies(code):
+            module.names.update(body.co_names)
+        functions = self._engine.adopt(code)
+        if functions is not None:
+            for function in functions:
+                self._add(module, function)
+            return
+        parts: dict[str, list[CodeType]] = defaultdict(list)
+        for name, inner in codes.functions(code):
+            parts[name].append(inner)
+        for name, inners in parts.items():
+            self._add(module, Function(mark_of(inners[0]), name, tuple(inners), told=False))
+            for inner in inners:
+                self._mentioned.update(inner.co_names)
+        for body in codes.bodies(code):
+            self._mentioned |= codes.used_names(body)
+
+    def adopt_loaded(self, module: Module, path: str, functions: Iterable[FunctionType]) -> None:
+        """Watch the functions of a module that was executed before."""
+        for function in self._engine.adopt_loaded(path, functions):
+            self._add(module, function)
+
+    def _add(self, module: Module, function: Function) -> None:
+        """Take up a function; what it binds globals to is kept for whoever names them."""
+        mark = function.mark
+        self._entries[mark] = _Entry(module.place, function.name, function.codes)
+        if not function.told:
+            module.untraced.setdefault(function.name, set()).add(mark)
+        for code in function.codes:
+            self._marks[mark_of(code)] = mark
+            for name in codes.stored_globals(code):
+                self._keep(name, mark, code)
+
+    def _add_class(self, mark: Mark, place: str, name: str) -> None:
+        self._entries[mark] = _Entry(place, name, ())
+
+    def is_told(self, mark: Mark) -> None:
+        """Hear that somebody will tell who runs a function, if nothing calls it."""
+        entry = self._entries[mark]
+        if entry.name.rpartition(".")[2] not in self._mentioned:
+            self.modules[entry.place].untraced.pop(entry.name, None)
+
+    def imported_by(self, place: str, code: CodeType) -> None:
+        """Remember what a function imported that will not say so the next time."""
+        mark = self.mark(code)
+        if mark is not None and "__import__" in code.co_names:
+            self._loaded.setdefault(mark, set()).add(place)
+            self._entries[mark].plain = None
+
+    def imported(self, name: str) -> Found:
+        """Return what a module that was imported by name needs."""
+        found = Found()
+        self._resolver.name(name, found)
+        return found
+
+    def leave(self, module: Module, code: CodeType, namespace: dict[str, Any] | None) -> None:
+        """Take stock of a module whose body has run, or raised."""
+        found = Found()
+        for body in codes.bodies(code):
+            self._resolver.statements(body, module.package, found)
+        name = (namespace or {}).get("__name__")
+        if isinstance(name, str) and "." in name:
+            self._resolver.name(name.rpartition(".")[0], found)
+        module.edges |= found.places - {module.place}
+        module.files |= found.packages
+        self.find_caches(namespace or {})
+        if module.lazy and namespace is not None:
+            for mark, inherited in self.heirs.take_up(module.place, namespace, self._marks):
+                self._entries[mark].plain = None
+                self._engine.watch_starts(inherited)
+
+    # --- what is kept
+
+    def find_caches(self, namespace: dict[str, Any]) -> None:
+        """Take up the functions in a namespace that remember what they return."""
+        for name, cached in caches(namespace):
+            mark = self.mark(cached)
+            if mark is not None:
+                self._keep(name, mark, cached)
+
+    def _keep(self, name: str, mark: Mark, code: CodeType) -> None:
+        """Charge what a function does once to whoever names what it did it for."""
+        if mark in self._caches[name]:
+            return
+        if not self._caches[name]:  # so far this name told nothing
+            for entry in self._entries.values():
+                entry.plain = None
+        self._caches[name].add(mark)
+        self._entries[mark].plain = None
+        if mark not in self.keepers:
+            self.keepers[mark] = Context(Kind.STICKY, mark)
+            if self._engine.precise and not codes.suspends(code):
+                self._engine.watch_calls(code)
+
+    def lump(self, test: Context, closure: Collection[str]) -> bool:
+        """Let caches whose calls were not told apart keep all that a test did.
+
+        Where nobody tells whether they are called at all, those of the project alone do: a
+        checkout next door may be what started this session, inside a test of its own. Tell
+        whether any of it is news.
+        """
+        news = False
+        for mark, kept in self.keepers.items():
+            place, name = self._entries[mark].place, self._entries[mark].name
+            is_untold = mark in self.modules[place].untraced.get(name, ())
+            may_run = is_untold and place in closure and self._territory.inside(place)
+            if may_run or mark in test.marks:
+                news |= kept.absorb(test)
+        return news
+
+    # --- where it leads
+
+    def follow(self, walk: Walk, skip: Collection[str]) -> frozenset[str]:
+        """Walk to the end; return the modules reached. Those in ``skip`` are charged elsewhere."""
+        places: set[str] = set()
+        self._follow_marks(walk)
+        while walk.modules:
+            place = walk.modules.pop()
+            if place in places or place in skip:
+                continue
+            places.add(place)
+            module = self.modules.get(place)
+            if module is None:  # an extension module
+                walk.files.add(place)
+                continue
+            walk.pieces[place].add(codes.MODULE)
+            walk.doubts |= module.doubts
+            walk.files |= module.files
+            walk.modules += module.edges
+            walk.marks += module.marks
+            for untraced in module.untraced.values():
+                walk.marks += untraced
+            walk.marks += self._caches_named(module.names)
+            self._follow_marks(walk)
+        return frozenset(places)
+
+    def follow_functions(self, walk: Walk, marks: Iterable[Mark], skip: Collection[str]) -> None:
+        """Follow functions, and leave the modules. Nearly all are plain: they are quick."""
+        for mark in marks:
+            entry = self._entries[mark]
+            if entry.place in skip and (entry.plain or self._is_plain(mark, entry)):
+                walk.pieces[entry.place].add(entry.name)
+            else:
+                walk.marks.append(mark)
+        self._follow_marks(walk)
+
+    def _follow_marks(self, walk: Walk) -> None:
+        """Follow what functions import and what caches keep; leave the modules."""
+        while walk.marks:
+            mark = walk.marks.pop()
+            if mark in walk.seen:
+                continue
+            walk.seen.add(mark)
+            entry = self._entries[mark]
+            walk.pieces[entry.place].add(entry.name)
+            walk.modules.append(entry.place)
+            if entry.plain or self._is_plain(mark, entry):
+                continue
+            found = Found()
+            self._resolver.resolve(
+                *self._imports_of(entry), self.modules[entry.place].package, found
+            )
+            walk.modules += found.places
+            walk.files |= found.packages
+            walk.modules += self._loaded.get(mark, ())
+            if not self._engine.precise:
+                walk.marks += self.heirs.of(mark)
+            for code in entry.codes:
+                walk.marks += self._caches_named(code.co_names)
+            kept = self.keepers.get(mark)
+            if kept is not None:
+                walk.marks += kept.marks
+                walk.modules += kept.modules
+                walk.files |= kept.files
+                walk.doubts |= kept.doubts
+
+    def _is_plain(self, mark: Mark, entry: _Entry) -> bool:
+        if entry.plain is None:
+            imports, texts = self._imports_of(entry)
+            entry.plain = (
+                not imports
+                and not texts
+                and mark not in self.keepers
+                and mark not in self._loaded
+                and (self._engine.precise or mark not in self.heirs)
+                and all(self._caches.keys().isdisjoint(code.co_names) for code in entry.codes)
+            )
+        return entry.plain
+
+    def _imports_of(self, entry: _Entry) -> tuple[tuple[Import, ...], tuple[str, ...]]:
+        if entry.imports is None:
+            entry.imports = (
+                tuple(each for code in entry.codes for each in codes.imports(code)),
+                tuple(each for code in entry.codes for each in codes.imported_by_name(code)),
+            )
+        return entry.imports
+
+    def _caches_named(self, names: Iterable[str]) -> Iterator[Mark]:
+        """Yield the caches that a function may ask: a hit runs none of their code."""
+        if not self._caches.keys().isdisjoint(names):
+            for name in self._caches.keys() & names:
+                yield from self._caches[name]
