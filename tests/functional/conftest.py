@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ import pytest_aqe.training
 import pytest_aqe.uncovered
 import pytest_aqe.worker  # noqa: F401
 from pytest_aqe import cli
+from tests.forks import Runs
 
 IN_PROCESS: tuple[str, ...] = ()
 TWO_WORKERS = ("-n2",)
@@ -44,28 +48,44 @@ def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return arguments
 
 
+@pytest.fixture(scope="session")
+def runs() -> Iterator[Runs | None]:
+    """A process that forks a run of pytest for every request, where processes can be forked."""
+    if not hasattr(os, "fork"):
+        yield None
+        return
+    started = Runs(os.environ)
+    yield started
+    started.close()
+
+
 @pytest.fixture
 def project(
     pytester: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    runs: Runs | None,
 ) -> Project:
     """A folder that pytest and git take for a project of its own."""
     # Shuffling is asked for by name where it is the subject; hypothesis takes 0.1 s a process.
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:hypothesispytest")
     (pytester.path / ".git").mkdir()  # the root of identities; no repository
-    return Project(pytester, capsys)
+    return Project(pytester, capsys, runs)
 
 
 class Project:
     """Files, runs of pytest over them, and what the history says of those runs."""
 
-    def __init__(self, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(
+        self, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str], runs: Runs | None
+    ) -> None:
         self.pytester = pytester
         self.path = pytester.path
         self.folder = self.path / ".aqe"
         self.history = self.folder / "history.duckdb"
         self._capsys = capsys
+        self._runs = runs
+        self._apart = 0
 
     def write(self, **files: str) -> None:
         """Write Python files by the names of their stems; ``__`` stands for a slash."""
@@ -90,7 +110,24 @@ class Project:
         return self.pytest("--aqe", *arguments)
 
     def run_apart(self, *arguments: str | Path) -> pytest.RunResult:
-        """Run ``pytest --aqe`` in a process of its own."""
+        """Run ``pytest --aqe`` in a process of its own, forked from one that is warm."""
+        if self._runs is None:
+            return self.run_fresh(*arguments)
+        self._apart += 1
+        names = [f"apart-{self._apart}.{name}" for name in ("out", "err")]
+        printed, errors = (self.path.parent / f"{self.path.name}-{name}" for name in names)
+        paths = [str(self.path), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        before = time.monotonic()
+        code = self._runs.run(self.path, ["--aqe", *map(str, arguments)], environ, printed, errors)
+        took = time.monotonic() - before
+        lines = [path.read_text(encoding="utf-8").splitlines() for path in (printed, errors)]
+        print(*lines[0], sep="\n")
+        print(*lines[1], sep="\n", file=sys.stderr)
+        return pytest.RunResult(code, *lines, took)
+
+    def run_fresh(self, *arguments: str | Path) -> pytest.RunResult:
+        """Run ``pytest --aqe`` in a process that imports what it needs, and no more."""
         return self.pytester.runpytest_subprocess("--aqe", *arguments)
 
     def git(self, *arguments: str) -> str:

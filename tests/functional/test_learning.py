@@ -47,8 +47,8 @@ def test_a_suite_without_failures_has_no_learner(project: Project) -> None:
             open("numpy", "a").write(f"{'numpy' in sys.modules} ")
         """
     )
-    project.run_apart("-p", "no:hypothesispytest")
-    project.run_apart("-p", "no:hypothesispytest")
+    project.run_fresh()
+    project.run_fresh()
     assert (project.path / "numpy").read_text() == "False False "
     assert project.sql("select count(*) from policies") == [(0,)]
 
@@ -64,7 +64,7 @@ def test_a_session_start_needs_no_numpy(project: Project) -> None:
             open("numpy", "a").write(f"{'numpy' in sys.modules} ")
         """
     )
-    project.run_apart("-p", "no:hypothesispytest").stdout.fnmatch_lines(["*15 passed*"])
+    project.run_fresh().stdout.fnmatch_lines(["*15 passed*"])
     assert (project.path / "numpy").read_text() == "False "
 
 

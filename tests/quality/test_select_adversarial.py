@@ -6,7 +6,6 @@ those tests that the case names. Then a select run must run and fail the same on
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -22,7 +21,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from .select_cases import CASES, Case, Swap, forks, read_folder
+from tests.forks import Runs
+
+from .select_cases import CASES, Case, Swap, read_folder
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a run is a fork")
 
@@ -52,7 +53,7 @@ class Ran:
 class Project:
     """A repository, and runs of pytest in it."""
 
-    def __init__(self, root: Path, runs: subprocess.Popen[str]) -> None:
+    def __init__(self, root: Path, runs: Runs) -> None:
         self.root = root
         self._runs = runs
 
@@ -90,28 +91,22 @@ class Project:
         result, output = self.root.parent / "ran.xml", self.root.parent / "output"
         result.unlink(missing_ok=True)
         output.unlink(missing_ok=True)
-        request = {
-            "folder": str(self.root / case.folder),
-            "arguments": [f"--junitxml={result}", "-o", "junit_family=xunit1", *arguments],
-            "environ": {
+        code = self._runs.run(
+            self.root / case.folder,
+            [f"--junitxml={result}", "-o", "junit_family=xunit1", *arguments],
+            {
                 **os.environ,
                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
                 "PYTHONPATH": str(self.root.parent / "site-packages"),
                 **environ,
             },
-            "output": str(output),
-        }
-        assert self._runs.stdin is not None
-        assert self._runs.stdout is not None
-        self._runs.stdin.write(json.dumps(request) + "\n")
-        self._runs.stdin.flush()
-        code = self._runs.stdout.readline()
-        assert code, "the process that forks the runs has ended"
+            output,
+        )
         words = output.read_text(encoding="utf-8", errors="replace")
         assert result.exists(), words
         elements = ElementTree.parse(result).getroot().findall(".//testcase")
         return Ran(
-            int(code),
+            code,
             frozenset(map(_name, elements)),
             frozenset(
                 _name(element)
@@ -156,25 +151,15 @@ def _compile(text: str, file: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def runs() -> Iterator[subprocess.Popen[str]]:
+def runs() -> Iterator[Runs]:
     """A process that forks a run of pytest for every request."""
-    with subprocess.Popen(
-        # As text: a program with a file would stand below every test, like code of the project.
-        [sys.executable, "-c", Path(forks.__file__).read_text(encoding="utf-8")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-    ) as process:
-        yield process
-        assert process.stdin is not None
-        process.stdin.close()
+    started = Runs({**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
+    yield started
+    started.close()
 
 
 @pytest.fixture
-def project(
-    tmp_path: Path, runs: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
-) -> Project:
+def project(tmp_path: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An empty folder for a repository; bytecode is kept, as users keep it."""
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE")
     root = tmp_path / "project"
