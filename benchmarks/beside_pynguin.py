@@ -5,7 +5,8 @@
 
 SOURCE and PACKAGE are as for `offline_author.py`, a MODULE is a dotted name, PROGRAM is
 ``pynguin`` in an environment of its own. The tests of the project are removed. Pynguin gets
-``--seconds`` a module; one session (``--aqe-generate=apply``) gets as long for all of them.
+``--seconds`` a module; one session (``--aqe-generate=apply``) gets as long for all of them, or
+with ``--each`` a session of its own for each, in which only that module is measured.
 The tests of both are then run by plain pytest five times, shuffled where pytest-randomly is
 there, under other hash seeds and time zones; only tests that always pass count, and only lines
 of these modules that importing everything does not run. The last number is the geometric mean
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--pynguin", required=True)
     parser.add_argument("--theirs", type=Path)
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--each", action="store_true", help="a session of ours for each module")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="beside-pynguin-") as folder:
         project = Path(folder, "project")
@@ -62,8 +64,13 @@ def main() -> None:
             shutil.copytree(theirs, asked.theirs, dirs_exist_ok=True)
         failed = [module for module in asked.modules if not _written(theirs / module)]
         compared = [module for module in asked.modules if module not in failed]
-        _run(project, package, ["-m", "pytest", "--aqe", "--aqe-generate=apply",
-             f"--aqe-generate-time={asked.seconds}s", "-q", "tests"])  # fmt: skip
+        for module in compared if asked.each else [None]:
+            if module is not None:
+                file = package.parent.joinpath(*module.split(".")).with_suffix(".py")
+                (project / ".coveragerc").write_text(f"[run]\ninclude = {file}\n", "utf-8")
+            _run(project, package, ["-m", "pytest", "--aqe", "--aqe-generate=apply",
+                 f"--aqe-generate-time={asked.seconds}s", "-q", "tests"])  # fmt: skip
+        (project / ".coveragerc").unlink(missing_ok=True)
         sets = {
             "ours": sorted(project.rglob("test_aqe_*.py")),
             "pynguin": [path for module in compared for path in _written(theirs / module)],

@@ -1,4 +1,7 @@
-"""A world without surprises for every test: no CI, no settings from outside, a plain git."""
+"""A world without surprises for every test: no CI, no settings from outside, a plain git.
+
+No test fails because the machine is slow, either: hypothesis would count seconds.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,12 @@ import os
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 _FOREIGN = (
     "BITBUCKET_",

@@ -149,7 +149,7 @@ class TestLaws:
         source = path.read_bytes()
         assert pieces(ast.unparse(ast.parse(source)).encode()) == pieces(source)
 
-    @settings(deadline=None, max_examples=25)
+    @settings(max_examples=25)
     @given(st.data(), st.sampled_from(FILES))
     def test_comments_and_blank_lines_change_nothing(self, data: st.DataObject, path: Path) -> None:
         """Wherever a comment or a blank line may stand, it changes nothing."""
@@ -168,7 +168,7 @@ class TestLaws:
             lines.insert(number - 1, line)
         assert pieces(b"".join(lines)) == pieces(source)
 
-    @settings(deadline=None, max_examples=25)
+    @settings(max_examples=25)
     @given(st.data(), st.sampled_from(FILES))
     def test_a_changed_body_is_one_changed_piece(self, data: st.DataObject, path: Path) -> None:
         """Whichever function's body changes, exactly its piece changes."""
@@ -183,7 +183,7 @@ class TestLaws:
         told = compare(pieces(source).checksums, pieces(new).checksums)
         assert told == Difference(frozenset({name}), frozenset(), frozenset())
 
-    @settings(deadline=None, max_examples=25)
+    @settings(max_examples=25)
     @given(st.data(), st.sampled_from(FILES))
     def test_removing_an_inert_function_changes_nothing_else(
         self, data: st.DataObject, path: Path

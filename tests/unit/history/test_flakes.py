@@ -169,7 +169,7 @@ def histories(draw: st.DrawFn) -> list[tuple[int, list[Result], dict[str, Any], 
 
 
 @given(histories())
-@settings(max_examples=12, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=12, derandomize=True, phases=[Phase.generate])
 def test_waiting_makes_no_difference(
     came: list[tuple[int, list[Result], dict[str, Any], str]],
 ) -> None:

@@ -280,7 +280,6 @@ HISTORIES = st.lists(
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(runs=HISTORIES, together=st.booleans())

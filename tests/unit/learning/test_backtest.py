@@ -123,7 +123,7 @@ def test_partial_feedback_sees_its_share_alone() -> None:
     assert track.caught <= track.faulty == whole.faulty
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_features_are_finite(seed: int) -> None:
     """Whatever a suite went through, every feature is a number."""
