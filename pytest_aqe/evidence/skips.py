@@ -14,7 +14,6 @@ import operator
 import os
 import platform
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from importlib.util import resolve_name
 from pathlib import Path
@@ -52,31 +51,11 @@ class _Unsettled(Exception):
     """It asks for something else, or for what cannot be read."""
 
 
-_Scope = ast.Module | ast.ClassDef
-
-
-class _Source:
-    """A module's tree, what stands in each scope by name, and who binds a name anywhere."""
-
-    def __init__(self, tree: ast.Module) -> None:
-        self.tree = tree
-        self.bound: dict[str, list[ast.AST]] = defaultdict(list)
-        self.defined: dict[tuple[_Scope, str], list[ast.AST]] = defaultdict(list)
-        for node in ast.walk(tree):
-            for name in _bound(node):
-                self.bound[name].append(node)
-            if isinstance(node, (ast.Module, ast.ClassDef)):
-                for inner in node.body:
-                    if isinstance(inner, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-                        self.defined[node, inner.name].append(inner)
-
-
 class Skips:
     """The sources of one session, each read once."""
 
     def __init__(self) -> None:
-        self._sources: dict[str, _Source | None] = {}
-        self._known: dict[tuple[str, ...], bool] = {}
+        self._trees: dict[str, ast.Module | None] = {}
 
     def is_settled(self, item: Any) -> bool:
         """Tell whether a test item of pytest's will be skipped until its source is edited."""
@@ -87,22 +66,22 @@ class Skips:
         if kind is not None and kind.__module__ != module.__name__:
             return False
         names = [*(kind.__qualname__.split(".") if kind is not None else ()), name]
-        key = (module.__name__, *names)
-        if key not in self._known:  # parameters share it
-            try:
-                marks = self._marks(module, names)
-                self._known[key] = any(self._skips(mark, module) for mark in marks)
-            except (_Unsettled, ImportError, RecursionError):
-                self._known[key] = False
-        return self._known[key]
+        try:
+            return any(self._skips(mark, module) for mark in self._marks(module, names))
+        except (_Unsettled, ImportError, RecursionError):
+            return False
 
     def _marks(self, module: ModuleType, names: list[str]) -> Iterator[ast.expr]:
         """Yield what stands as a mark at a test, at its classes and in its module."""
-        source = self._source(module)
-        scope: _Scope = source.tree
+        scope: ast.Module | ast.ClassDef = self._tree(module)
         for name in names:
             yield from _pytestmarks(scope)
-            found: list[Any] = source.defined.get((scope, name), [])
+            found = [
+                each
+                for each in scope.body
+                if isinstance(each, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+                and each.name == name
+            ]
             if len(found) != 1:  # one of two may be there for another system
                 raise _Unsettled
             yield from found[0].decorator_list
@@ -134,7 +113,7 @@ class Skips:
             if isinstance(condition, ast.Constant) and isinstance(condition.value, str):
                 condition = ast.parse(condition.value.strip(), mode="eval").body
             return bool(self._value(condition, module)) is wanted
-        except (_Unsettled, SyntaxError, TypeError, ValueError):
+        except (_Unsettled, SyntaxError, TypeError):
             return False
 
     def _value(self, asked: ast.expr, module: ModuleType, depth: int = 0) -> Any:
@@ -193,7 +172,7 @@ class Skips:
         root, _, rest = path.partition(".")
         owner = vars(module).get(root)
         if owner is None and root in ("sys", "os", "platform"):
-            owner = sys.modules.get(root)  # a condition that is a text
+            owner = sys.modules[root]  # a condition that is a text
         if not isinstance(owner, ModuleType):
             raise _Unsettled
         known = _SETTLED.get((owner.__name__, rest))
@@ -205,10 +184,11 @@ class Skips:
 
     def _definition(self, name: str, module: ModuleType) -> tuple[ast.expr, ModuleType]:
         """Return what a name is bound to in a module, once and for all, and where that stands."""
-        bound = self._source(module).bound.get(name, [])
+        tree = self._tree(module)
+        bound = [each for each in ast.walk(tree) if name in _bound(each)]
         if len(bound) != 1:
             raise _Unsettled
-        for statement in self._source(module).tree.body:
+        for statement in tree.body:
             if isinstance(statement, ast.Assign) and statement.targets == bound:
                 return statement.value, module
             if isinstance(statement, ast.AnnAssign) and [statement.target] == bound:
@@ -224,22 +204,22 @@ class Skips:
                     return self._definition(alias.name, source)
         raise _Unsettled
 
-    def _source(self, module: ModuleType) -> _Source:
+    def _tree(self, module: ModuleType) -> ast.Module:
         file = getattr(module, "__file__", None)
         if not isinstance(file, str) or not file.endswith(".py"):
             raise _Unsettled
-        if file not in self._sources:
+        if file not in self._trees:
             try:
-                self._sources[file] = _Source(ast.parse(Path(file).read_bytes()))
+                self._trees[file] = ast.parse(Path(file).read_bytes())
             except (OSError, SyntaxError, ValueError):
-                self._sources[file] = None
-        source = self._sources[file]
-        if source is None:
+                self._trees[file] = None
+        tree = self._trees[file]
+        if tree is None:
             raise _Unsettled
-        return source
+        return tree
 
 
-def _pytestmarks(scope: _Scope) -> Iterator[ast.expr]:
+def _pytestmarks(scope: ast.Module | ast.ClassDef) -> Iterator[ast.expr]:
     for statement in scope.body:
         if isinstance(statement, ast.Assign) and any(
             isinstance(target, ast.Name) and target.id == "pytestmark"
