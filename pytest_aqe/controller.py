@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_aqe import __version__
-from pytest_aqe.data import SKIPPED, Identity, Mode, NodeId, Plan, Policy, Rollup, Run, Version
+from pytest_aqe.data import Identity, Mode, NodeId, Plan, Policy, Rollup, Run, Version
 from pytest_aqe.errors import HistoryBusy, HistoryDenied, HistoryError, NotFound
 from pytest_aqe.evidence import changes, environment
 from pytest_aqe.evidence.identity import git_root, is_gone, prefix_of
@@ -375,13 +375,12 @@ class Controller:
         return self.judged == "select" and not (shown or others)
 
     def _because(self, tests: Sequence[Rollup]) -> dict[Identity, str]:
-        """Return why tests run, and which of those that do not were skipped."""
+        """Return why tests run, those that were never seen to pass included."""
         decision = self.selected.decision if self.selected and self.judged == "select" else None
         if decision is None:
             return {}
         failed = {test.identity: "failed" for test in tests if test.failed_last}
-        skipped = dict.fromkeys(decision.skipped, SKIPPED)
-        return skipped | failed | {name: why.kind for name, why in decision.runs.items()}
+        return failed | {name: why.kind for name, why in decision.runs.items()}
 
     def _select(self, connection: Connection, tests: list[Rollup]) -> None:
         """Decide what selection runs; a full run is scored in silence against it."""

@@ -82,11 +82,6 @@ class Pieces:
 
 ALWAYS = "always"
 """Among a test's doubts: it is marked to run whatever happens."""
-SKIPPED = "skipped"
-"""Among a test's doubts: it did not run, for a reason that only an edit changes."""
-
-LEFT_OUT = "left out"
-"""Among the kinds of tests that a worker counts: it passed, and nothing has changed since."""
 
 SetKey = str
 """The name of a set of pieces, by its content: see ``evidence/dependencies.py``."""
@@ -247,7 +242,7 @@ class Plan:
     A worker moves tests by ``ranks`` unless ``mode`` is ``"observe"``; a test that is absent
     from ``ranks`` is new. ``prefix`` turns a node id into an identity. ``left_out`` are tests
     that do not run, unless marked; where parameters share an identity, of them those in ``only``
-    alone. ``because`` names why others do (a test in neither is new), and those that were skipped.
+    alone. ``because`` names why others do (a test in neither is new).
     ``unvisited`` are files of which every test is left out, with their number: they need not
     even be imported. ``stale`` are tests not run for longest, to which a part of the budget goes.
     ``replay`` are the node ids of a written plan, which is then all that runs. ``brief`` is what

@@ -11,18 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_aqe.controller import PATIENCE, Controller
-from pytest_aqe.data import (
-    ALWAYS,
-    FAILING,
-    LEFT_OUT,
-    SKIPPED,
-    NodeId,
-    Result,
-    RunEnd,
-    SetKey,
-    Status,
-    Version,
-)
+from pytest_aqe.data import ALWAYS, FAILING, NodeId, Result, RunEnd, SetKey, Status, Version
 from pytest_aqe.errors import RunFileError
 from pytest_aqe.evidence import tree
 from pytest_aqe.evidence.reports import Facts, Fold
@@ -52,7 +41,7 @@ class Recorder:
         options: Options,
         faults: Faults,
         controller: Controller,
-        facts: Callable[[Any, bool], Facts],
+        facts: Callable[[Any], Facts],
     ) -> None:
         self._config = config
         self._options = options
@@ -119,7 +108,7 @@ class Recorder:
         try:
             writer = self._open_writer()
             doubt = result.depends.doubt if result.depends is not None else ()
-            if self._everything is None and set(doubt) - {ALWAYS, SKIPPED}:
+            if self._everything is None and set(doubt) - {ALWAYS}:
                 self._everything = tree.everything(self._controller.root)
                 writer.append_files(self._everything)
             writer.append(result)
@@ -153,8 +142,7 @@ class Recorder:
                 self._writer.append_collected(counts)
             end = self._end(session, int(exitstatus), self._writer.recorded)
             if self._judge is not None and end.status == "complete":
-                kinds = self._controller.told().get("kinds", {})
-                not_run = kinds.get(LEFT_OUT, 0) + kinds.get(SKIPPED, 0)
+                not_run = self._controller.told().get("kinds", {}).get("left out", 0)
                 self._writer.append_selection(self._judge.verdict(not_run))
             if end.status != "complete":  # what did not run may have failed earlier
                 self._summary.first_failure_collected = None

@@ -12,7 +12,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_aqe.data import Identity, NodeId, Version
@@ -146,8 +146,8 @@ def select(
         },
     )
     gone = {name for name in decision.runs if name.partition("::")[0] in unvisited}
-    decision = replace(
-        decision, runs={name: why for name, why in decision.runs.items() if name not in gone}
+    decision = Decision(
+        {name: why for name, why in decision.runs.items() if name not in gone}, decision.left_out
     )
     return Selected(
         decision,

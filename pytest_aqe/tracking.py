@@ -205,7 +205,8 @@ class Tracking:
         following.pause(test)
         shared = [self._shared[each] for each in self._used.values() if each in self._shared]
         shared += self._overridden(getattr(item, "_request", None))
-        following.charge(test, getattr(item, "function", None))  # its marks count if they skip it
+        if not following.precise:
+            following.charge(test, getattr(item, "function", None))
         facts = following.facts(
             test, str(item.path), shared, whole=isinstance(item, pytest.DoctestItem)
         )

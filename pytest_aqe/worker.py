@@ -12,19 +12,16 @@ import os
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence, Sized
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from pytest_aqe.data import ALWAYS, LEFT_OUT, SKIPPED, Identity, NodeId, Plan
+from pytest_aqe.data import ALWAYS, Identity, NodeId, Plan
 from pytest_aqe.evidence import identity as identities
 from pytest_aqe.evidence.reports import Facts
 from pytest_aqe.faults import Faults
 from pytest_aqe.learning.budget import cut
 from pytest_aqe.learning.selection import Place, arrange
-
-if TYPE_CHECKING:
-    from pytest_aqe.evidence.skips import Skips
 
 _PINNING_MARKS = ("order", "dependency")  # of pytest-order and pytest-dependency
 _WIDE_SCOPES = frozenset({"class", "module", "package"})
@@ -56,9 +53,8 @@ class Worker:
         self._adds_evidence = False
         self._follows = False
         self._told: dict[str, Any] = {}
-        self._unvisited: dict[str, Counter[str]] | None = None
-        self._passed_by: Counter[str] = Counter()
-        self._skips: Skips | None = None
+        self._unvisited: dict[str, int] | None = None
+        self._passed_by = 0
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
@@ -68,12 +64,12 @@ class Worker:
                 self._unvisited = self._files_to_pass_by()
             tests = self._unvisited.get(str(collection_path))
             if tests is not None:
-                self._passed_by.update(tests)
+                self._passed_by += tests
                 return True
         return None
 
-    def _files_to_pass_by(self) -> dict[str, Counter[str]]:
-        """Return them, of those that were asked for, with the numbers of tests in each.
+    def _files_to_pass_by(self) -> dict[str, int]:
+        """Return them, of those that were asked for, with the number of tests in each.
 
         pytest looks at all that stands beside a folder that was asked for.
         """
@@ -87,14 +83,8 @@ class Worker:
         root = self._config.rootpath
         for _ in range(plan.prefix.count("/")):
             root = root.parent
-        skipped = Counter(
-            identity.partition("::")[0]
-            for identity in plan.left_out
-            if plan.because.get(identity) == SKIPPED
-            for _ in plan.only.get(identity, "1")
-        )
         return {
-            str(root / file): Counter({LEFT_OUT: tests - skipped[file], SKIPPED: skipped[file]})
+            str(root / file): tests
             for file, tests in plan.unvisited.items()
             if any((root / file).is_relative_to(each) for each in asked)
         }
@@ -113,7 +103,7 @@ class Worker:
             self._items = {item.nodeid: (index, item) for index, item in enumerate(items)}
             hook = self._config.pluginmanager.hook.pytest_aqe_evidence
             self._adds_evidence = bool(hook.get_hookimpls())
-            self._collected = len(items) + self._deselected + self._passed_by.total()
+            self._collected = len(items) + self._deselected + self._passed_by
             plan = self._plan()
             self._follows = plan.follows
             self._identities = _Identities(self._config.rootpath, plan.prefix)
@@ -151,10 +141,9 @@ class Worker:
         """Return an item's name in the history."""
         return self._identities.of(item, item.nodeid)
 
-    def facts(self, report: pytest.TestReport, skipped: bool) -> Facts:
+    def facts(self, report: pytest.TestReport) -> Facts:
         """Return what the history wants to know of an attempt; ``report`` is its last one."""
-        facts = self.facts_at_start(report) | self.facts_at_end(report)
-        return facts | self.facts_of_skip(report) if skipped else facts
+        return self.facts_at_start(report) | self.facts_at_end(report)
 
     def facts_at_start(self, report: pytest.TestReport) -> Facts:
         """Return what is known before an attempt ran. Call it once an attempt."""
@@ -171,17 +160,6 @@ class Worker:
         if body is not None:
             facts["body"] = body
         return facts
-
-    def facts_of_skip(self, report: pytest.TestReport) -> Facts:
-        """Return whether a test that was skipped will be until its source is edited."""
-        known = self._items.get(report.nodeid)
-        if known is None or not self._follows:
-            return {}
-        if self._skips is None:
-            from pytest_aqe.evidence.skips import Skips
-
-            self._skips = Skips()
-        return {SKIPPED: True} if self._skips.is_settled(known[1]) else {}
 
     def facts_at_end(self, report: pytest.TestReport) -> Facts:
         """Return what marks and other plugins say of an attempt that ended."""
@@ -212,14 +190,16 @@ class Worker:
         for item in items:
             identity = self._identities.of(item, item.nodeid)
             because = plan.because.get(identity, "")
-            left_out = identity in plan.left_out and _is_known(plan, identity, item.nodeid)
-            if left_out and item.get_closest_marker("aqe_always") is not None:
-                left_out, because = False, "always"
-            if left_out:
-                because = SKIPPED if because == SKIPPED else LEFT_OUT
-            elif because in ("", SKIPPED) and plan.mode == "select":
+            if not because and plan.mode == "select":
                 because = "unknown" if identity in plan.ranks else "new"
-            (rest if left_out else kept).append(item)
+            if identity not in plan.left_out or not _is_known(plan, identity, item.nodeid):
+                kept.append(item)
+            elif item.get_closest_marker("aqe_always") is not None:
+                because = "always"
+                kept.append(item)
+            else:
+                because = "left out"
+                rest.append(item)
             kinds[because] += 1
         if plan.budget is not None:
             names = [self._identities.of(item, item.nodeid) for item in kept]
@@ -228,7 +208,9 @@ class Worker:
             rest += [item for index, item in enumerate(kept) if index in over]
             kept = [item for index, item in enumerate(kept) if index not in over]
         self._take_away(items, kept, rest)
-        self._told["kinds"] = dict(kinds + self._passed_by)
+        if self._passed_by:
+            kinds["left out"] += self._passed_by
+        self._told["kinds"] = dict(kinds)
         if plan.tells_rest:
             self._told["rest"] = [item.nodeid for item in rest]
 
@@ -285,8 +267,6 @@ class Carrier:
             facts: Facts = {}
             if report.when == "setup":
                 facts = self._worker.facts_at_start(report)
-                if report.skipped:
-                    facts |= self._worker.facts_of_skip(report)
             elif report.when == "teardown":
                 facts = self._worker.facts_at_end(report)
             if facts:

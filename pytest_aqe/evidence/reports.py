@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pytest_aqe.data import ALWAYS, FAILING, SKIPPED, Depends, NodeId, Outcome, Result
+from pytest_aqe.data import ALWAYS, FAILING, Depends, NodeId, Outcome, Result
 from pytest_aqe.evidence.failures import signature
 from pytest_aqe.evidence.identity import without_group
 
@@ -24,7 +24,7 @@ _Key = tuple[str | None, NodeId]  # the worker and the test
 _INTERMEDIATE = frozenset({"rerun", "retried"})  # pytest-rerunfailures, pytest-retry
 
 
-def _no_facts(_: Any, __: bool) -> Facts:
+def _no_facts(_: Any) -> Facts:
     return {}
 
 
@@ -36,7 +36,7 @@ class Fold:
     attempt ends: hanging it on reports would take every report through one more hook.
     """
 
-    def __init__(self, rootdir: Path, facts: Callable[[Any, bool], Facts] = _no_facts) -> None:
+    def __init__(self, rootdir: Path, facts: Callable[[Any], Facts] = _no_facts) -> None:
         self._rootdir = rootdir
         self._facts = facts
         self._open: dict[_Key, _Attempt] = {}
@@ -67,7 +67,7 @@ class Fold:
         if number or again:
             self._attempts[key] = number + 1
         if worker is None:
-            attempt.facts |= self._facts(report, attempt.outcome == "skipped")
+            attempt.facts |= self._facts(report)
         return attempt.result(report.nodeid, worker, number)
 
     def unfinished(self) -> list[Result]:
@@ -164,11 +164,10 @@ def _depends(facts: Facts) -> Depends | None:
     if told is None:
         return None
     globs = facts.get("globs")
-    marks = tuple(mark for mark in (ALWAYS, SKIPPED) if facts.get(mark))
     return Depends(
         told["own"],
         told["base"],
-        (*told.get("doubt", ()), *marks),
+        (*told.get("doubt", ()), *((ALWAYS,) if facts.get(ALWAYS) else ())),
         tuple(globs) if globs is not None else None,
     )
 

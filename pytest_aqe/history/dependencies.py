@@ -12,19 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_aqe.data import FAILING, PARTS, SKIPPED, Identity, NodeId, Pieces, Version
+from pytest_aqe.data import FAILING, PARTS, Identity, NodeId, Pieces, Version
 from pytest_aqe.history import codes
 from pytest_aqe.history.queries import ever_failed
 from pytest_aqe.history.store import Connection
 
 KEPT_TREES = 4  # different trees a test is remembered on: a branch and back costs no run
 ABSENT = 2  # runs of all of its file that did not have a test, after which it is forgotten
-_FAILING = ", ".join(f"'{outcome}'" for outcome in sorted(FAILING))
-# A skipped test was not seen to pass: --runslow may run it, unless only an edit can.
-_UNKNOWN = f"""(
-    outcome in ({_FAILING})
-    or outcome = 'skipped' and not list_contains(coalesce(doubt, []), '{SKIPPED}')
-)"""
+# A skipped test was not seen to pass: --runslow, or another machine, may run it.
+_UNKNOWN = ", ".join(f"'{outcome}'" for outcome in sorted({*FAILING, "skipped"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,17 +183,14 @@ def _take_files(connection: Connection, run_no: int) -> None:
 
 
 def _take_tests(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
-    """Remember the tests that passed or are skipped until an edit.
-
-    Several parameters may share an identity.
-    """
+    """Remember the tests that passed; several parameters may share an identity."""
     connection.execute(
         f"""
         create or replace temp table fresh as
         with attempts as (
             select
                 coalesce(identity, $2 || node_id) as identity,
-                arg_max({_UNKNOWN}, coalesce(attempt, 0)) as unknown,
+                arg_max(outcome in ({_UNKNOWN}), coalesce(attempt, 0)) as unknown,
                 arg_max(own, coalesce(attempt, 0)) as own,
                 arg_max(base, coalesce(attempt, 0)) as base,
                 arg_max(coalesce(doubt, []), coalesce(attempt, 0)) as doubt,

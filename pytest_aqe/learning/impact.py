@@ -1,9 +1,9 @@
 """Which known tests a change cannot have broken.
 
 A test may be left out when some trusted run in which it passed saw the very same code, files
-and environment as are there now: every piece it depended on is unchanged since. So may one that
-was skipped then, for a reason that only an edit changes. Nothing else is a reason. All that is
-decided here is decided for known tests; a test that is not known always runs.
+and environment as are there now: every piece it depended on is unchanged since. Nothing else
+is a reason. All that is decided here is decided for known tests; a test that is not known
+always runs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from hashlib import blake2b
 from typing import Literal
 
-from pytest_aqe.data import ALWAYS, SKIPPED, Identity
+from pytest_aqe.data import ALWAYS, Identity
 
 MOST_AFFECTED = 0.5  # of the tests; a change of more tells nothing apart
 Kind = Literal["affected", "always", "failed", "doubt", "probe"]
@@ -41,14 +41,10 @@ class Because:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The known tests that run, each with its reason, and those that are left out.
-
-    Of these ``skipped`` did not pass: they were skipped.
-    """
+    """The known tests that run, each with its reason, and those that are left out."""
 
     runs: Mapping[Identity, Because]
     left_out: frozenset[Identity]
-    skipped: frozenset[Identity] = frozenset()
 
 
 def decide(
@@ -85,8 +81,7 @@ def decide(
             if _drawn(seed, identity) < probe:
                 runs[identity] = Because("probe", "drawn at random, to measure what is missed")
         left_out -= runs.keys()
-    skipped = {test.identity for test in tests if SKIPPED in test.doubt}
-    return Decision(runs, frozenset(left_out), frozenset(left_out & skipped))
+    return Decision(runs, frozenset(left_out))
 
 
 def told_apart(decision: Decision | None) -> frozenset[Identity]:
@@ -110,7 +105,7 @@ def _because(
         return Because("always", "marked aqe_always")
     if not test.clean:
         return Because("affected", shown(test.piece) if test.piece else "changed")
-    if test.globs is None and not {*test.doubt} - {SKIPPED}:
+    if not test.doubt and test.globs is None:
         return None
     for run in test.clean:
         reason = _in_doubt(test, [*differing.get(run, ()), *since_base])
@@ -122,7 +117,7 @@ def _because(
 def _in_doubt(test: Known, files: Sequence[str]) -> str | None:
     """Return why a test that cannot be followed runs, or None when nothing it may use changed."""
     if test.globs is None and files:
-        what = ", ".join(sorted({*test.doubt} - {SKIPPED}))
+        what = ", ".join(sorted(set(test.doubt)))
         named = next((file for file in files if not file.startswith("<")), "what is there")
         return f"uses {what}, which cannot be followed; {named} changed"
     if test.globs is None:

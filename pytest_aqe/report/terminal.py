@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from pytest_aqe.data import LEFT_OUT, SKIPPED
-
 SUMMARY_LINES = 6
 SHORT_COMMIT = 7
 
@@ -145,8 +143,7 @@ def first_failure_line(summary: Summary) -> str:
 def selection_lines(summary: Summary) -> list[str]:
     """Return what was left out and why the rest ran; how far that can be believed."""
     kinds = summary.kinds
-    skipped, over = kinds.get(SKIPPED, 0), kinds.get("cut", 0)
-    left_out = kinds.get(LEFT_OUT, 0) + skipped
+    left_out, over = kinds.get("left out", 0), kinds.get("cut", 0)
     lines = []
     if summary.full:
         lines.append(f"full run: {summary.full}")
@@ -159,7 +156,6 @@ def selection_lines(summary: Summary) -> list[str]:
             f"selected {total - left_out:,} of {counted(total, 'test')}"
             + (f": {why}" if why else "")
             + f"; {left_out:,} not run, nothing they use has changed since they last passed"
-            + (f" ({skipped:,} of them since a mark skipped it)" if skipped else "")
         )
     if over:
         lines.append(f"{counted(over, 'test')} not run: beyond --aqe-budget")

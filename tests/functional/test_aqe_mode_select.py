@@ -207,28 +207,6 @@ class TestWhatRuns:
         (project.path / "go").touch()
         assert "test_skip" in selected(project)
 
-    def test_skipped_until_an_edit(self, project: Project, workers: Workers) -> None:
-        """What only asks for the system is left out, counted apart, and runs when edited."""
-        project.write(
-            system=f"import sys\nHERE = sys.platform == {sys.platform!r}\n",
-            test_skip="import pytest\nfrom system import HERE\n"
-            "@pytest.mark.skipif(HERE, reason='here')\ndef test_skip(): assert 0\n"
-            "def test_other(): pass\n",
-            test_all="import pytest\npytestmark = pytest.mark.skip\ndef test_all(): assert 0\n",
-        )
-        run(project, *workers)
-        done = select(project, *workers)
-        done.stdout.fnmatch_lines(
-            [
-                "selected 0 of 6 tests; 6 not run, nothing they use has changed since they "
-                "last passed (2 of them since a mark skipped it)"
-            ]
-        )
-        _, text = project.command("why", "test_skip.py::test_skip")
-        assert "left out: nothing it uses has changed since a mark skipped it" in text
-        project.write(system="HERE = False\n")
-        assert selected(project, *workers) == ["test_skip"]
-
     def test_a_checkouts_own_metadata_is_no_installed_package(self, project: Project) -> None:
         """What setuptools leaves beside sources is met when pytest puts them on the path."""
         project.write(parts__test_part="def test_part(): pass\n")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_aqe.data import PARTS, SKIPPED, Depends, Outcome, Pieces, Result, Run, RunEnd, Selection
+from pytest_aqe.data import PARTS, Depends, Outcome, Pieces, Result, Run, RunEnd, Selection
 from pytest_aqe.history import dependencies, retention, runfile, writes
 from pytest_aqe.history.dependencies import ABSENT, KEPT_TREES, Conditional, Reached
 from pytest_aqe.history.store import Connection, open_history
@@ -173,23 +173,6 @@ class TestTake:
         record(history.parent, 0, [followed("test_one", outcome), followed("test_two")])
         writes.remember(history)
         assert known(history) == ["t.py::test_two"]
-
-    def test_who_is_skipped_until_an_edit_is_known(self, history: Path) -> None:
-        """As it was skipped: no run would tell more."""
-        results = [followed("test_one", "skipped", doubt=(SKIPPED,)), followed("test_two")]
-        record(history.parent, 0, results)
-        writes.remember(history)
-        assert known(history) == ["t.py::test_one", "t.py::test_two"]
-        with open_history(history, write=False) as connection:
-            found = reached(connection, (1, "a.py", "other"))
-        assert found["test_one"].doubt == (SKIPPED,)
-
-    @pytest.mark.parametrize("outcome", ["failed", "error", "crashed"])
-    def test_who_failed_is_never_known(self, history: Path, outcome: Outcome) -> None:
-        """Whatever is said of its marks."""
-        record(history.parent, 0, [followed("test_one", outcome, doubt=(SKIPPED,))])
-        writes.remember(history)
-        assert known(history) == []
 
     @pytest.mark.parametrize("outcome", ["passed", "xfailed", "xpassed"])
     def test_who_did_as_expected_is_known(self, history: Path, outcome: Outcome) -> None:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_aqe.data import SKIPPED
 from pytest_aqe.learning.impact import (
     Because,
     Decision,
@@ -28,7 +27,7 @@ TESTS = st.lists(
         identity=st.integers(0, 40).map("t.py::test_{}".format),
         clean=st.lists(RUNS, unique=True, max_size=3).map(tuple),
         piece=st.sampled_from([None, ("src/a.py", "f"), ("src/a.py", "<module>")]),
-        doubt=st.sampled_from([(), ("subprocess",), ("thread", "ctypes"), (SKIPPED,)]),
+        doubt=st.sampled_from([(), ("subprocess",), ("thread", "ctypes")]),
         globs=st.sampled_from([None, (), ("data/*",), ("*.py",)]),
     ),
     unique_by=lambda test: test.identity,
