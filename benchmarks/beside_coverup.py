@@ -73,7 +73,7 @@ def main() -> int:
     measuring.table(
         ("replies", "of them", "ours accepts", "CoverUp accepts"),
         [
-            (name, len(said), len(ours[name]), len(theirs & said.keys()))
+            (name, f"{len(said)}", f"{len(ours[name])}", f"{len(theirs & said.keys())}")
             for name, said in (("bad", bad), ("good", good))
         ],
     )
