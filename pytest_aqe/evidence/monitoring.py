@@ -18,7 +18,7 @@ from pytest_aqe.evidence import codes
 from pytest_aqe.evidence.engine import Function, Mark, Notice, Started, mark_of
 
 NAME = "pytest-aqe"
-_OFTEN = 16  # starts between two looks
+_OFTEN = 48  # starts between two looks: see benchmarks/tracking.py
 _MOST = 4096  # starts that are told between two looks, before everything is silent
 _TOOLS = (4, 3)  # 0 is the debugger's, 1 coverage's, 2 the profiler's, 5 the optimizer's
 

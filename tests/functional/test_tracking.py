@@ -169,6 +169,31 @@ def test_functions_that_run_are_charged_to_the_test_that_runs_them(project: Proj
     assert followed.doubt("test_shop.py::test_one") == []
 
 
+@pytest.mark.parametrize("times", [40, 100, 10_000])
+def test_a_function_that_starts_often_is_charged_to_each_test(project: Project, times: int) -> None:
+    """Also to those before and after the one that starts it so often, and to no other."""
+    project.write(
+        shop="def often(): return 1\ndef once(): return 2\n",
+        test_shop=f"""
+        import shop
+        def test_before(): assert shop.often() == 1
+        def test_often(): assert [shop.often() for _ in range({times})] and shop.once() == 2
+        def test_again(): assert [shop.often() for _ in range({times})]
+        def test_after(): assert shop.often() == 1
+        def test_other(): assert shop.once() == 2
+        """,
+    )
+    followed = project.follow()
+    for name in ("before", "often", "again", "after"):
+        assert "shop.py::often" in followed.own(f"test_shop.py::test_{name}")
+    for name in ("before", "again", "after"):
+        assert "shop.py::once" not in followed.own(f"test_shop.py::test_{name}")
+    assert followed.own("test_shop.py::test_other") == {
+        "shop.py::once",
+        "test_shop.py::test_other",
+    }
+
+
 def test_two_workers_find_the_same(project: Project) -> None:
     """Under xdist the facts are those of one process."""
     pytest.importorskip("xdist")
