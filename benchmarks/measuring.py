@@ -43,6 +43,14 @@ class Cost:
     exit_code: int
 
 
+def same_outcome(suite: str, before: Cost, after: Cost) -> None:
+    """End where a suite does not run, or not the same with us: its costs would say nothing."""
+    if before.exit_code not in (0, 1):  # passed, or tests failed
+        sys.exit(f"{suite}: pytest ends with {before.exit_code} without us; is all installed?")
+    if before.exit_code != after.exit_code:
+        sys.exit(f"{suite}: exit code {before.exit_code} became {after.exit_code}")
+
+
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the children's environment: ours without CI's and pytest's own settings."""
     kept = {

@@ -116,9 +116,7 @@ def _compare(suite: Path, mode: str, arguments: list[str], rounds: int) -> dict[
 
     on = ("--aqe", f"--aqe-mode={mode}")
     for _ in range(2):  # the history holds runs, and order has something to order by
-        before, after = session(*measuring.OFF), session(*on)
-        if before.exit_code != after.exit_code:
-            sys.exit(f"{suite.name}: exit code {before.exit_code} became {after.exit_code}")
+        measuring.same_outcome(suite.name, session(*measuring.OFF), session(*on))
     return measuring.interleaved(
         {
             "without": lambda: session(*measuring.OFF),

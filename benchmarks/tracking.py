@@ -105,9 +105,7 @@ def _compare(
         # without pytest's cache there is no --last-failed, which testmon looks at otherwise
         return session(*measuring.OFF, "--testmon", "--testmon-forceselect")
 
-    before, after = session(*alone), session(*alone, "-p", "following")
-    if before.exit_code != after.exit_code:
-        sys.exit(f"{suite.name}: exit code {before.exit_code} became {after.exit_code}")
+    measuring.same_outcome(suite.name, session(*alone), session(*alone, "-p", "following"))
     variants = {
         "plain": lambda: session(*alone),
         "followed": lambda: session(*alone, "-p", "following"),
