@@ -351,6 +351,7 @@ class Generating:
     def _report(self, session: pytest.Session, path: Path, tests: Sequence[str]) -> None:
         """Report tests that just ran in the sandbox, as pytest reports any other."""
         hook = self._config.pluginmanager.hook
+        self._leave_dots()
         session.testscollected += len(tests)
         for name in tests:
             node_id = f"{self._shown(path)}::{name.replace('.', '::')}"
@@ -444,13 +445,27 @@ class Generating:
             self._write_line(line)
 
     def _write_line(self, line: str) -> None:
+        self._end_line()
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(line)
+
+    def _leave_dots(self) -> None:
+        """Keep pytest from adding to the last line of dots, which has its percentage already."""
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and (reporter.showfspath or reporter.showlongtestinfo):
+            reporter.currentfspath = None  # so it begins a line by itself
+        else:
+            self._end_line()
+
+    def _end_line(self) -> None:
+        """End the line of dots that pytest has begun."""
         reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None:
             return
         reporter.ensure_newline()
-        if reporter._tw.width_of_current_line:  # xdist's dots belong to no file
+        if reporter._tw.width_of_current_line:  # dots of xdist, or of -q, belong to no file
             reporter.write_line("")
-        reporter.write_line(line)
 
 
 @dataclass(frozen=True, slots=True)

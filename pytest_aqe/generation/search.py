@@ -103,14 +103,9 @@ def run(text: str) -> None:
     harvest = _harvest(job, module, folder, packages)
     search = Search(job, module, harvest, packages)
     stop = time.monotonic() + job.seconds
-    groups: dict[str, dict[int, Wanted]] = defaultdict(dict)
-    for number, gap in enumerate(job.gaps):
-        if gap.name:
-            groups[gap.name.split(".<locals>")[0]][number] = gap
-    # the small ones leave most of their share to the large ones; in a hurry those come first
-    hurry = job.seconds < HURRY * len(groups)
+    groups, hurry = in_turn(job.gaps, job.seconds)
     hunting = stop if hurry else stop - (1 - HUNTING) * job.seconds
-    for place, (outer, group) in enumerate(sorted(groups.items(), key=_size, reverse=hurry)):
+    for place, (outer, group) in enumerate(groups):
         left = hunting - time.monotonic()
         if left <= 0:
             break
@@ -129,6 +124,22 @@ def run(text: str) -> None:
         said = leaf(lambda: _laws(job, module), min(LAWS, left))
         told["cases"] += said if isinstance(said, list) else []
         _tell(job, told)
+
+
+def in_turn(
+    gaps: Sequence[Wanted], seconds: float
+) -> tuple[list[tuple[str, dict[int, Wanted]]], bool]:
+    """Return outermost functions in the order to search them, and whether time is short.
+
+    Small ones come first, for they leave most of their share to large ones; where there is no
+    time for all (`HURRY`), large ones do. Each has its gaps by their number.
+    """
+    groups: dict[str, dict[int, Wanted]] = defaultdict(dict)
+    for number, gap in enumerate(gaps):
+        if gap.name:
+            groups[gap.name.split(".<locals>")[0]][number] = gap
+    hurry = seconds < HURRY * len(groups)
+    return sorted(groups.items(), key=_size, reverse=hurry), hurry
 
 
 def _size(group: tuple[str, dict[int, Wanted]]) -> int:

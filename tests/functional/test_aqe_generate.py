@@ -82,6 +82,14 @@ def test_accepted_tests_run_in_the_session_and_are_counted_apart(
     assert [path.name for path in (project.path / "tests").glob("*.py")] == ["test_money.py"]
 
 
+@pytest.mark.parametrize("quiet", ["-q", "--color=no"])
+def test_a_line_of_dots_has_one_percentage(project: Project, quiet: str) -> None:
+    """That of the project's own tests; generated ones begin another line."""
+    lines = project.run("--aqe-generate=propose", quiet).outlines
+    assert [line.count("%]") for line in lines if line.endswith("%]")] == [1]
+    assert any(line.endswith("gg") for line in lines)
+
+
 def test_a_proposal_passes_as_it_stands(project: Project) -> None:
     """Plain pytest runs what was written."""
     project.run("--aqe-generate=propose")

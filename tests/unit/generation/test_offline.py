@@ -15,6 +15,7 @@ from pytest_aqe.data import Candidate, Trial, Verdict
 from pytest_aqe.generation.interpreters import Fresh
 from pytest_aqe.generation.offline import Offline
 from pytest_aqe.generation.sandbox import Settings
+from pytest_aqe.generation.search import Wanted, in_turn
 from pytest_aqe.generation.trial import Trials
 
 from .test_trial import make_target
@@ -249,6 +250,17 @@ def test_what_is_written(written: dict[str, str], name: str, said: str) -> None:
 def test_what_is_left_alone(written: dict[str, str], name: str) -> None:
     """A crash may be a bug and is not pinned; what is different every time cannot be."""
     assert text(written, name) == ""
+
+
+@pytest.mark.parametrize(
+    "seconds, order", [(0.01, ["large", "little"]), (20.0, ["little", "large"])]
+)
+def test_with_no_time_for_all_the_largest_comes_first(seconds: float, order: list[str]) -> None:
+    gaps = [Wanted("large", 1, (2, 3), ()), Wanted("little", 5, (6,), ())]
+    groups, hurry = in_turn([*gaps, Wanted("large.<locals>.inner", 2, (3,), ())], seconds)
+    assert [name for name, _ in groups] == order
+    assert dict(groups)["large"].keys() == {0, 2}
+    assert hurry is (order[0] == "large")
 
 
 def test_a_law_that_does_not_hold_is_not_claimed(written: dict[str, str]) -> None:
