@@ -79,7 +79,8 @@ def _import_all() -> None:
 
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
         sys.stdout, kept = nowhere, sys.stdout
-        pytest.main(["--help", "-p", "aqe"])  # brings in every plugin of pytest's own
+        # Brings in every plugin of pytest's own, and nothing of the tests around.
+        pytest.main(["--help", "-p", "aqe", "--noconftest"])
         sys.stdout = kept
     gc.freeze()  # else every child walks all of pytest, twice, as it ends
     import duckdb  # noqa: F401  (thawed: it counts what it has left)

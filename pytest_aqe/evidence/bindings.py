@@ -3,10 +3,10 @@
 Both decide whether a function is *inert*: whether adding or removing it changes nothing at
 import. An expression is *quiet* when evaluating it runs no code of the project and cannot
 fail for want of a name: constants, names bound further up, attributes, subscripts, operators
-and displays of those. What fails otherwise (``int | "C"``, ``typing.Lits``) fails where pytest
-imports the file, before anything is selected; only in a module that a test imports lately
-can such a mistake wait, so what fails most (a name that is not there yet, a forward reference
-without quotes, ``"C" | None``) counts as not quiet.
+and displays of those, but no ``>>`` of two names. What fails otherwise (``int | "C"``,
+``typing.Lits``) fails where pytest imports the file, before anything is selected; only in a
+module that a test imports lately can such a mistake wait, so what fails most (a name that is
+not there yet, a forward reference without quotes, ``"C" | None``) counts as not quiet.
 """
 
 from __future__ import annotations
@@ -227,6 +227,8 @@ class Bindings:
                 sides = (node.left, node.right)
                 if isinstance(node.op, ast.BitOr) and any(text_of(side) for side in sides):
                     return False
+                if ties(node):
+                    return False
                 left += sides
             elif kind is ast.Call:
                 if not (self._is_harmless(node.func) or self.makes_value(node)):
@@ -261,6 +263,18 @@ _QUIET = frozenset(
     }
 )
 _OPERATORS = (ast.boolop, ast.cmpop, ast.unaryop)
+
+
+def ties(node: ast.AST) -> bool:
+    """Tell ``extract >> load``, which is written for what it does to both.
+
+    Other operators of names nobody writes for that; a number is only shifted.
+    """
+    return (
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, (ast.LShift, ast.RShift))
+        and not (isinstance(node.left, ast.Constant) and isinstance(node.left.value, int))
+    )
 
 
 def bound_by(statement: ast.stmt) -> Iterator[str]:

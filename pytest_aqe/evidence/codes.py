@@ -7,6 +7,7 @@ every module of the project.
 from __future__ import annotations
 
 import opcode
+import sys
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from types import CodeType
@@ -17,8 +18,18 @@ _OPTIMIZED = 0x1  # a function's code, not a module's or a class body's
 _SUSPENDING = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
 _IMPORT_NAME = opcode.opmap["IMPORT_NAME"]
 _STORE_GLOBAL = opcode.opmap["STORE_GLOBAL"]
+_STORE_ATTR = opcode.opmap["STORE_ATTR"]
+_LOAD_GLOBAL = opcode.opmap["LOAD_GLOBAL"]
+_LOAD_ATTR = opcode.opmap["LOAD_ATTR"]
+_CACHE = 0  # room that an instruction leaves behind it, from 3.11 on
 _EXTENDED_ARG = opcode.opmap["EXTENDED_ARG"]
 _USING_NAMES = frozenset(opcode.hasname) - {opcode.opmap["STORE_NAME"]}
+_CALLING_NAMES = _USING_NAMES - {_IMPORT_NAME, opcode.opmap["IMPORT_FROM"]}
+_FLAGS = {  # bits below the index of a name, by operation
+    _LOAD_GLOBAL: int(sys.version_info >= (3, 11)),
+    _LOAD_ATTR: int(sys.version_info >= (3, 12)),
+    opcode.opmap.get("LOAD_SUPER_ATTR", -1): 2,
+}
 _LOAD_CONST = opcode.opmap["LOAD_CONST"]
 _LOAD_SMALL_INT = opcode.opmap.get("LOAD_SMALL_INT", -1)
 _BY_NAME = frozenset({"__import__", "import_module", "importorskip", "import_string", "resolve"})
@@ -79,11 +90,46 @@ def bodies(module: CodeType) -> Iterator[CodeType]:
             yield from bodies(constant)
 
 
+def whole(code: CodeType) -> Iterator[CodeType]:
+    """Yield a code object and all that are inside it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from whole(constant)
+
+
 def stored_globals(code: CodeType) -> set[str]:
     """Return the globals that a function rebinds: what it did once may never run again."""
     if _STORE_GLOBAL not in code.co_code:
         return set()
     return _names(code, frozenset({_STORE_GLOBAL}))
+
+
+def stored_attributes(code: CodeType) -> Iterator[tuple[str, str]]:
+    """Yield (global, attribute) where a function binds an attribute of a global, or of its part."""
+    raw = code.co_code
+    if _STORE_ATTR not in raw:
+        return
+    operations = raw[::2]
+    place = operations.find(_STORE_ATTR)
+    while place >= 0:
+        argument, start = _argument(raw, place)
+        owner = _global_before(code, raw, start - 1)
+        if owner is not None:
+            yield owner, code.co_names[argument]
+        place = operations.find(_STORE_ATTR, place + 1)
+
+
+def _global_before(code: CodeType, raw: bytes, place: int) -> str | None:
+    while place >= 0:
+        operation = raw[2 * place]
+        argument, start = (0, place) if operation == _CACHE else _argument(raw, place)
+        if operation == _LOAD_GLOBAL:
+            return code.co_names[argument >> _FLAGS[_LOAD_GLOBAL]]
+        if operation not in (_CACHE, _LOAD_ATTR):
+            return None
+        place = start - 1
+    return None
 
 
 def suspends(code: CodeType) -> bool:
@@ -96,6 +142,11 @@ def used_names(body: CodeType) -> set[str]:
     return _names(body, _USING_NAMES)
 
 
+def called_names(body: CodeType) -> set[str]:
+    """Return the names that a body can call: it uses them for more than to import them."""
+    return _names(body, _CALLING_NAMES)
+
+
 def _names(code: CodeType, operations: Set[int]) -> set[str]:
     found: set[str] = set()
     extended = 0
@@ -103,8 +154,10 @@ def _names(code: CodeType, operations: Set[int]) -> set[str]:
     for operation, argument in zip(raw[::2], raw[1::2], strict=True):
         index = argument | extended
         extended = index << 8 if operation == _EXTENDED_ARG else 0
-        if operation in operations and index < len(code.co_names):
-            found.add(code.co_names[index])
+        if operation in operations:
+            index >>= _FLAGS.get(operation, 0)
+            if index < len(code.co_names):
+                found.add(code.co_names[index])
     return found
 
 

@@ -21,19 +21,28 @@ from threading import get_ident
 from types import CodeType, FrameType
 from typing import Any
 
-from pytest_aqe.evidence import auditing, codes, watching
+from pytest_aqe.evidence import auditing, children, codes, watching
+from pytest_aqe.evidence.children import Children
 from pytest_aqe.evidence.contexts import Context, Kind
+from pytest_aqe.evidence.early import Early, code_of
 from pytest_aqe.evidence.engine import Engine, Mark, mark_of
 from pytest_aqe.evidence.facts import Base, Facts, Sets, Versions
-from pytest_aqe.evidence.imports import Module
+from pytest_aqe.evidence.imports import Module, is_lazy
 from pytest_aqe.evidence.observing import Observer
 from pytest_aqe.evidence.program import Program
-from pytest_aqe.evidence.reachable import functions_of
+from pytest_aqe.evidence.reachable import functions_of, is_a, namespace_of
 from pytest_aqe.evidence.territory import Territory
 from pytest_aqe.evidence.versions import FIXTURE, VARIABLE
 
 _ONCE = 256  # starts of cache-filling functions told apart in one test; the rest are lumped
 _IMPORT_MODULE = importlib.import_module.__code__  # each look at it is audited
+_OURS = auditing.__file__.removesuffix("auditing.py")
+_MAKERS = (
+    functools.lru_cache.__code__,
+    *(each for each in functools.lru_cache.__code__.co_consts if isinstance(each, CodeType)),
+    functools.cached_property.__init__.__code__,
+)  # of what remembers
+_FAILED = "tracking failed"
 _SCOPED_BY_FOLDER = frozenset({"conftest.py", "__init__.py"})
 
 
@@ -54,7 +63,9 @@ class Dependencies:
         self._versions = Versions(territory, variables)
         self._sets = Sets(self._program, self._versions)
         self._observer = Observer(territory, lambda: self._stack[-1], _cause, self._versions.touch)
-        self._looking: dict[Mark, CodeType] = {}
+        self._children = Children()
+        self._looking: dict[Mark, auditing.Handler] = {}
+        self._makers = frozenset(map(mark_of, _MAKERS))
         self._thread = get_ident()
         self._busy = False
         self._stack = [Context(Kind.SESSION)]
@@ -75,7 +86,13 @@ class Dependencies:
         self._observer.start()
         with self._quietly():
             self._adopt_loaded()
-        handlers = {"exec": self._executed, **self._observer.handlers()}
+        handlers: dict[str, Callable[..., None]] = {
+            "exec": self._executed,
+            "pickle.find_class": lambda module, _: self._import_by_name(module),
+            **self._observer.handlers(),
+        }
+        for event in children.EVENTS:
+            handlers[event] = self._process_started(handlers[event])
         auditing.listen({event: self._guarded(handle) for event, handle in handlers.items()})
         self._watch()
 
@@ -83,17 +100,29 @@ class Dependencies:
         """Hear of what is no event: files asked about, modules imported by name and loaded."""
         if self._engine.precise:
             self._engine.watch_end(_IMPORT_MODULE)
-            for function in watching.looking_at_files():
-                code = function.__code__
-                self._looking[mark_of(code)] = code
+            for code in _MAKERS:
                 self._engine.watch_end(code)
+            for function, note in self._observer.looks():
+                self._looking[mark_of(function.__code__)] = note
+                self._engine.watch_starts(function.__code__)
         else:
             self._undo.append(watching.imports_by_name(self._guarded(self._import_by_name)))
-            self._undo += watching.looks_at_files(self._guarded(self._looked_at))
+            for function, note in self._observer.looks():
+                look = functools.partial(self._looked, note)
+                self._undo.append(watching.starts(function, self._guarded(look)))
+        look = functools.partial(self._looked, self._observer.looked_at)
+        self._undo.append(watching.globs(self._guarded(look)))
         if sys.version_info < (3, 12):
             self._undo.append(watching.threads(self._guarded(self._observer.thread_started)))
         if self._variables:
-            self._undo.append(watching.environ(self._variables, self._variable_read))
+            self._undo += watching.environ(self._variables, self._variable_read)
+
+    def _process_started(self, note: Callable[..., None]) -> Callable[..., None]:
+        def started(*arguments: Any) -> None:
+            self._children.started(_cause())
+            note(*arguments)
+
+        return started
 
     def stop(self) -> None:
         """Leave nothing behind but the audit hook, which then costs a look-up."""
@@ -113,6 +142,8 @@ class Dependencies:
         self._push(context)
         self._calls = 0
         self._heirs.begin()
+        if kind is Kind.TEST:
+            self._children.begin(context)
         return context
 
     def settle(self) -> None:
@@ -129,7 +160,7 @@ class Dependencies:
     def end_shared(self, context: Context) -> Context:
         """Close the set-up of a shared fixture, charging it to who asked for it, too."""
         self.end(context)
-        self._look_at_threads(context)
+        self._look_at_what_lives(context)
         self._stack[-1].absorb(context)
         return context
 
@@ -154,7 +185,7 @@ class Dependencies:
         while self._stack[-1] is not context:
             self._pop()
         context.marks |= self._engine.drain()
-        self._look_at_threads(context)
+        self._look_at_what_lives(context)
 
     def charge(self, context: Context, function: object) -> None:
         """Charge a function that is known to have run, where the engine cannot tell."""
@@ -166,7 +197,7 @@ class Dependencies:
         """Hear of a test or a fixture: `charge` will tell who runs it, if nothing calls it."""
         mark = self._program.mark(_code(function))
         if mark is not None:
-            self._program.is_told(mark)
+            self._program.take_as_told(mark)
 
     @property
     def precise(self) -> bool:
@@ -187,8 +218,6 @@ class Dependencies:
         ``file`` is where it stands on disk, ``whole`` whether its text itself is run, as in
         a doctest.
         """
-        if self.error is not None:
-            test.doubts.add("tracking failed")
         charged = test
         if shared:
             charged = Context(Kind.TEST)
@@ -242,14 +271,22 @@ class Dependencies:
     # --- modules
 
     def _executed(self, code: CodeType) -> None:
-        """Take up a module whose body is about to run."""
+        """Take up a module whose body is about to run, or a text."""
         if code.co_name != codes.MODULE:
             return
         place = self._territory.place(code.co_filename)
         if place is None:
+            self._note_text(code)
             return
-        frame = _cause()
         module = self._module(place)
+        try:
+            self._take_up(module, code)
+        except Exception as error:  # it is loaded once, and concerns whoever needs it later
+            self._note_error(error, module.doubts)
+            self._stack[-1].modules.add(place)
+
+    def _take_up(self, module: Module, code: CodeType) -> None:
+        place, frame = module.place, _cause()
         if place in self._territory.differing:
             module.doubts.add("installed copy differs")
         self._versions.take(place, code.co_filename)
@@ -262,9 +299,37 @@ class Dependencies:
             return
         self._sync(frame)
         self._note_importer(module, frame)
+        if namespace is not None and is_lazy(namespace):
+            self._note_holders(place, namespace)
         context = Context(Kind.IMPORT, place, code, namespace)
         self._push(context)
         self._engine.watch_end(code)
+
+    def _note_text(self, code: CodeType) -> None:
+        """Charge what a text imports: no function says so, and all of it may be loaded already."""
+        if self._territory.is_foreign(code.co_filename):
+            return
+        place = self._executing()
+        mark = self._program.text(place, code) if place else None
+        if mark is not None:
+            self._stack[-1].marks.add(mark)
+
+    def _executing(self) -> str:
+        """Return where the code stands that is running now, or what it runs for."""
+        importer, _ = self._importer(_cause())
+        if importer is not None:
+            return importer.place
+        owners = (context.owner for context in reversed(self._stack))
+        return next((owner for owner in owners if isinstance(owner, str)), "")
+
+    def _importer(self, frame: FrameType | None) -> tuple[Module | None, FrameType | None]:
+        """Return the innermost module of the project that is running, and its frame."""
+        while frame is not None:
+            place = self._territory.place(frame.f_code.co_filename)
+            if place in self._program.modules:
+                return self._program.modules[place], frame
+            frame = frame.f_back
+        return None, None
 
     def _module(self, place: str) -> Module:
         if _is_conftest(place):
@@ -278,31 +343,59 @@ class Dependencies:
             self._program.modules[top.owner].edges.add(place)
         elif not (top.kind is Kind.SESSION and _is_conftest(place)):
             top.modules.add(place)
-        while frame is not None:  # the innermost of the project's
-            code = frame.f_code
-            importer = self._program.modules.get(self._territory.place(code.co_filename) or "")
-            if importer is not None:
-                if code.co_name in (codes.MODULE, "__getattr__"):
-                    importer.edges.add(place)
-                    module.lazy |= importer.lazy
-                else:
-                    module.lazy = True
-                    self._program.imported_by(place, code)
-                return
+        importer, cause = self._importer(frame)
+        if importer is None or cause is None:
+            return
+        if cause.f_code.co_name in (codes.MODULE, "__getattr__"):
+            importer.edges.add(place)
+            module.lazy |= importer.lazy
+        else:
+            module.lazy = True
+            self._program.note_loader(cause.f_code, place)
+            package = self._asked_of(cause.f_back)
+            if package is not None:
+                package.edges.add(place)
+
+    def _asked_of(self, frame: FrameType | None) -> Module | None:
+        """Return the module whose ``__getattr__`` runs a helper: it may keep what that loads."""
+        while frame is not None:
+            place = self._territory.place(frame.f_code.co_filename)
+            module = self._program.modules.get(place or "")
+            if module is None or frame.f_code.co_name == "__getattr__":
+                return module
             frame = frame.f_back
+        return None
+
+    def _note_holders(self, place: str, namespace: dict[str, Any]) -> None:
+        """Charge a module that loads itself when it is used to those where it waited for that."""
+        lazy = sys.modules.get(namespace["__name__"])
+        holders = {
+            self._territory.place(str(held.get("__file__")))
+            for held in map(namespace_of, list(sys.modules.values()))
+            if lazy is not None and any(value is lazy for value in list(held.values()))
+        }
+        known = self._program.modules.keys() & holders
+        for holder in known:
+            self._program.modules[holder].edges.add(place)
+        if not known:
+            self._stack[0].modules.add(place)
+        self._forget()
 
     def _leave(self, module: Module, code: CodeType, namespace: dict[str, Any] | None) -> None:
-        self._program.leave(module, code, namespace)
+        try:
+            self._program.leave(module, code, namespace)
+        except Exception as error:
+            self._note_error(error, module.doubts)
         self._forget()
 
     def _adopt_loaded(self) -> None:
         """Watch what can be reached of modules that were there before us."""
         loaded: list[tuple[str, str, dict[str, Any]]] = []
         for imported in list(sys.modules.values()):
-            namespace = getattr(imported, "__dict__", None)
-            file = namespace.get("__file__") if isinstance(namespace, dict) else None
-            place = self._territory.place(file) if isinstance(file, str) else None
-            if place is not None and isinstance(file, str) and isinstance(namespace, dict):
+            namespace = namespace_of(imported)
+            file = namespace.get("__file__")
+            place = self._territory.place(file) if is_a(file, str) else None
+            if place is not None and is_a(file, str):
                 if place.endswith(".py"):
                     loaded.append((place, file, namespace))
                 else:
@@ -317,12 +410,43 @@ class Dependencies:
                 self._stack[0].modules.add(place)
         for file, there in functions_of((file, names) for _, file, names in loaded).items():
             self._program.adopt_loaded(self._module(self.place(file)), file, there)
-        for _, _, namespace in loaded:
+        for place, _, namespace in loaded:
             self._program.find_caches(namespace)
+            self._program.find_stores(self._module(place), namespace)
+        self._suppose_run(loaded)
 
-    def _looked_at(self, path: object) -> None:
+    def _suppose_run(self, loaded: Sequence[tuple[str, str, dict[str, Any]]]) -> None:
+        """Charge what modules can have run and read that were there before us."""
+        early = Early(namespace for _, _, namespace in loaded)
+        for place, file, namespace in loaded:
+            code = code_of(file, namespace)
+            if code is not None:
+                self._program.import_loaded(self._module(place), code)
+                early.body(code, namespace)
+        everywhere = self._stack[0]
+        marks = (self._program.mark(function.__code__) for function in early.called)
+        everywhere.marks.update(mark for mark in marks if mark is not None)
+        everywhere.files.update(filter(None, map(self._territory.place, early.read)))
+        if any(map(self._territory.inside, early.hidden)):  # not of who started this session
+            everywhere.doubts.add("read before the start")
+
+    def _looked(self, note: auditing.Handler, path: object) -> None:
         if self._stack[-1].kind is not Kind.SESSION:
-            self._observer.looked_at(path)
+            note(path)
+
+    def _look_started(self, note: auditing.Handler, code: CodeType, frame: FrameType) -> None:
+        caller = frame.f_back
+        if self._stack[-1].kind is Kind.SESSION:
+            return
+        if caller is not None and mark_of(caller.f_code) in self._looking:
+            return  # it told already
+        self._busy = True
+        try:
+            note(frame.f_locals[code.co_varnames[0]])
+        except Exception as error:
+            self._note_error(error)
+        finally:
+            self._busy = False
 
     def _import_by_name(self, name: str) -> None:
         found = self._program.imported(name)
@@ -384,6 +508,9 @@ class Dependencies:
         if self._busy:
             return False
         mark = mark_of(code)
+        if mark in self._looking:
+            self._look_started(self._looking[mark], code, frame)
+            return False
         top = self._stack[-1]
         top.marks.add(mark)
         enough = mark in self._heirs and self._look(mark, code, frame, top)
@@ -419,8 +546,8 @@ class Dependencies:
                     name = importlib.util.resolve_name(name, package)
                 self._import_by_name(name)
                 return
-            if mark_of(code) in self._looking:
-                self._looked_at(frame.f_locals[code.co_varnames[0]])
+            if mark_of(code) in self._makers:
+                self._cache_made(frame)
                 return
             for context in reversed(self._stack):
                 if context.code is code:
@@ -438,7 +565,17 @@ class Dependencies:
         finally:
             self._busy = False
 
-    def _look_at_threads(self, context: Context) -> None:
+    def _cache_made(self, frame: FrameType) -> None:
+        """Take up what functions remember that no name of a module may lead to."""
+        cached = _code(frame.f_locals.get("user_function", frame.f_locals.get("func")))
+        module, maker = self._importer(frame)
+        if cached is None or module is None or maker is None:
+            return
+        if self._program.cache_made(cached, maker.f_code):
+            self._forget()
+
+    def _look_at_what_lives(self, context: Context) -> None:
+        self._children.look(context)
         if any(thread.is_alive() for thread in context.threads):
             context.doubts.add("thread")
 
@@ -464,18 +601,22 @@ class Dependencies:
         finally:
             self._busy = before
 
-    def _note_error(self, error: Exception) -> None:
+    def _note_error(self, error: Exception, doubts: set[str] | None = None) -> None:
+        """Put in doubt what the error can concern: what is going on, if nothing else is named."""
         self.error = self.error or error
+        (self._stack[-1].doubts if doubts is None else doubts).add(_FAILED)
+        if self._stack[-1].kind is Kind.SESSION:
+            self._forget()
 
 
 def _cause() -> FrameType | None:
-    """Return the frame that caused the audit event being handled."""
-    start = frame = sys._getframe(1)
-    while frame.f_code.co_filename != auditing.__file__:
-        if frame.f_back is None:
-            return start  # not an audit event, but what stands in for one
+    """Return the frame that caused the event being handled: the innermost that is not ours."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_OURS):
+        if frame.f_code.co_filename == auditing.__file__:
+            return frame.f_back
         frame = frame.f_back
-    return frame.f_back
+    return frame
 
 
 def _applies(place: str, test: str) -> bool:
@@ -493,9 +634,8 @@ def _namespace_for(frame: FrameType | None) -> dict[str, Any] | None:
     for _ in range(3):
         if frame is None:
             return None
-        module = frame.f_locals.get("module")
-        namespace = getattr(module, "__dict__", None)
-        if isinstance(namespace, dict) and "__name__" in namespace:
+        namespace = namespace_of(frame.f_locals.get("module"))
+        if "__name__" in namespace:
             return namespace
         frame = frame.f_back
     return None

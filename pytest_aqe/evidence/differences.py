@@ -8,17 +8,31 @@ saw as they are now are parsed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from pytest_aqe.data import Pieces, Version
 from pytest_aqe.evidence import mentions
+from pytest_aqe.evidence.bases import module_of
 from pytest_aqe.evidence.configuration import CONFIGURATION
 from pytest_aqe.evidence.packages import Packages
-from pytest_aqe.evidence.pieces import MODULE, Difference, compare, pieces
-from pytest_aqe.evidence.plain import BINDING, bases_of, is_class, is_doc, modules_of, names_of
+from pytest_aqe.evidence.pieces import MODULE, READ_ANNOTATIONS, Difference, compare, pieces
+from pytest_aqe.evidence.plain import (
+    BINDING,
+    DOCS,
+    TYPE_CHECKING,
+    bases_of,
+    is_annotations,
+    is_class,
+    is_doc,
+    modules_of,
+    names_of,
+    order_of,
+    paths_of,
+    signed,
+)
 from pytest_aqe.evidence.reach import Project, Reach
 from pytest_aqe.evidence.readings import pieces_of
 from pytest_aqe.evidence.tree import INSTALLED
@@ -60,7 +74,8 @@ class _Python:
     """What differs in a Python file: pieces (None: all of them), and among those the new ones.
 
     ``inert`` are names of functions that came or went without a trace, ``keys`` those of
-    statements that only bind names, ``gone`` the names that nothing binds any more.
+    statements that only bind names, ``gone`` the names that nothing binds any more; ``moved``
+    tells that names are bound in another order, and something in the project may see that.
     """
 
     changed: frozenset[str | None] = frozenset({None})
@@ -68,6 +83,7 @@ class _Python:
     inert: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +110,43 @@ _SIGNATURE_READERS = frozenset(
         "spec_set",
     }
 )
-_DOC_READERS = frozenset({"__doc__", "getdoc", "help", "pydoc"})
+# Libraries that do so with what they are given: containers, command lines, made-up values.
+_LIBRARIES = frozenset(
+    {
+        "defopt",
+        "dependency_injector",
+        "dishka",
+        "fire",
+        "from_type",
+        "jsonargparse",
+        "kink",
+        "lagom",
+        "plac",
+        "plum",
+        "punq",
+        "svcs",
+        "wireup",
+    }
+)
+_ANNOTATION_READERS = _LIBRARIES | {word.decode() for word in READ_ANNOTATIONS}
+# Who reads the docstring of what it is given; `self` has one of a class, and a decorator that of
+# a function that stands with it.
+_READS_DOCS = re.compile(
+    rb"(?<!\bself)(?<!\bcls)\.__doc__\b(?!\s*=[^=])|[\"']__doc__[\"']|\bgetdoc\b|\bpydoc\b"
+)
+_DECORATOR = re.compile(rb"^[ \t]*@(?:\w+\.)*(\w+)", re.MULTILINE)
+# What lists names, or classes, as they were bound; `dir` and `getmembers` sort them.
+_LISTING = frozenset({"__dict__", "__subclasses__", "f_globals", "globals", "locals", "vars"})
+_SPECS = frozenset({"spec", "spec_set"})  # of what stands beside: they only ask for names
+_READERS_OF_DOCS = frozenset({"__doc__", "getdoc", "pydoc"})
+_DOC_READERS = _READERS_OF_DOCS | {"help"}
+_SETS_TYPE_CHECKING = re.compile(
+    rb"""\.TYPE_CHECKING\s*=\s*(?!=|False\b)|TYPE_CHECKING\s*=\s*(?:1|True)\b"""
+    rb"""|["'](?:[\w.]+\.)?TYPE_CHECKING["']\s*,\s*(?!False\b)\w"""
+)
+_REMAKES = re.compile(
+    rb"\b(?:CodeType|FunctionType)\s*\(|__code__(?:\s*=(?!=)|\.replace\b)|\bmarshal\.loads?\b"
+)  # functions, of the code of others
 _WORD = re.compile(rb"\w+")
 _MOST_BYTES = 4 << 20  # of a file that is read
 # What a module says of itself; nothing acts by it.
@@ -126,6 +178,7 @@ class Differences:
         self._project = Project(python_files, self._source)
         self._reached: dict[tuple[object, ...], Reach] = {}
         self._lookers: dict[str, frozenset[tuple[str, str]]] = {}
+        self._readers: dict[frozenset[str], bool] = {}
         self._packages = Packages(root)
 
     def effect(self, differing: Collection[Differing], tracked: Collection[str]) -> Effect:
@@ -165,7 +218,7 @@ class Differences:
                 if noticed.by_all:
                     effect.changed.add((each.run_no, each.file, MODULE))
                 effect.conditional += [(each.run_no, each.file, those) for those in noticed.by]
-                if not (found.changed or found.inert or found.keys):
+                if not (found.changed or found.inert or found.keys or found.moved):
                     continue
             else:
                 effect.changed.add((each.run_no, each.file, None))
@@ -208,26 +261,45 @@ class Differences:
             return _Python()
         new = self._now(each.file)
         difference = compare(old.checksums, new.checksums)
-        keys, difference = _apart(difference)
+        bindings, difference = _apart(difference)
+        moved = difference.added | difference.removed
         # of functions only the signature stands there
-        keys -= {f"{BINDING}{name}" for name in difference.added | difference.removed}
+        keys = frozenset(key for key in self._read(bindings) if signed(key) not in moved)
         if not all(self._only_binds(each.file, key) for key in keys):
             keys, difference = frozenset(), _with_module(difference)
         inert = (difference.added & new.inert) | (difference.removed & old.inert)
         inert |= {name for name in old.inert ^ new.inert if name not in difference.changed}
-        bound = {name for key in new.checksums if "." not in key for name in names_of(key)}
-        bound |= {name for key in new.checksums if is_class(key) for name in names_of(key)}
+        bound = order_of(new.checksums)
         binding = {key for key in keys if not is_doc(key)}
         return _Python(
             frozenset({*difference.changed, *difference.removed, *difference.added}),
             difference.added,
             frozenset(name.rpartition(".")[2] for name in inert),
             keys,
-            frozenset(name for key in binding for name in names_of(key)) - bound,
+            frozenset(name for key in binding for name in names_of(key)).difference(bound),
+            _in_order(old, new) != _in_order(new, old) and self._reads(_LISTING),
+        )
+
+    def _read(self, keys: Set[str]) -> Set[str]:
+        """Leave out what nothing in the project reads: annotations, and what is for checkers."""
+        if any(map(is_annotations, keys)) and not self._reads(_ANNOTATION_READERS):
+            keys = {key for key in keys if not is_annotations(key)}
+        if TYPE_CHECKING in keys and not self._sets_type_checking:
+            keys = keys - {TYPE_CHECKING}
+        if DOCS in keys and not self._readers_of_docs:
+            keys = keys - {DOCS}
+        return keys
+
+    @cached_property
+    def _sets_type_checking(self) -> bool:
+        return any(
+            _SETS_TYPE_CHECKING.search(self._source(file) or b"") for file in self._python_files
         )
 
     def _only_binds(self, file: str, key: str) -> bool:
         """Tell whether a statement does as its key says, whatever else is in the project."""
+        if key == TYPE_CHECKING:
+            return False
         if is_class(key):
             return self._project.bases.make_plain(file, bases_of(key))
         return not any(map(self._project.bases.hides, modules_of(key)))
@@ -237,12 +309,30 @@ class Differences:
         keys = {key for key in found.keys if not self._is_function(file, key)}
         docs = {key for key in keys if is_doc(key)}
         by = [self._doc_readers] if docs else []
+        if DOCS in keys:
+            by.append(frozenset(self._reading_docs(file)))
+            keys.discard(DOCS)
         if signed := self._signatures(file, found):
             by.append(signed)
+        if remade := self._remade(file, found):
+            by.append(remade)
+        if found.moved:
+            by.append(self._looking(file) | self._subclass_finders)
         if keys == docs:
             return _Noticed(False, tuple(by))
         by_all, using = self._bound(file, keys - docs, found.gone, tracked)
-        return _Noticed(by_all, (*by, using))
+        return _Noticed(by_all, (*by, using | frozenset(self._borrowing(keys))))
+
+    def _borrowing(self, keys: set[str]) -> Iterator[tuple[str, str]]:
+        """Yield who uses a standard package's submodule and leaves its import to others."""
+        for path in {path for key in keys for path in paths_of(key) if "." in path}:
+            package, name = path.partition(".")[0].encode(), path.rpartition(".")[2]
+            for file in self._python_files:
+                source = self._source(file) or b""
+                if package not in source or name.encode() not in source:
+                    continue
+                if not any(path in paths_of(key) for key in self._now(file).checksums):
+                    yield from ((file, piece) for piece in mentions.mentions(source, {name}))
 
     def _bound(
         self, file: str, keys: set[str], gone: frozenset[str], tracked: Collection[str]
@@ -276,17 +366,26 @@ class Differences:
         return name == "__init__.py" and bool(folder) and beside not in self._python_files
 
     def _signatures(self, module: str, found: _Python) -> frozenset[tuple[str, str]]:
-        """A signature matters to who gives the function on, a method's to who reads such."""
+        """A signature matters to who gives the function on, or names a method's class.
+
+        A method's does only where anything in the project reads such, and there who may find
+        either in the module reads it too.
+        """
+        keys = [key for key in found.keys if self._is_function(module, key)]
         noticing: set[tuple[str, str]] = set()
-        for key in found.keys:
-            if not self._is_function(module, key):
-                continue
+        read = bool(keys) and self._reads(_SIGNATURE_READERS - _SPECS | _ANNOTATION_READERS)
+        if read:
+            noticing |= {*self._looking(module), *self._specified(module)}
+        for key in keys:
             owner, *method = names_of(key)
             reach = self._reach(module, {owner})
+            if method and read:
+                noticing |= reach.pieces
+                continue
             for file in {file for file, _ in reach.pieces}:
                 source = self._source(file) or b""
                 if method:
-                    readers = mentions.mentions(source, _SIGNATURE_READERS).keys()
+                    readers = mentions.mentions(source, _SPECS).keys()
                     named = mentions.mentions(source, {*reach.names, *method}) if readers else {}
                     noticing |= {(file, piece) for piece in readers & named.keys()}
                 else:
@@ -295,16 +394,79 @@ class Differences:
                     noticing |= reach.pieces & {(file, MODULE)}
         return frozenset(noticing)
 
-    @cached_property
-    def _doc_readers(self) -> frozenset[tuple[str, str]]:
+    def _remade(self, module: str, found: _Python) -> frozenset[tuple[str, str]]:
+        """Return who hands on a function where its code may be run as that of another."""
+        names = {name.rpartition(".")[2] for name in found.changed - {MODULE} if name}
+        if not names or not self._remakes:
+            return frozenset()
+        named = self._reach(module, names).names
         return frozenset(
             (file, piece)
             for file in self._python_files
-            for piece in mentions.mentions(self._source(file) or b"", _DOC_READERS)
+            for piece in mentions.hands_on(self._source(file) or b"", named)
+        )
+
+    @cached_property
+    def _remakes(self) -> bool:
+        return any(_REMAKES.search(self._source(file) or b"") for file in self._python_files)
+
+    def _specified(self, module: str) -> Iterator[tuple[str, str]]:
+        """Yield the pieces that name a module, in a text too, to have its signatures read."""
+        files, names = self._project.holders(module)
+        for file in files:
+            source = self._source(file) or b""
+            readers = mentions.mentions(source, _SIGNATURE_READERS).keys()
+            named = mentions.mentions(source, names) if readers else {}
+            yield from ((file, piece) for piece in readers & named.keys())
+
+    def _reads(self, readers: frozenset[str]) -> bool:
+        """Tell whether anything in the project names one of these readers."""
+        known = self._readers.get(readers)
+        if known is None:
+            search = re.compile("|".join(sorted(readers)).encode()).search
+            sources = (self._source(file) or b"" for file in self._python_files)
+            known = any(search(each) and mentions.mentions(each, readers) for each in sources)
+            self._readers[readers] = known
+        return known
+
+    @cached_property
+    def _doc_readers(self) -> frozenset[tuple[str, str]]:
+        return self._naming(_DOC_READERS)
+
+    @cached_property
+    def _readers_of_docs(self) -> frozenset[tuple[str, str]]:
+        """The pieces that read docstrings of what they are given, those of decorators not."""
+        found: set[tuple[str, str]] = set()
+        decorators: set[str] = set()
+        for file in self._python_files:
+            source = self._source(file) or b""
+            decorators.update(map(bytes.decode, _DECORATOR.findall(source)))
+            if _READS_DOCS.search(source):
+                readers = mentions.mentions(source, _READERS_OF_DOCS)
+                found.update((file, piece) for piece in readers)
+        return frozenset(each for each in found if each[1].rpartition(".")[2] not in decorators)
+
+    def _reading_docs(self, module: str) -> Iterator[tuple[str, str]]:
+        """Yield who may read docstrings of a module: at import only with a name of it."""
+        own = [key for key in self._now(module).checksums if not paths_of(key)]
+        names = {*module_of(module)[-1:], *order_of(own)}
+        for file, piece in self._readers_of_docs:
+            if piece != MODULE or MODULE in mentions.mentions(self._source(file) or b"", names):
+                yield file, piece
+
+    @cached_property
+    def _subclass_finders(self) -> frozenset[tuple[str, str]]:
+        return self._naming({"__subclasses__"})
+
+    def _naming(self, names: Collection[str]) -> frozenset[tuple[str, str]]:
+        return frozenset(
+            (file, piece)
+            for file in self._python_files
+            for piece in mentions.mentions(self._source(file) or b"", names)
         )
 
     def _is_function(self, file: str, key: str) -> bool:
-        return key.removeprefix(BINDING) in self._now(file).checksums
+        return signed(key) in self._now(file).checksums
 
     def _reach(
         self,
@@ -373,6 +535,15 @@ class Differences:
         for file, source in sources.items():
             for piece in giving[file] | mentions.reflects(source, asking=about):
                 yield file, piece
+        yield from self._roaming
+
+    @cached_property
+    def _roaming(self) -> frozenset[tuple[str, str]]:
+        return frozenset(
+            (file, piece)
+            for file in self._python_files
+            for piece in mentions.roams(self._source(file) or b"")
+        )
 
     def _importable(self, new_modules: Mapping[int, set[str]], effect: Effect) -> None:
         """A new module matters to who imports, or tried to import, something of its name."""
@@ -421,7 +592,7 @@ class Differences:
                 continue
             difference = compare(pieces(before).checksums, self._now(file).checksums)
             bindings, difference = _apart(difference)
-            if bindings:
+            if self._read(bindings):
                 difference = _with_module(difference)
             found += [
                 (file, name)
@@ -457,6 +628,12 @@ def _apart(difference: Difference) -> tuple[frozenset[str], Difference]:
         difference.changed - bindings, difference.added - bindings, difference.removed - bindings
     )
     return frozenset() if MODULE in rest.changed else frozenset(bindings), rest
+
+
+def _in_order(these: Pieces, those: Pieces) -> list[str]:
+    """Return the names that both bind, as these do: pieces stand in the order of the source."""
+    both = {*order_of(those.checksums)}
+    return [name for name in order_of(these.checksums) if name in both]
 
 
 def _with_module(difference: Difference) -> Difference:

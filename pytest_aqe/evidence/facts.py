@@ -13,13 +13,10 @@ from pytest_aqe.evidence.engine import Mark
 from pytest_aqe.evidence.program import Program, Walk
 from pytest_aqe.evidence.territory import Territory
 from pytest_aqe.evidence.versions import (
-    PACKAGE,
     UNSTABLE,
-    VARIABLE,
     Packages,
     content_version,
     digest,
-    variable_version,
     version_of,
 )
 
@@ -51,9 +48,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Base(Part):
-    """The modules in it, and what was made on it: the own sets, and what is in many of them."""
+    """The modules in it, functions of theirs as they come to be known, and what was made on it.
+
+    These are the own sets, and what is in many of them.
+    """
 
     closure: frozenset[str]
+    functions: set[Mark] = field(default_factory=set)
     own: dict[Any, Part] = field(default_factory=dict)
     parts: dict[str | frozenset[str], Part] = field(default_factory=dict)
 
@@ -103,7 +104,7 @@ class Sets:
 
     def _own(self, charged: Context, base: Base) -> Part:
         walk = Walk(modules=list(charged.modules), files=set(charged.files))
-        self._program.follow_functions(walk, charged.marks, base.closure)
+        self._program.follow_functions(walk, charged.marks, base.closure, base.functions)
         parts = {self._part(base, place) for place in {*walk.modules} - base.closure}
         if len(walk.files) > _MANY:  # who lists hundreds of folders does so in many tests
             parts.add(self._part(base, frozenset(walk.files)))
@@ -125,13 +126,13 @@ class Sets:
         pieces = walk.pieces
         for file in walk.files:
             pieces[file].add("")
-        lines = sorted(f"{file}::{name}" for file, names in pieces.items() for name in names)
-        lines += sorted(parts)
+        content = {file: sorted(pieces[file]) for file in sorted(pieces)}
+        if parts:
+            content[PARTS] = sorted(parts)
+        lines = [f"{file}::" + f"\n{file}::".join(names) for file, names in content.items()]
         key = digest("\n".join(lines).encode(errors="surrogateescape"))
         if key not in self._sent:
-            self._waiting[key] = {file: sorted(pieces[file]) for file in sorted(pieces)}
-            if parts:
-                self._waiting[key][PARTS] = sorted(parts)
+            self._waiting[key] = content
         return key
 
     def facts(self, own: Part, base: Base, doubts: Iterable[str]) -> Facts:
@@ -158,7 +159,7 @@ class Versions:
 
     def __init__(self, territory: Territory, variables: Sequence[str]) -> None:
         self._territory = territory
-        self._environ = {name: os.environ.get(name) for name in variables}
+        self._environ = {name: os.environ[name] for name in variables if name in os.environ}
         self._packages = Packages()
         self._first: dict[str, str] = {}
         self._stats: dict[str, tuple[int, int]] = {}
@@ -202,11 +203,6 @@ class Versions:
     def _version(self, file: str) -> str:
         version = self._first.get(file)
         if version is None:
-            if file.startswith(PACKAGE):
-                version = self._packages.version(file[len(PACKAGE) :])
-            elif file.startswith(VARIABLE):
-                version = variable_version(self._environ[file[len(VARIABLE) :]])
-            else:
-                version = version_of(file, self._territory.root, {})
-            self._first[file] = version
+            root, environ = self._territory.root, self._environ
+            version = self._first[file] = version_of(file, root, environ, self._packages)
         return version

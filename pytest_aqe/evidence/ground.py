@@ -10,14 +10,16 @@ from pathlib import Path
 from pytest_aqe.data import Version
 from pytest_aqe.evidence import tree
 from pytest_aqe.evidence.configuration import CONFIGURATION, parted
-from pytest_aqe.evidence.versions import VARIABLE, Packages, version_of
+from pytest_aqe.evidence.invocation import NAMES
+from pytest_aqe.evidence.versions import ABSENT, VARIABLE, Packages, version_of
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
     """Where selection looks: the git root (or rootdir), and the folder pytest runs in.
 
-    ``folder`` is where what was read of the project is kept, if anywhere.
+    ``folder`` is where what was read of the project is kept, if anywhere. ``invocation`` is None
+    where no session asks, so that none of its options tells runs apart.
     """
 
     root: Path
@@ -27,6 +29,7 @@ class Ground:
     full_run_paths: tuple[str, ...]
     folder: Path | None = None
     environ: tuple[str, ...] = ()  # declared variables: what cannot be followed may read them
+    invocation: tuple[tuple[str, Version], ...] | None = None  # see `invocation`
 
 
 def state(ground: Ground, files: Collection[str]) -> dict[str, Version | None]:
@@ -44,13 +47,15 @@ def state(ground: Ground, files: Collection[str]) -> dict[str, Version | None]:
         for name, version in locked.items():
             installed[tree.INSTALLED + name] += f", locked {version}"
     now |= installed
+    now |= {CONFIGURATION + name: version for name, version in ground.invocation or ()}
     for file in files:
         if file.startswith(CONFIGURATION):
-            now.setdefault(file, "absent")
+            if ground.invocation is not None or file.removeprefix(CONFIGURATION) not in NAMES:
+                now.setdefault(file, ABSENT)
         elif file == tree.PROJECT:
             now[file] = tree.project_version(ground.root)
         elif file.startswith(tree.INSTALLED):
-            now.setdefault(file, "absent")
+            now.setdefault(file, ABSENT)
         else:
             now[file] = version_of(file, str(ground.root), os.environ, packages)
     return now

@@ -14,6 +14,7 @@ from typing import Any
 from pytest_aqe.evidence.engine import Mark, mark_of
 from pytest_aqe.evidence.reachable import classes_of, home_of, inherited, line_of
 
+_name_of: Callable[[type], str] = type.__dict__["__qualname__"].__get__
 _LOOKS = 4096  # at objects in one test, before any object may be any class' that inherits
 
 
@@ -67,7 +68,7 @@ class Heirs:
             place = self._places.get(home_of(each))  # type: ignore[call-overload]
             if place is None:
                 continue
-            name = each.__qualname__.rpartition(".")[2]
+            name = _name_of(each).rpartition(".")[2]
             mark = self._marks.get((place, name))
             if mark is None:
                 mark = self._marks[place, name] = -1 - len(self._marks)

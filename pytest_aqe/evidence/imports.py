@@ -16,6 +16,7 @@ from typing import Any
 from pytest_aqe.evidence import codes
 from pytest_aqe.evidence.codes import Import
 from pytest_aqe.evidence.engine import Mark
+from pytest_aqe.evidence.reachable import is_a, members_of, namespace_of
 from pytest_aqe.evidence.territory import Territory
 from pytest_aqe.evidence.versions import PACKAGE
 
@@ -28,7 +29,8 @@ class Module:
 
     ``untraced`` are functions of which nobody will tell whether they ran, by piece. ``package`` is
     what its relative imports start from. A ``lazy`` one was imported by a function, or by such a
-    module: who holds what it defines need not have imported it.
+    module: who holds what it defines need not have imported it. ``stores`` are the functions that
+    bind attributes of globals: (global, attribute, mark, code).
     """
 
     place: str
@@ -40,6 +42,7 @@ class Module:
     names: set[str] = field(default_factory=set)
     untraced: dict[str, set[Mark]] = field(default_factory=dict)
     lazy: bool = False
+    stores: list[tuple[str, str, Mark, CodeType]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -111,8 +114,8 @@ class Resolver:
                 self.name(submodule, found)
                 continue
             value = namespace.get(member)
-            home = value.__dict__.get("__module__") if isinstance(value, type) else None
-            if isinstance(home, str) and home != name and self.place(home) is not None:
+            home = members_of(value).get("__module__") if is_a(value, type) else None
+            if is_a(home, str) and home != name and self.place(home) is not None:
                 self.name(home, found)
 
     def _is_ours(self, top: str) -> bool:
@@ -126,8 +129,12 @@ class Resolver:
 
 def _namespace(name: str) -> dict[str, Any]:
     """Return a module's namespace without waking what is lazy about it."""
-    found = getattr(sys.modules.get(name), "__dict__", None)
-    return found if isinstance(found, dict) else {}
+    return namespace_of(sys.modules.get(name))
+
+
+def is_lazy(namespace: dict[str, Any]) -> bool:
+    """Tell whether a module is one of `importlib.util.LazyLoader`'s, about to load."""
+    return getattr(namespace.get("__spec__"), "loader_state", None) is not None
 
 
 def _absolute(statement: Import, package: str) -> str | None:

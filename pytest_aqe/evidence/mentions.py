@@ -18,7 +18,9 @@ _LOOKS_UP = re.compile(
     rb"dir\b|eval\b|exec\b|globals|locals|vars\b|__dict__|getmembers|__import__|attrgetter"
     rb"|getattr|getfixturevalue|hasattr|import_module|methodcaller|resolve_name|import\s*\(?\s*\*"
 )
-
+_ROAMS = re.compile(rb"__globals__|f_globals|\.module\b")
+_GLOBALS = frozenset({"__globals__", "f_globals"})
+_OF_TESTS = frozenset({"item", "items", "metafunc", "request"})  # they have a ``.module``
 
 _FEW = 8
 
@@ -59,6 +61,26 @@ def reflects(source: bytes, *, asking: bool = True) -> frozenset[str]:
     if words is None:
         return frozenset({MODULE})
     return words.reflecting | words.asking if asking else words.reflecting
+
+
+def roams(source: bytes) -> frozenset[str]:
+    """Return the pieces that may look names up in any module: their caller's, or a test's."""
+    if not _ROAMS.search(source):
+        return frozenset()
+    words = reading(source).words
+    if words is None:
+        return frozenset({MODULE})
+    looking = words.reflecting | words.asking
+    return frozenset(
+        piece
+        for piece, said in words.named.items()
+        if not _GLOBALS.isdisjoint(said)
+        or (
+            piece in looking
+            and "module" in words.values.get(piece, ())
+            and not _OF_TESTS.isdisjoint(said)
+        )
+    )
 
 
 def gives(source: bytes, modules: Collection[str]) -> frozenset[str]:

@@ -1,9 +1,13 @@
 """Which functions ran, from CPython 3.12 on: `sys.monitoring` with a tool of our own.
 
 Only the project's code objects are watched (local events). To silence a function and watch it
-again costs far more than being told of a start, so a function that once started often between
-two looks is silent from its first start on and then watched again, any other tells of each
-start. A global `restart_events` costs more than both.
+again costs far more than being told of a start. So each start is told, unless a function started
+often between two looks: for the next looks it is silent from its first start on and then watched
+again. Whenever it starts often after that, it is so for twice as many. A global `restart_events`
+costs more than both.
+
+What a generator or coroutine is thrown is told for all code there is: no event of single code
+objects says so, and it is rare.
 """
 
 from __future__ import annotations
@@ -20,7 +24,10 @@ from pytest_aqe.evidence.engine import Function, Mark, Notice, Started, mark_of
 NAME = "pytest-aqe"
 _OFTEN = 48  # starts between two looks: see benchmarks/tracking.py
 _MOST = 4096  # starts that are told between two looks, before everything is silent
-_TOOLS = (4, 3)  # 0 is the debugger's, 1 coverage's, 2 the profiler's, 5 the optimizer's
+_PAUSE = 4  # looks for which a function is silent that started often once
+# 0 is the debugger's, 1 coverage's, 2 the profiler's; the optimizer's, 5, nobody takes but by
+# its name, while code that wants just any tries 3 or 4.
+_TOOLS = (5, 4, 3)
 
 
 def free_tool() -> int | None:
@@ -36,10 +43,12 @@ class Monitor:
     def __init__(self, tool: int) -> None:
         self._tool = tool
         self._fired: list[CodeType] = []
-        self._often: set[Mark] = set()  # silent from their first start on
+        self._often: dict[Mark, int] = {}  # silent from their first start on, for so many looks
+        self._pauses: dict[Mark, int] = {}  # for how many the last time
         self._kept: list[CodeType] = []  # a mark is unique while its code object lives
         self._special: dict[str, set[Mark]] = {}  # told at once, by name
         self._called: set[Mark] = set()  # of these, with their returns
+        self._resumable: set[Mark] = set()
         self._quiet: list[CodeType] = []  # special, and silent until the next look
         self._started: Started = _never_quiet
         self._ended: Notice = _ignore
@@ -53,6 +62,8 @@ class Monitor:
         monitoring.register_callback(self._tool, events.PY_START, self._on_start(self._special))
         monitoring.register_callback(self._tool, events.PY_RESUME, self._on_start({}))
         monitoring.register_callback(self._tool, events.PY_RETURN, self._on_return)
+        monitoring.register_callback(self._tool, events.PY_THROW, self._on_throw)
+        monitoring.set_events(self._tool, events.PY_THROW)
 
     def stop(self) -> None:
         """Watch nothing any more, and give the tool id back."""
@@ -60,7 +71,8 @@ class Monitor:
         for code in self._kept:
             monitoring.set_local_events(self._tool, code, 0)
         events = monitoring.events
-        for event in (events.PY_START, events.PY_RESUME, events.PY_RETURN):
+        monitoring.set_events(self._tool, 0)
+        for event in (events.PY_START, events.PY_RESUME, events.PY_RETURN, events.PY_THROW):
             monitoring.register_callback(self._tool, event, None)
         monitoring.free_tool_id(self._tool)
         self._kept.clear()
@@ -79,6 +91,8 @@ class Monitor:
 
     def _watch(self, name: str, code: CodeType) -> Function:
         self._kept.append(code)
+        if codes.suspends(code):
+            self._resumable.add(mark_of(code))
         sys.monitoring.set_local_events(self._tool, code, _starting(code))
         return Function(mark_of(code), name, (code,))
 
@@ -113,17 +127,22 @@ class Monitor:
         del self._fired[: len(fired)]  # another thread may have appended meanwhile
         marks = list(map(mark_of, fired))
         found = set(marks)
-        if not self._often.isdisjoint(found):
+        if not self._often.keys().isdisjoint(found):
             self._watch_again(
                 {mark: code for mark, code in zip(marks, fired, strict=True) if mark in self._often}
             )
         if len(marks) - len(found) >= _OFTEN:
-            starts = Counter(marks)
-            self._often.update(mark for mark in found if starts[mark] > _OFTEN)
+            for mark, starts in Counter(marks).items():
+                if starts > _OFTEN:
+                    self._pauses[mark] = 2 * self._pauses.get(mark, _PAUSE // 2)
+                    self._often[mark] = self._pauses[mark]
         return found
 
     def _watch_again(self, silent: Mapping[Mark, CodeType]) -> None:
         for mark, code in silent.items():
+            self._often[mark] -= 1
+            if not self._often[mark]:
+                del self._often[mark]
             if mark not in self._called:  # or it spoke before it became special
                 self._watch_anew(code)
 
@@ -149,7 +168,7 @@ class Monitor:
                 if len(fired) < _MOST:
                     append(code)
                     return None
-                often.add(mark)
+                often[mark] = 1
             append(code)  # after it was called silent: `drain` may run between any two lines
             return disable
 
@@ -158,14 +177,15 @@ class Monitor:
     def _on_return(self, code: CodeType, _offset: int, _value: object) -> None:
         self._ended(code, sys._getframe(1))
 
-
-_RESUMABLE = 0x20 | 0x80 | 0x200  # co_flags of generators, coroutines, asynchronous generators
+    def _on_throw(self, code: CodeType, _offset: int, _error: object) -> None:
+        if mark_of(code) in self._resumable:
+            self._fired.append(code)
 
 
 def _starting(code: CodeType) -> int:
     """Return the events by which code runs: a test may go on with another one's generator."""
     events = sys.monitoring.events
-    if code.co_flags & _RESUMABLE:
+    if codes.suspends(code):
         return events.PY_START | events.PY_RESUME
     return events.PY_START
 

@@ -2,9 +2,10 @@
 
 A piece is an outermost function or method, by its qualified name, or ``<module>``: all that
 runs at import except function bodies. Its checksum is of what the piece means: positions,
-comments, formatting, parentheses and spelling do not count, nor do annotations and docstrings
-that nothing can read. It is the same on every supported Python (``ast.dump`` is not: fields
-come and go), because it is stored and compared later.
+comments, formatting, parentheses and spelling do not count; annotations and docstrings that
+nothing in the file can read stand apart, for few projects read them elsewhere. It is the same on
+every supported Python (``ast.dump`` is not: fields come and go), because it is stored and
+compared later.
 
 What runs while a function is defined (decorators, defaults, annotations that are not quiet)
 stands in ``<module>`` as a line in the function's place, and so does what others may read of
@@ -31,7 +32,7 @@ from typing import Any
 
 from pytest_aqe.data import Pieces
 from pytest_aqe.evidence.bindings import Bindings, bound_by
-from pytest_aqe.evidence.plain import BINDING, Plain, does_nothing
+from pytest_aqe.evidence.plain import ANNOTATIONS, BINDING, DOCS, TYPE_CHECKING, Plain, does_nothing
 from pytest_aqe.evidence.syntax import (
     FIELDS,
     Function,
@@ -191,8 +192,9 @@ class _Reading:
 
     def _module(self, body: list[ast.stmt], out: list[Any]) -> None:
         doc = docstring(body)
-        if doc is not None and (self._docs or ">>>" in doc):
-            out += (b"Doc", doc)
+        if doc is not None:
+            kept = self._docs or ">>>" in doc
+            (out if kept else self._flat.setdefault(DOCS, [])).extend((b"Doc", doc))
         length = len(out)
         for position, statement in enumerate(body):
             self._bindings.position = position
@@ -202,6 +204,8 @@ class _Reading:
                 self._define(statement, out, "", statement.name not in self._bindings.repeated)
             elif isinstance(statement, ast.ClassDef):
                 self._class(statement, self._binding(statement, out), "", direct=True)
+            elif isinstance(statement, ast.If) and is_type_checking(statement):
+                self._flatten([statement.body], self._flat.setdefault(TYPE_CHECKING, []), None)
             elif not does_nothing(statement):
                 for part in _parts(statement):
                     self._flatten([part], self._binding(part, out), "")
@@ -340,6 +344,8 @@ class _Reading:
                 body = body[1:]
                 if apart is not None:
                     self._flat[apart] = [doc]
+                else:
+                    self._flat.setdefault(DOCS, []).extend((node.name, doc))
         for field in (node.bases, node.keywords, node.decorator_list, type_params(node)):
             self._flatten([field], out, prefix)
         repeated: set[str] | None = None
@@ -370,6 +376,10 @@ class _Reading:
         # who never runs it may look at its signature, as autospec does
         signature = self._flat.setdefault(f"{BINDING}{name}", [])
         self._flatten([node.args, node.decorator_list], signature, None)
+        for argument, annotation in annotations_of(node):
+            hints = self._flat.setdefault(f"{BINDING}{name}{ANNOTATIONS}", [])
+            hints.append(argument)
+            self._flatten([annotation], hints, None)
         line: list[Any] = []
         read = self._line(node, line, prefix)
         if (
@@ -387,6 +397,8 @@ class _Reading:
         """Append a function: decorators, arguments, defaults and body."""
         doc = docstring(node.body)
         body: list[Any] = node.body if doc is None else node.body[1:]
+        if doc is not None:
+            self._flat.setdefault(DOCS, []).extend((node.name, doc))
         if doc is not None and _calls_in_doctest(node.name, doc):
             out += (b"Doc", doc)
         out += (node.__class__.__name__, node.name)

@@ -1,12 +1,14 @@
 """Which statements of a module do nothing but bind names, and the key each stands under.
 
 Such a statement (a quiet assignment, a plain class, an import from the standard library) is no
-part of ``<module>``: when it differs, it matters to who uses the names. Its key says what
-follows the names: a constant's are bare, ``<module>:A,B``; a class names its bases and where
-they come from, ``<module>:C(.shapes.Shape,enum.Enum)``, for what those do when a class is made
-from them stands elsewhere; an imported name its module, ``<module>:t<typing>``, which the
-project may hide; the docstring of a class that a base may read ``<module>:C.__doc__(.Shape)``; a
-function's is ``<module>:f`` and a method's ``<module>:C.m``, for its signature.
+part of ``<module>``: when it differs, it matters to who uses the names. Its key says what follows
+the names: a constant's are bare, ``<module>:A,B``; a class names its bases and where they come
+from, ``<module>:C(.shapes.Shape,enum.Enum)``, for what those do when a class is made from them
+stands elsewhere; an imported name its module, ``<module>:t<typing>``, which the project may hide,
+and modules in that, ``<module>:xml<xml.dom>``, which others may then use; the docstring of a class
+that a base may read ``<module>:C.__doc__(.Shape)``; a function's is ``<module>:f`` and a method's
+``<module>:C.m``, for its signature, and ``<module>:C.m:annotations`` for the annotations in it,
+which only few projects read.
 
 When unsure, a statement stays in ``<module>``.
 """
@@ -21,6 +23,9 @@ from pytest_aqe.evidence.bindings import Bindings, bound_by
 from pytest_aqe.evidence.syntax import Function, is_type_checking, text_of
 
 BINDING = "<module>:"  # before the names
+ANNOTATIONS = ":annotations"  # after them
+DOCS = f"{BINDING}:docs"  # all docstrings that stand nowhere else
+TYPE_CHECKING = f"{BINDING}:TYPE_CHECKING"  # what stands under that, which runs if one sets it
 _DOC = ".__doc__("
 
 # Names that act by being bound, and those that star imports, Python or pytest read.
@@ -44,11 +49,17 @@ _MODULES = """
     wsgiref xml xmlrpc zipfile zipimport zlib zoneinfo
 """
 STANDARD = frozenset(_MODULES.split())
+# Those that do not import their own submodules: who imports one gives it to everybody.
+_OUTER = """
+    concurrent ctypes email html http importlib logging multiprocessing unittest urllib wsgiref
+    xml xmlrpc
+"""
+_PACKAGES = frozenset(_OUTER.split())
 
 
 def names_of(key: str) -> tuple[str, ...]:
     """Return the names that a key stands for; a method's are its own and its class's."""
-    names = re.split("[(<]", key.removeprefix(BINDING))[0]
+    names = re.split("[(<:]", key.removeprefix(BINDING))[0]
     return tuple(names.split(".")[-2:] if "." in names else names.split(","))
 
 
@@ -59,7 +70,24 @@ def bases_of(key: str) -> tuple[str, ...]:
 
 def modules_of(key: str) -> tuple[str, ...]:
     """Return the top-level modules that an import names."""
+    return tuple(map(_root, paths_of(key)))
+
+
+def paths_of(key: str) -> tuple[str, ...]:
+    """Return the dotted paths that an import names, and of a package also what it takes."""
     return _between(key, "<", ">")
+
+
+def order_of(keys: Iterable[str]) -> list[str]:
+    """Return the names that a module binds, in the order of their keys; no method's."""
+    own = [key for key in keys if key.startswith(BINDING) and not is_doc(key)]
+    return [
+        name
+        for key in own
+        if not (key in (DOCS, TYPE_CHECKING) or is_annotations(key))
+        and "." not in re.split("[(<]", key)[0]
+        for name in names_of(key)
+    ]
 
 
 def is_class(key: str) -> bool:
@@ -70,6 +98,16 @@ def is_class(key: str) -> bool:
 def is_doc(key: str) -> bool:
     """Tell the key of a class's docstring."""
     return _DOC in key
+
+
+def is_annotations(key: str) -> bool:
+    """Tell the key of a function's annotations."""
+    return key.endswith(ANNOTATIONS)
+
+
+def signed(key: str) -> str:
+    """Return the function, or method, whose signature or annotations a key stands for."""
+    return key.removeprefix(BINDING).removesuffix(ANNOTATIONS)
 
 
 def _between(key: str, start: str, end: str) -> tuple[str, ...]:
@@ -184,12 +222,18 @@ def is_standard(statement: ast.Import | ast.ImportFrom) -> bool:
 
 
 def _standard(statement: ast.Import | ast.ImportFrom) -> list[str]:
-    """Return the top-level modules of an import that names the standard library alone."""
+    """Return the dotted paths of an import that names the standard library alone."""
     if isinstance(statement, ast.Import):
-        paths = [each.name for each in statement.names]
+        paths = {each.name for each in statement.names}
     elif statement.level or any(each.name == "*" for each in statement.names):
         return []
     else:
-        paths = [statement.module or ""]
-    roots = sorted({path.partition(".")[0] for path in paths})
-    return roots if STANDARD.issuperset(roots) else []
+        module = statement.module or ""
+        paths = {module}
+        if _root(module) in _PACKAGES:
+            paths |= {f"{module}.{each.name}" for each in statement.names if each.name.islower()}
+    return sorted(paths) if STANDARD.issuperset(map(_root, paths)) else []
+
+
+def _root(path: str) -> str:
+    return path.partition(".")[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from pytest_aqe.evidence import codes
@@ -18,21 +18,17 @@ from pytest_aqe.evidence.contexts import Context, Kind
 from pytest_aqe.evidence.engine import Engine, Function, Mark, mark_of
 from pytest_aqe.evidence.heirs import Heirs
 from pytest_aqe.evidence.imports import Found, Module, Resolver
-from pytest_aqe.evidence.reachable import caches
+from pytest_aqe.evidence.reachable import caches, is_a, namespace_of
 from pytest_aqe.evidence.territory import Territory
 
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """A function, or a class, which has no codes.
-
-    A plain one leads to nothing but its own module; None: not looked at.
-    """
+    """A function, or a class, which has no codes."""
 
     place: str
     name: str
     codes: tuple[CodeType, ...]
-    plain: bool | None = None
     imports: tuple[tuple[Import, ...], tuple[str, ...]] | None = None
 
 
@@ -60,8 +56,12 @@ class Program:
         self.keepers: dict[Mark, Context] = {}
         """What functions did whose effect outlives them: see `Kind.STICKY`."""
         self._entries: dict[Mark, _Entry] = {}
+        self._plain: set[Mark] = set()  # of entries that lead to nothing but their own module
+        self._leading: set[Mark] = set()  # of others; the rest was not looked at
         self._marks: dict[Mark, Mark] = {}  # a code object's to the one that stands for it
         self._caches: dict[str, set[Mark]] = defaultdict(set)  # the keepers, by name
+        self._made: dict[Mark, set[Mark]] = {}  # the keepers, by the function that made them so
+        self._texts: dict[tuple[object, ...], Mark] = {}  # code of no file, by what it leads to
         self._loaded: dict[Mark, set[str]] = {}  # what functions imported by ``__import__``
         self._mentioned: set[str] = set()  # in modules where nobody tells what ran
 
@@ -106,6 +106,15 @@ class Program:
         for function in self._engine.adopt_loaded(path, functions):
             self._add(module, function)
 
+    def import_loaded(self, module: Module, code: CodeType) -> None:
+        """Take up what the body of a module imported that was executed before."""
+        found = Found()
+        for body in codes.bodies(code):
+            module.names.update(body.co_names)
+            self._resolver.statements(body, module.package, found)
+        module.edges |= found.places - {module.place}
+        module.files |= found.packages
+
     def _add(self, module: Module, function: Function) -> None:
         """Take up a function; what it binds globals to is kept for whoever names them."""
         mark = function.mark
@@ -116,22 +125,41 @@ class Program:
             self._marks[mark_of(code)] = mark
             for name in codes.stored_globals(code):
                 self._keep(name, mark, code)
+            if not function.name.rpartition(".")[2].startswith("test"):  # which put it back
+                stores = codes.stored_attributes(code)
+                module.stores += [(owner, name, mark, code) for owner, name in stores]
 
     def _add_class(self, mark: Mark, place: str, name: str) -> None:
         self._entries[mark] = _Entry(place, name, ())
 
-    def is_told(self, mark: Mark) -> None:
-        """Hear that somebody will tell who runs a function, if nothing calls it."""
+    def text(self, place: str, code: CodeType) -> Mark | None:
+        """Return what stands for a text that code in ``place`` executes, if it leads anywhere."""
+        inside = tuple(codes.whole(code))
+        imports = tuple(each for inner in inside for each in codes.imports(inner))
+        texts = tuple(each for inner in inside for each in codes.imported_by_name(inner))
+        is_doctest = code.co_filename.startswith("<doctest ")
+        if not imports and not texts and not is_doctest:
+            return None
+        names = frozenset(name for inner in inside for name in inner.co_names)
+        known = self._texts.get((place, imports, texts, names))
+        if known is None:
+            known = self._texts[place, imports, texts, names] = mark_of(code)
+            name = codes.MODULE if place.endswith(".py") else ""
+            self._entries[known] = _Entry(place, name, inside, (imports, texts))
+        return known
+
+    def take_as_told(self, mark: Mark) -> None:
+        """Rely on somebody to tell who runs a function, unless some code may call it."""
         entry = self._entries[mark]
         if entry.name.rpartition(".")[2] not in self._mentioned:
             self.modules[entry.place].untraced.pop(entry.name, None)
 
-    def imported_by(self, place: str, code: CodeType) -> None:
+    def note_loader(self, code: CodeType, place: str) -> None:
         """Remember what a function imported that will not say so the next time."""
         mark = self.mark(code)
         if mark is not None and "__import__" in code.co_names:
             self._loaded.setdefault(mark, set()).add(place)
-            self._entries[mark].plain = None
+            self._plain.discard(mark)
 
     def imported(self, name: str) -> Found:
         """Return what a module that was imported by name needs."""
@@ -150,9 +178,10 @@ class Program:
         module.edges |= found.places - {module.place}
         module.files |= found.packages
         self.find_caches(namespace or {})
+        self.find_stores(module, namespace or {})
         if module.lazy and namespace is not None:
             for mark, inherited in self.heirs.take_up(module.place, namespace, self._marks):
-                self._entries[mark].plain = None
+                self._plain.discard(mark)
                 self._engine.watch_starts(inherited)
 
     # --- what is kept
@@ -164,15 +193,44 @@ class Program:
             if mark is not None:
                 self._keep(name, mark, cached)
 
-    def _keep(self, name: str, mark: Mark, code: CodeType) -> None:
-        """Charge what a function does once to whoever names what it did it for."""
+    def find_stores(self, module: Module, namespace: dict[str, Any]) -> None:
+        """Take up the functions that bind globals of other modules of the project."""
+        for owner, name, mark, code in module.stores:
+            value = namespace.get(owner)
+            file = namespace_of(value).get("__file__") if is_a(value, ModuleType) else None
+            if is_a(file, str) and self._territory.place(file) is not None:
+                self._keep(name, mark, code)
+        module.stores.clear()
+
+    def _keep(self, name: str, mark: Mark, code: CodeType) -> bool:
+        """Charge what a function does once to whoever names it; tell whether that is news."""
         if mark in self._caches[name]:
-            return
+            return False
         if not self._caches[name]:  # so far this name told nothing
-            for entry in self._entries.values():
-                entry.plain = None
+            self._plain.clear()
         self._caches[name].add(mark)
-        self._entries[mark].plain = None
+        self._take_as_keeper(mark, code)
+        return True
+
+    def cache_made(self, cached: CodeType, maker: CodeType) -> bool:
+        """Charge what a function does once to whoever ran the one that made its cache.
+
+        Where a body did, to whoever names it. Tell whether that is news.
+        """
+        mark, made_by = self.mark(cached), self.mark(maker)
+        if mark is None:
+            return False
+        if made_by is None:
+            return self._keep(cached.co_name, mark, cached)
+        if mark in self._made.get(made_by, ()):
+            return False
+        self._made.setdefault(made_by, set()).add(mark)
+        self._plain.discard(made_by)
+        self._take_as_keeper(mark, cached)
+        return True
+
+    def _take_as_keeper(self, mark: Mark, code: CodeType) -> None:
+        self._plain.discard(mark)
         if mark not in self.keepers:
             self.keepers[mark] = Context(Kind.STICKY, mark)
             if self._engine.precise and not codes.suspends(code):
@@ -220,14 +278,24 @@ class Program:
             self._follow_marks(walk)
         return frozenset(places)
 
-    def follow_functions(self, walk: Walk, marks: Iterable[Mark], skip: Collection[str]) -> None:
-        """Follow functions, and leave the modules. Nearly all are plain: they are quick."""
-        for mark in marks:
+    def follow_functions(
+        self, walk: Walk, marks: set[Mark], skip: Collection[str], skipped: set[Mark]
+    ) -> None:
+        """Follow functions, and leave the modules. Nearly all are plain: they are quick.
+
+        ``skipped`` are functions of the modules in ``skip``, as they come to be known.
+        """
+        quick = marks & skipped & self._plain
+        for mark in marks - quick:
             entry = self._entries[mark]
-            if entry.place in skip and (entry.plain or self._is_plain(mark, entry)):
-                walk.pieces[entry.place].add(entry.name)
+            if entry.place in skip and self._is_plain(mark, entry):
+                skipped.add(mark)
+                quick.add(mark)
             else:
                 walk.marks.append(mark)
+        pieces = walk.pieces
+        for entry in map(self._entries.__getitem__, quick):
+            pieces[entry.place].add(entry.name)
         self._follow_marks(walk)
 
     def _follow_marks(self, walk: Walk) -> None:
@@ -240,15 +308,16 @@ class Program:
             entry = self._entries[mark]
             walk.pieces[entry.place].add(entry.name)
             walk.modules.append(entry.place)
-            if entry.plain or self._is_plain(mark, entry):
+            if self._is_plain(mark, entry):
                 continue
             found = Found()
-            self._resolver.resolve(
-                *self._imports_of(entry), self.modules[entry.place].package, found
-            )
+            module = self.modules.get(entry.place)  # none of a text that pytest executes
+            package = module.package if module is not None else ""
+            self._resolver.resolve(*self._imports_of(entry), package, found)
             walk.modules += found.places
             walk.files |= found.packages
             walk.modules += self._loaded.get(mark, ())
+            walk.marks += self._made.get(mark, ())
             if not self._engine.precise:
                 walk.marks += self.heirs.of(mark)
             for code in entry.codes:
@@ -261,17 +330,22 @@ class Program:
                 walk.doubts |= kept.doubts
 
     def _is_plain(self, mark: Mark, entry: _Entry) -> bool:
-        if entry.plain is None:
-            imports, texts = self._imports_of(entry)
-            entry.plain = (
-                not imports
-                and not texts
-                and mark not in self.keepers
-                and mark not in self._loaded
-                and (self._engine.precise or mark not in self.heirs)
-                and all(self._caches.keys().isdisjoint(code.co_names) for code in entry.codes)
-            )
-        return entry.plain
+        if mark in self._plain:
+            return True
+        if mark in self._leading:
+            return False
+        imports, texts = self._imports_of(entry)
+        is_plain = (
+            not imports
+            and not texts
+            and mark not in self.keepers
+            and mark not in self._loaded
+            and mark not in self._made
+            and (self._engine.precise or mark not in self.heirs)
+            and all(self._caches.keys().isdisjoint(code.co_names) for code in entry.codes)
+        )
+        (self._plain if is_plain else self._leading).add(mark)
+        return is_plain
 
     def _imports_of(self, entry: _Entry) -> tuple[tuple[Import, ...], tuple[str, ...]]:
         if entry.imports is None:

@@ -52,6 +52,7 @@ _LOADERS = frozenset(
         "__import__",
         "entry_points",
         "exec_module",
+        "getmodule",
         "import_module",
         "import_string",
         "iter_modules",
@@ -63,6 +64,9 @@ _LOADERS = frozenset(
         "walk_packages",
     }
 )
+_BY_COMPUTED_KEY = re.compile(
+    rb"\bmodules\s*(?:\[|\.get\()\s*(?!__name__\b|[\"'])|\bmodules\.(?:copy|items|values)\b"
+)  # of sys.modules
 _SETTINGS = ("pytest.ini", ".pytest.ini", "pyproject.toml", "setup.cfg", "tox.ini", ".env")
 _WORD = re.compile(rb"\w+")
 
@@ -179,14 +183,26 @@ class Project:
             }
             fresh = further - names
             names = names | fresh
-        loading = set(self._with_words(_LOADERS))
+        loading = {*self._with_words(_LOADERS), *self._by_computed_key}
         loaders = {
             piece.rpartition(".")[2]
             for file in loading
-            for piece in mentions(self._source(file) or b"", _LOADERS)
+            for piece in mentions(self._source(file) or b"", self._loaders(file))
             if piece != MODULE
         }
         return {module, *loading, *self._with_words(names | loaders)}, names
+
+    @cached_property
+    def _by_computed_key(self) -> frozenset[str]:
+        """The files that take from ``sys.modules`` what they do not name."""
+        return frozenset(
+            file
+            for file in self._with_words({"modules"})
+            if b"sys" in self._words_of(file) and _BY_COMPUTED_KEY.search(self._source(file) or b"")
+        )
+
+    def _loaders(self, file: str) -> frozenset[str]:
+        return _LOADERS | {"modules"} if file in self._by_computed_key else _LOADERS
 
     def loads(self, file: str) -> bool:
         """Tell a file with a piece that gets modules as values."""

@@ -1,19 +1,44 @@
-"""Functions that can be reached from a module's namespace, for what its code cannot tell."""
+"""Functions that can be reached from a module's namespace, for what its code cannot tell.
+
+Nothing in it is asked what it is: a lazy module or object loads itself as soon as an attribute
+of it is read, and `isinstance` reads ``__class__``.
+"""
 
 from __future__ import annotations
 
 import functools
 import gc
 import os
-from collections.abc import Callable, Iterable, Iterator
-from types import CodeType, FunctionType
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType
+from typing import Any, TypeGuard, TypeVar
 
 from pytest_aqe.evidence.engine import mark_of
+
+_T = TypeVar("_T")
 
 # Whatever a metaclass says of them.
 line_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 home_of: Callable[[type], object] = type.__dict__["__module__"].__get__
+members_of: Callable[[type], Mapping[str, Any]] = type.__dict__["__dict__"].__get__
+
+_CONTAINERS = frozenset({dict, list, tuple})
+_MANY = 256  # in a container: longer ones are tables of data
+
+
+def is_a(value: object, kind: type[_T]) -> TypeGuard[_T]:
+    """Tell what `isinstance` would, were ``__class__`` what it says."""
+    return issubclass(type(value), kind)
+
+
+def namespace_of(module: object) -> dict[str, Any]:
+    """Return the namespace of a module, or of what stands in its place; an empty one of others."""
+    for each in line_of(type(module)):
+        reader = members_of(each).get("__dict__")
+        if is_a(reader, GetSetDescriptorType) or is_a(reader, MemberDescriptorType):
+            namespace = reader.__get__(module)
+            return namespace if is_a(namespace, dict) else {}
+    return {}
 
 
 def functions_of(namespaces: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, list[FunctionType]]:
@@ -37,69 +62,82 @@ def functions_of(namespaces: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, 
     return {file: list(functions.values()) for file, functions in found.items()}
 
 
+def functions_behind(value: object) -> Iterator[FunctionType]:
+    """Yield a function, and those behind a decorator, a property or the like; none of a class."""
+    return _functions(value, None)
+
+
 def classes_of(namespace: dict[str, Any]) -> Iterator[type]:
     """Yield the classes that were defined in a module, those inside others too."""
     home = namespace.get("__name__")
-    found = [value for value in list(namespace.values()) if isinstance(value, type)]
+    found = [value for value in list(namespace.values()) if is_a(value, type)]
     seen: set[int] = set()
     while found:
         each = found.pop()
         if home_of(each) == home and mark_of(each) not in seen:
             seen.add(mark_of(each))
             yield each
-            found += [value for value in list(vars(each).values()) if isinstance(value, type)]
+            found += [value for value in list(members_of(each).values()) if is_a(value, type)]
 
 
 def inherited(heir: type) -> Iterator[CodeType]:
     """Yield the code of the methods that a class has from its bases and its metaclass."""
     for base in (*line_of(heir)[1:], *line_of(type(heir))):
-        for member in list(vars(base).values()):
+        for member in list(members_of(base).values()):
             for function in _functions(member, None):
                 yield function.__code__
 
 
 def caches(namespace: dict[str, Any]) -> Iterator[tuple[str, CodeType]]:
     """Yield (name, code) of functions and properties that remember what they returned."""
-    home = namespace.get("__name__")
     for name, value in list(namespace.items()):
         yield from _cached(name, value)
-        if isinstance(value, type) and value.__module__ == home:
-            for attribute, member in list(vars(value).items()):
-                yield from _cached(attribute, member)
+        if type(value) in _CONTAINERS and len(value) <= _MANY:
+            for each in list(value.values() if type(value) is dict else value):
+                yield from _cached(name, each)
+    for owner in classes_of(namespace):
+        for name, value in list(members_of(owner).items()):
+            yield from _cached(name, value)
 
 
 def _cached(name: str, value: Any) -> Iterator[tuple[str, CodeType]]:
-    if isinstance(value, (staticmethod, classmethod)):
-        value = value.__func__
-    if isinstance(value, functools.cached_property):
-        function: Any = value.func
-    elif isinstance(value, functools._lru_cache_wrapper):
-        function = value.__wrapped__
-    else:
-        return
-    while (inner := getattr(function, "__wrapped__", None)) is not None:
-        function = inner
-    if isinstance(function, FunctionType):
-        yield name, function.__code__
+    """Look behind decorators for what remembers, and then for the function."""
+    remembers = False
+    for _ in range(8):
+        if is_a(value, functools.cached_property):
+            remembers, value = True, value.func
+        elif is_a(value, functools._lru_cache_wrapper):
+            remembers, value = True, value.__wrapped__
+        elif is_a(value, property):
+            value = value.fget
+        elif is_a(value, staticmethod) or is_a(value, classmethod):
+            value = value.__func__
+        else:
+            inner = namespace_of(value).get("__wrapped__") if is_a(value, FunctionType) else None
+            if inner is None:
+                break
+            value = inner
+    if remembers and is_a(value, FunctionType):
+        yield name, value.__code__
 
 
 def _functions(value: Any, home: object, depth: int = 0) -> Iterator[FunctionType]:
     if depth > 8:
         return
-    if isinstance(value, FunctionType):
+    if is_a(value, FunctionType):
         yield value
         inner = value.__dict__.get("__wrapped__")
         if inner is not None:
             yield from _functions(inner, home, depth + 1)
-    elif isinstance(value, (staticmethod, classmethod)):
+    elif is_a(value, staticmethod) or is_a(value, classmethod):
         yield from _functions(value.__func__, home, depth + 1)
-    elif isinstance(value, property):
+    elif is_a(value, property):
         for part in (value.fget, value.fset, value.fdel):
             yield from _functions(part, home, depth + 1)
-    elif isinstance(value, functools.cached_property):
+    elif is_a(value, functools.cached_property):
         yield from _functions(value.func, home, depth + 1)
-    elif isinstance(value, functools._lru_cache_wrapper):
+    elif is_a(value, functools._lru_cache_wrapper):
         yield from _functions(value.__wrapped__, home, depth + 1)
-    elif isinstance(value, type) and value.__module__ == home:
-        for member in list(vars(value).values()):
+    elif is_a(value, type) and home_of(value) == home:
+        for member in list(members_of(value).values()):
             yield from _functions(member, home, depth + 1)

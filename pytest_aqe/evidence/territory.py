@@ -2,7 +2,8 @@
 
 The project is what lies under the git root, but for environments, caches and what tests
 make in temporary folders. An installed copy of it (tox, nox: the suite runs against a wheel)
-counts as the source it was built from while both have the same bytes.
+counts as the source it was built from while both have the same bytes. Where a folder is only
+called like an environment, the data in it are the project's.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from pytest_aqe.evidence.versions import ABSENT, content_version
 
 _NOT_SOURCE = frozenset(
     {
-        *(".git", ".hg", ".tox", ".nox", ".venv", ".eggs", ".aqe"),
+        *(".git", ".hg", ".eggs", ".aqe"),
         *("__pycache__", ".pytest_cache", ".hypothesis", ".mypy_cache", ".ruff_cache"),
-        *("node_modules", "__pypackages__"),
     }
 )
+_PACKAGES = frozenset({".tox", ".nox", ".venv", "node_modules", "__pypackages__"})
+_CODE = (".py", ".pyc", ".so", ".pyd")
 _SITES = ("site-packages", "dist-packages")
 _SOURCE_FOLDERS = ("", "src/", "lib/")
 
@@ -79,12 +81,16 @@ class Territory:
         """Tell whether a file is the standard library's."""
         return name.startswith(self._library) and not any(site in name for site in _SITES)
 
+    def is_foreign(self, name: str) -> bool:
+        """Tell whether a file is the standard library's, or an installed package's."""
+        return name.startswith(self._library) or any(site in name for site in _SITES)
+
     def path(self, place: str) -> str:
         """Return where a place is on disk."""
         return os.path.join(self.root, place)  # noqa: PTH118
 
     def _place(self, name: str) -> str | None:
-        if name.startswith("<"):
+        if name.startswith("<") or not _can_be(name):
             return None
         path = os.path.abspath(name)  # noqa: PTH100
         if path in self._roots:
@@ -97,8 +103,23 @@ class Territory:
         place = path[len(prefix) :].replace(os.sep, "/")
         parts = place.split("/")
         if any(part in _SITES for part in parts):
-            return self._installed(path)
-        return None if not _NOT_SOURCE.isdisjoint(parts) else place
+            source = self._installed(path)
+            if source is not None:
+                return source
+        elif _PACKAGES.isdisjoint(parts):
+            return place if _NOT_SOURCE.isdisjoint(parts) else None
+        return place if _NOT_SOURCE.isdisjoint(parts) and self._is_data(path, parts) else None
+
+    def _is_data(self, path: str, parts: list[str]) -> bool:
+        """Tell whether a file where packages lie is none of an environment, and no code."""
+        if path.endswith(_CODE):
+            return False
+        folder = self.root
+        for part in parts:
+            folder = os.path.join(folder, part)  # noqa: PTH118
+            if os.path.exists(os.path.join(folder, "pyvenv.cfg")):  # noqa: PTH110, PTH118
+                return False
+        return True
 
     def _installed(self, path: str) -> str | None:
         """Return the source of an installed file, where it is in the project."""
@@ -139,3 +160,11 @@ class Territory:
             for folder in {sys.prefix, sys.base_prefix, sys.exec_prefix}
             if not any(prefix.startswith(os.path.join(folder, "")) for prefix in self._prefixes)  # noqa: PTH118
         ]
+
+
+def _can_be(name: str) -> bool:
+    """Tell whether the system takes this for a path at all."""
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False

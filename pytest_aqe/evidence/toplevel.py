@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pytest_aqe.data import Pieces
-from pytest_aqe.evidence.bindings import Bindings, bound_by
+from pytest_aqe.evidence.bindings import Bindings, bound_by, ties
 from pytest_aqe.evidence.pieces import READ_ANNOTATIONS
 from pytest_aqe.evidence.plain import (
     bases_of,
@@ -179,10 +179,14 @@ def _statement(
     bound |= {each.target.id for each in nodes if isinstance(each, ast.NamedExpr)}
     if isinstance(statement, (ast.Assign, ast.AnnAssign)):
         calls = (each for each in nodes if isinstance(each, ast.Call))
-        acts = not all(map(bindings.makes_value, calls)) or not (
-            isinstance(statement.target, ast.Name)
-            if isinstance(statement, ast.AnnAssign)
-            else only_names(statement)
+        acts = (
+            any(map(ties, nodes))
+            or not all(map(bindings.makes_value, calls))
+            or not (
+                isinstance(statement.target, ast.Name)
+                if isinstance(statement, ast.AnnAssign)
+                else only_names(statement)
+            )
         )
     acts = acts or any(name.startswith(("__", "pytest")) for name in bound)
     used, texts = _uses(nodes)

@@ -4,7 +4,9 @@ The tracker asks while tests run, a later session asks again; where both answers
 nothing about the thing has to be looked at. A file is named as the history names it:
 
 - ``src/a.py``, ``data/a.json``  a path from the root; an absolute one where it lies elsewhere
+- ``data``                       a folder that was asked about
 - ``data/``                      a folder that was listed
+- ``<presence>/src/a.py/``       whether something is there; a file of code is told by its pieces
 - ``<package>/numpy``            an installed package, by the name that is imported
 - ``<environ>/TZ``               an environment variable
 - ``<fixture>/tmp_path``         a fixture of a plugin's, which the project may come to override
@@ -20,10 +22,20 @@ from hashlib import blake2b
 from pathlib import Path
 
 ABSENT = "absent"
+FOLDER = "folder"
 UNSTABLE = "unstable"  # more than one version was seen in one session
+PRESENCE = "<presence>/"
 PACKAGE = "<package>/"
 VARIABLE = "<environ>/"
 FIXTURE = "<fixture>/"
+
+# How names begin that Python, tools and editors leave in folders.
+_LEFT = (
+    *(".git/", ".hg/", ".svn/", ".idea/", ".vscode/", ".DS_Store/", ".#", ".~", ".nfs"),
+    *(".aqe/", ".tox/", ".nox/", ".venv/", ".eggs/", ".cache/", ".ipynb_checkpoints/"),
+    *(".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".hypothesis/", ".benchmarks/"),
+    *(".coverage", ".testmondata"),
+)
 
 _SEPARATOR = re.compile(r"[-_.]+")
 
@@ -39,29 +51,52 @@ def version_of(
         return (packages or Packages()).version(file[len(PACKAGE) :])
     if file.startswith(VARIABLE):
         return variable_version(environ.get(file[len(VARIABLE) :]))
+    if file.startswith(PRESENCE):
+        return presence_version(os.path.join(root, file[len(PRESENCE) : -1]))  # noqa: PTH118
     path = os.path.join(root, file)  # noqa: PTH118  # ten times cheaper; thousands a session
     return folder_version(path) if file.endswith("/") else content_version(path)
 
 
 def content_version(path: str) -> str:
-    """Hash a file's bytes; a file that cannot be read is absent."""
+    """Hash a file's bytes, or where a link to a folder leads.
+
+    A file that cannot be read is absent.
+    """
     try:
         with open(path, "rb") as file:  # noqa: PTH123
             return digest(file.read())
-    except OSError:
+    except IsADirectoryError:
+        return _folder_or_link(path)
+    except (OSError, ValueError):  # the latter of what can be no path
         return ABSENT
+
+
+def _folder_or_link(path: str) -> str:
+    try:
+        return digest(os.fsencode(os.readlink(path)))  # noqa: PTH115
+    except OSError:
+        return FOLDER
+
+
+def presence_version(path: str) -> str:
+    """Say what is there, whatever is in it."""
+    if os.path.isdir(path):  # noqa: PTH112
+        return FOLDER
+    return "file" if os.path.lexists(path) else ABSENT
 
 
 def folder_version(path: str) -> str:
     """Hash the names in a folder, but for those that Python and tools leave behind."""
     try:
         names = os.listdir(path)  # noqa: PTH208
-    except OSError:
+    except (OSError, ValueError):
         return ABSENT
     kept = sorted(
         name
         for name in names
-        if name != "__pycache__" and not name.endswith(".pyc") and not name.startswith(".")
+        if name != "__pycache__"
+        and not name.endswith((".pyc", ".swp"))
+        and not f"{name}/".startswith(_LEFT)
     )
     return digest("\n".join(kept).encode(errors="surrogateescape"))
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import functools
 import genericpath
+import glob
 import importlib
+import linecache
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -32,26 +34,63 @@ def imports_by_name(note: Callable[[str], None]) -> Undo:
     return lambda: setattr(bootstrap, "_gcd_import", plain)
 
 
-def looks_at_files(note: Callable[[object], None]) -> Iterator[Undo]:
-    """Tell every path that is asked about."""
-    for function in looking_at_files():
-        code = function.__code__
-        function.__code__ = _noting(function, note)
-        yield functools.partial(setattr, function, "__code__", code)
+def starts(function: Any, note: Callable[[object], None]) -> Undo:
+    """Tell the first argument of every call of a function, whoever holds it."""
+    code = function.__code__
+    function.__code__ = _noting(function, note)
+    return functools.partial(setattr, function, "__code__", code)
 
 
-def looking_at_files() -> Iterator[Any]:
-    """Yield the functions that ask whether a file is there, or what it is."""
-    for function in (
+def functions_that_look() -> Iterator[Any]:
+    """Yield the functions that ask whether a file is there, or what it is.
+
+    `os.stat` and its like are C, and too many ask them for a stand-in.
+    """
+    yield from _in_python(
         genericpath.exists,
         genericpath.isfile,
+        genericpath.isdir,
         genericpath.getsize,
         genericpath.getmtime,
+        os.path.lexists,
+        os.path.islink,
         Path.exists,
         Path.is_file,
+        Path.is_dir,
         Path.stat,
-    ):
-        if hasattr(function, "__code__"):  # some are written in C on some systems
+        Path.lstat,
+    )
+
+
+def functions_that_follow_links() -> Iterator[Any]:
+    """Yield the functions that ask where a path leads."""
+    yield from _in_python(os.path.realpath, Path.readlink)
+
+
+def functions_that_show_text() -> Iterator[Any]:
+    """Yield the functions that read a file, or know it from an earlier call."""
+    yield from _in_python(linecache.getlines)
+
+
+def globs(note: Callable[[object], None]) -> Undo:
+    """Tell the paths that `Path.glob` of Python 3.13 asks about: it calls `os.lstat`."""
+    globber: Any = getattr(glob, "_StringGlobber", None)
+    plain = vars(globber).get("lstat") if globber is not None else None
+    if plain is None:
+        return lambda: None
+
+    def noting(path: Any) -> Any:
+        note(path)
+        return os.lstat(path)
+
+    globber.lstat = staticmethod(noting)
+    return lambda: setattr(globber, "lstat", plain)
+
+
+def _in_python(*functions: Any) -> Iterator[Any]:
+    """Yield those that are not written in C on this system."""
+    for function in functions:
+        if hasattr(function, "__code__"):
             yield function
 
 
@@ -67,14 +106,19 @@ def threads(note: Callable[[object], None]) -> Undo:
     return lambda: setattr(threading, "_start_new_thread", plain)
 
 
-def environ(names: Collection[str], note: Callable[[str], None]) -> Undo:
+def environ(names: Collection[str], note: Callable[[str], None]) -> Iterator[Undo]:
     """Tell which of these variables is looked up: each look-up encodes the name first."""
-    variables: Any = os.environ
+    yield _look_ups(os.environ, {name: name for name in names}, note)
+    if os.supports_bytes_environ:
+        yield _look_ups(os.environb, {os.fsencode(name): name for name in names}, note)
+
+
+def _look_ups(variables: Any, names: Mapping[Any, str], note: Callable[[str], None]) -> Undo:
     plain = variables.encodekey
 
     def noting(key: Any) -> Any:
         if key in names:
-            note(key)
+            note(names[key])
         return plain(key)
 
     variables.encodekey = noting
@@ -100,4 +144,5 @@ def _noting(function: Any, note: Callable[[object], None]) -> CodeType:
     return code.replace(
         co_consts=tuple(constants.get(each, each) for each in code.co_consts),
         co_name=function.__name__,
+        co_filename=function.__code__.co_filename,
     )

@@ -388,6 +388,23 @@ class TestFullRun:
         run(project, "--aqe-mode=observe", *workers)
         self.expect(project, "no run here has recorded yet what each test depends on", *workers)
 
+    @pytest.mark.parametrize("said", [("-W", "error"), ("-o", "xfail_strict=true")])
+    def test_another_command_line(
+        self, project: Project, workers: Workers, said: tuple[str, ...]
+    ) -> None:
+        """What was seen to pass passed as pytest was called then; each call has its own past."""
+        run(project, *workers)
+        self.expect(project, "the command line changed", *said, *workers)
+        assert selected(project, *said, *workers) == []
+        assert selected(project, "-x", "-rA", "--tb=short", *workers) == []
+
+    def test_what_python_was_told(
+        self, project: Project, workers: Workers, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run(project, *workers)
+        monkeypatch.setenv("PYTHONPATH", str(project.path / "src"))
+        self.expect(project, "PYTHONPATH changed", *workers)
+
     def test_dependencies_off(self, project: Project) -> None:
         """Without recording dependencies nothing would be known next time."""
         run(project)
@@ -869,11 +886,27 @@ class TestShadow:
         assert "would have caught 0 of 1 failure" in printed
 
     def test_partial_run(self, project: Project) -> None:
-        """A run of some of the tests is judged by these."""
+        """A run of some of the tests is no full run: it is not judged."""
+        project.write(below__test_y="def test_y(): pass\n")
         run(project)
         change(project, one=7, two=7)
-        run(project, "-k", "test_one or test_three")
-        assert self.verdicts(project) == [(2, 1, 1, 1, 0, 0)]
+        for part in (("-k", "test_one or test_three"), ("below",), ("below/test_y.py",)):
+            run(project, *part)
+        assert self.verdicts(project) == []
+
+    def test_flaky_escape(self, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An escape is called flaky where its test is known to be, tried again or not."""
+        project.write(test_x="import os\ndef test_x(): assert 'BAD' not in os.environ\n")
+        run(project)
+        with duckdb.connect(str(project.history)) as connection:
+            connection.execute(
+                "insert into flake_tests (test_no, flagged) "
+                "select test_no, true from tests where identity = 'test_x.py::test_x'"
+            )
+        monkeypatch.setenv("BAD", "1")
+        change(project, one=1)
+        run(project)
+        assert self.verdicts(project) == [(4, 1, 1, 0, 1, 1)]
 
     def test_stopped_run(self, project: Project) -> None:
         """A run that did not get to its end is not judged."""

@@ -856,6 +856,32 @@ def test_attempts_of_a_rerun_are_united(project: Project) -> None:
     assert {"shop.py::first", "shop.py::second"} <= followed.own("test_a.py::test_a")
 
 
+def test_what_can_be_no_path_is_no_file(project: Project) -> None:
+    """Nor is anything in a working folder that is gone."""
+    project.write(
+        test_a="""
+        import os, pytest
+        @pytest.mark.parametrize("name", ["a\\0b", "a\\ud800b"])
+        def test_name(name):
+            for function in (open, os.listdir, os.scandir):
+                with pytest.raises(ValueError):
+                    function(name)
+            assert not os.path.exists(name)
+        def test_folder(tmp_path, monkeypatch):
+            monkeypatch.chdir(tmp_path)
+            tmp_path.rmdir()
+            for function in (open, os.listdir):
+                with pytest.raises(FileNotFoundError):
+                    function("a.txt")
+        """,
+    )
+    followed = project.follow()
+    assert len(followed.tests) == 3
+    for test in followed.tests:
+        assert followed.own(test) == {test.partition("[")[0]}
+        assert not followed.doubt(test)
+
+
 def test_an_edit_while_the_session_runs_is_unstable(project: Project) -> None:
     """A file that was two things in one session has no version."""
     (project.path / "a.json").write_text("{}")

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -78,7 +78,7 @@ class Project:
         for path, edit in case.change.items():
             file = self.root / path
             if edit is None:
-                file.unlink()
+                shutil.rmtree(file) if file.is_dir() else file.unlink()
             elif isinstance(edit, Swap):
                 text = file.read_text(encoding="utf-8")
                 assert text.count(edit.old) == 1, f"{path} has not once: {edit.old}"
@@ -121,6 +121,9 @@ class Project:
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".so":
             _compile(text, file)
+        elif file.suffix == ".link":
+            file.unlink(missing_ok=True)
+            file.symlink_to(text.strip())
         else:
             file.write_text(text, encoding="utf-8")
 
@@ -150,17 +153,10 @@ def _compile(text: str, file: Path) -> None:
     built.replace(file)
 
 
-@pytest.fixture(scope="session")
-def runs() -> Iterator[Runs]:
-    """A process that forks a run of pytest for every request."""
-    started = Runs({**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
-    yield started
-    started.close()
-
-
 @pytest.fixture
-def project(tmp_path: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(tmp_path: Path, runs: Runs | None, monkeypatch: pytest.MonkeyPatch) -> Project:
     """An empty folder for a repository; bytecode is kept, as users keep it."""
+    assert runs is not None
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE")
     root = tmp_path / "project"
     root.mkdir()

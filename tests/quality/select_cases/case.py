@@ -1,7 +1,8 @@
 """What a case is: a project, a change to it, and the tests that the change must reach.
 
 A project is written as one string. A line ``-- path --`` opens a file, and what follows is
-its text. The text of a ``.so`` is C: the test compiles it.
+its text. The text of a ``.so`` is C: the test compiles it. A ``.link`` is a symbolic link, and
+its text is where it leads.
 """
 
 from __future__ import annotations

@@ -237,4 +237,51 @@ CASES: tuple[Case, ...] = (
         "partial(multiply, 2)",
         "partial(multiply, 3)",
     ),
+    Case(
+        "function made of the code of another",
+        """
+        -- clones.py --
+        import types
+        def renamed(function, name):
+            return types.FunctionType(function.__code__.replace(co_name=name), {})
+        def put(here, there):
+            here.__code__ = there.__code__
+        -- shop.py --
+        def price():
+            return 2
+        def rate():
+            return 0
+        -- test_shop.py --
+        import clones
+        import shop
+
+        def test_renamed():
+            assert clones.renamed(shop.price, "cost")() == 2
+        def test_put():
+            def cost():
+                return 0
+            clones.put(cost, shop.price)
+            assert cost() == 2
+        def test_rate():
+            assert shop.rate() == 0
+        """,
+        change={"shop.py": Swap("2", "3")},
+        selected={"test_renamed", "test_put"},
+        spared={"test_bystander", "test_rate"},
+    ),
+    one_module(
+        "code that is stored and loaded",
+        """
+    import marshal
+    from types import FunctionType
+    def price():
+        return 2
+    def stored(function):
+        return FunctionType(marshal.loads(marshal.dumps(function.__code__)), {})
+    """,
+        "shop.stored(shop.price)() == 2",
+        "2",
+        "3",
+        python=(3, 12),  # before, a function that is followed has a code of its own
+    ),
 )

@@ -238,6 +238,54 @@ CASES: tuple[Case, ...] = (
         selected={"test_price"},
     ),
     Case(
+        "submodule of the standard library that another module imported",
+        """
+        -- shop.py --
+        import wsgiref.util
+        def price():
+            return 1
+        -- web.py --
+        import wsgiref
+        def scheme():
+            return wsgiref.util.guess_scheme({})
+        -- test_shop.py --
+        import shop
+        import web
+
+        def test_scheme():
+            assert web.scheme() == "http"
+        def test_price():
+            assert shop.price() == 1
+        """,
+        change={"shop.py": Swap("import wsgiref.util", "")},
+        selected={"test_scheme"},
+        spared={"test_bystander", "test_price"},
+    ),
+    Case(
+        "submodule of the standard library that another module imported in part",
+        """
+        -- shop.py --
+        import wsgiref.util
+        def price():
+            return 1
+        -- web.py --
+        import wsgiref
+        def scheme():
+            return wsgiref.util.guess_scheme({})
+        -- test_shop.py --
+        import shop
+        import web
+
+        def test_scheme():
+            assert web.scheme() == "http"
+        def test_price():
+            assert shop.price() == 1
+        """,
+        change={"shop.py": Swap("import wsgiref.util", "import wsgiref")},
+        selected={"test_scheme"},
+        spared={"test_bystander", "test_price"},
+    ),
+    Case(
         "optional module that goes",
         """
         -- fast.py --

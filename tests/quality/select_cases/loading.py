@@ -241,4 +241,45 @@ CASES: tuple[Case, ...] = (
         change={"discount.py": Swap("2", "3")},
         selected={"test_rate"},
     ),
+    Case(
+        "import for type checkers, reloaded as if for one",
+        """
+        -- names.py --
+        class Plan:
+            pass
+        -- shop.py --
+        import typing
+        if typing.TYPE_CHECKING:
+            from names import Plan
+        -- test_shop.py --
+        import importlib
+        import typing
+        import shop
+
+        def test_guarded(monkeypatch):
+            monkeypatch.setattr(typing, "TYPE_CHECKING", True)
+            importlib.reload(shop)
+        """,
+        change={"shop.py": Swap("import Plan", "import Tariff")},
+        selected={"test_guarded"},
+    ),
+    Case(
+        "class that a pickle names",
+        """
+        -- plans.py --
+        class Gold:
+            rate = 2
+        -- test_shop.py --
+        import pickle
+
+        GOLD = b"cplans\\nGold\\n."
+
+        def test_first():
+            assert pickle.loads(GOLD).rate == 2
+        def test_second():
+            assert pickle.loads(GOLD).rate + 1 == 3
+        """,
+        change={"plans.py": Swap("2", "3")},
+        selected={"test_first", "test_second"},
+    ),
 )

@@ -122,4 +122,75 @@ CASES: tuple[Case, ...] = (
         spared=NOTHING,
         full=True,
     ),
+    Case(
+        "data that an installed plugin reads",
+        """
+        -- ../site-packages/datum.py --
+        import shutil
+        import pytest
+
+        @pytest.fixture
+        def datum(request):
+            return request.path.with_name("rates.txt").read_text()
+        @pytest.fixture(scope="module")
+        def shared_datum(request):
+            return request.path.with_name("rates.txt").read_text()
+        @pytest.fixture
+        def copied(request, tmp_path):
+            return shutil.copytree(request.path.with_name("data"), tmp_path / "data")
+        -- pytest.ini --
+        [pytest]
+        addopts = -p datum
+        pythonpath = .
+        -- rates.txt --
+        2
+        -- data/rates.py --
+        RATE = 2
+        -- test_shop.py --
+        def test_own(datum):
+            assert datum == "2\\n"
+        def test_shared(shared_datum):
+            assert shared_datum == "2\\n"
+        def test_copied(copied):
+            assert (copied / "rates.py").read_text() == "RATE = 2\\n"
+        def test_none(request):
+            assert request.path.name
+        """,
+        change={"rates.txt": "3\n", "data/rates.py": "RATE = 3\n"},
+        selected={"test_own", "test_shared", "test_copied"},
+        spared={"test_bystander", "test_none"},
+    ),
+    Case(
+        "data that an installed base class reads",
+        """
+        -- ../site-packages/datum.py --
+        import sys
+        import unittest
+        from pathlib import Path
+
+        class TestCase(unittest.TestCase):
+            fixtures = ()
+            @classmethod
+            def setUpClass(cls):
+                here = Path(sys.modules[cls.__module__].__file__).parent
+                cls.data = [(here / name).read_text() for name in cls.fixtures]
+        -- rates.json --
+        2
+        -- test_shop.py --
+        import datum
+
+        class TestRates(datum.TestCase):
+            fixtures = ("rates.json",)
+            def test_first(self):
+                assert self.data == ["2\\n"]
+            def test_second(self):
+                assert len(self.data[0]) == 2 and "2" in self.data[0]
+        class TestNothing(datum.TestCase):
+            def test_none(self):
+                assert not self.data
+        """,
+        change={"rates.json": "3\n"},
+        selected={"TestRates::test_first", "TestRates::test_second"},
+        spared={"test_bystander", "TestNothing::test_none"},
+    ),
 )

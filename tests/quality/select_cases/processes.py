@@ -243,4 +243,66 @@ CASES: tuple[Case, ...] = (
         change={"rates.py": Swap("2", "3")},
         selected={"test_rate"},
     ),
+    Case(
+        "options by which a program reads more than it is given",
+        """
+        -- shop.py --
+        RATE = 1
+        -- words.txt --
+        gold
+        -- plans.txt --
+        iron
+        -- list.txt --
+        plans.txt
+        -- test_shop.py --
+        import subprocess
+        from pathlib import Path
+
+        def run(*words):
+            return subprocess.run(words, cwd=Path(__file__).parent, capture_output=True)
+        def test_folder():
+            assert run("grep", "-rn", "--include=*.py", "TO" + "DO").returncode == 1
+        def test_short():
+            assert run("grep", "-r", "TO" + "DO").returncode == 1
+        def test_long():
+            assert run("grep", "--file=words.txt", "plans.txt").returncode == 1
+        def test_joined():
+            assert run("grep", "-fwords.txt", "plans.txt").returncode == 1
+        def test_missing():
+            assert run("cat", "rate.txt").returncode == 1
+        def test_none():
+            assert run("sort", "-r", "plans.txt").stdout == b"iron\\n"
+        """,
+        change={"shop.py": "RATE = 1  # TODO\n", "words.txt": "iron\n", "rate.txt": "2\n"},
+        selected={"test_folder", "test_short", "test_long", "test_joined", "test_missing"},
+        spared={"test_bystander", "test_none"},
+    ),
+    Case(
+        "files that git ignores, and that a child process is given",
+        """
+        -- .gitignore --
+        __pycache__/
+        build/
+        -- build/tool --
+        #!/bin/sh
+        echo 2
+        -- build/rate.txt --
+        2
+        -- test_shop.py --
+        import subprocess
+        import sys
+        from pathlib import Path
+        BUILD = Path(__file__).with_name("build")
+
+        def test_tool():
+            (BUILD / "tool").chmod(0o755)
+            assert subprocess.check_output([BUILD / "tool"]) == b"2\\n"
+        def test_argument():
+            code = "import sys; print(open(sys.argv[1]).read())"
+            done = subprocess.check_output([sys.executable, "-c", code, BUILD / "rate.txt"])
+            assert done.split() == [b"2"]
+        """,
+        change={"build/tool": "#!/bin/sh\necho 3\n", "build/rate.txt": "3\n"},
+        selected={"test_tool", "test_argument"},
+    ),
 )

@@ -99,4 +99,33 @@ CASES: tuple[Case, ...] = (
         change={"gold.py": Swap("2", "3")},
         selected={"test_fire"},
     ),
+    Case(
+        "operator that ties objects",
+        """
+        -- dag.py --
+        class Task:
+            def __init__(self, name):
+                self.name, self.down = name, []
+            def __rshift__(self, other):
+                self.down.append(other.name)
+                return other
+        -- shop.py --
+        from dag import Task
+        extract = Task("extract")
+        load = Task("load")
+        clean = Task("clean")
+        chain = extract >> load
+        def last():
+            return chain
+        -- test_shop.py --
+        import shop
+
+        def test_down():
+            assert shop.extract.down == ["load"]
+        def test_last():
+            assert shop.last()
+        """,
+        change={"shop.py": Swap("extract >> load", "extract >> clean")},
+        selected={"test_down"},
+    ),
 )

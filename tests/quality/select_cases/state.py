@@ -18,6 +18,21 @@ TWO_TESTS = """
         assert shop.price() + 1 == 3
     """
 
+SHARED_SHOP = """
+    -- conftest.py --
+    import pytest
+    import shop
+
+    @pytest.fixture(scope="session")
+    def store():
+        return shop.Shop()
+    -- test_shop.py --
+    def test_first(store):
+        assert store.get() == 2
+    def test_second(store):
+        assert store.get() + 1 == 3
+    """
+
 BOTH = frozenset({"test_first", "test_second"})
 
 CASES: tuple[Case, ...] = (
@@ -129,6 +144,138 @@ CASES: tuple[Case, ...] = (
     """
         + TWO_TESTS,
         change={"rates.txt": "3\n"},
+        selected=BOTH,
+    ),
+    Case(
+        "functools.lru_cache under another decorator",
+        """
+    -- shop.py --
+    import functools
+
+    def logged(function):
+        @functools.wraps(function)
+        def call():
+            return function()
+        return call
+
+    @logged
+    @functools.lru_cache
+    def price():
+        return load()
+
+    def load():
+        return 2
+    """
+        + TWO_TESTS,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+    ),
+    Case(
+        "functools.lru_cache in a table",
+        """
+    -- shop.py --
+    import functools
+
+    def load():
+        return 2
+
+    TABLE = {"price": functools.lru_cache(lambda: load())}
+
+    def price():
+        return TABLE["price"]()
+    """
+        + TWO_TESTS,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+    ),
+    Case(
+        "functools.cache of a nested class",
+        """
+    -- shop.py --
+    import functools
+
+    class Shop:
+        class Till:
+            @property
+            @functools.cache
+            def price(self):
+                return load()
+
+        till = Till()
+
+    def load():
+        return 2
+
+    def price():
+        return Shop.till.price
+    """
+        + TWO_TESTS,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+    ),
+    Case(
+        "functools.lru_cache of one object",
+        """
+    -- shop.py --
+    import functools
+
+    class Shop:
+        def __init__(self):
+            self.get = functools.lru_cache(maxsize=None)(self._load)
+
+        def _load(self):
+            return load()
+
+    def load():
+        return 2
+    """
+        + SHARED_SHOP,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+        python=(3, 12),  # before, nobody tells that a cache is made
+    ),
+    Case(
+        "functools.cached_property of a local class",
+        """
+    -- shop.py --
+    import functools
+
+    def Shop():
+        class Local:
+            @functools.cached_property
+            def price(self):
+                return load()
+
+            def get(self):
+                return self.price
+        return Local()
+
+    def load():
+        return 2
+    """
+        + SHARED_SHOP,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+        python=(3, 12),  # before, nobody tells that a cache is made
+    ),
+    Case(
+        "global of another module filled by the first test",
+        """
+    -- config.py --
+    RATE = None
+    -- shop.py --
+    import config as settings
+
+    def load():
+        return 2
+
+    def price():
+        if settings.RATE is None:
+            settings.RATE = load()
+        return settings.RATE
+    """
+        + TWO_TESTS,
+        change={"shop.py": Swap("return 2", "return 3")},
         selected=BOTH,
     ),
 )

@@ -80,6 +80,8 @@ CASES: tuple[Case, ...] = (
 
         def test_rate():
             assert os.environ.get("SHOP_RATE") == "2"
+        def test_bytes():
+            assert os.environb[b"SHOP_RATE"] == b"2"
         def test_getenv():
             assert os.getenv("SHOP_RATE") == "2"
         def test_none():
@@ -87,7 +89,7 @@ CASES: tuple[Case, ...] = (
         """,
         change={},
         environ={"SHOP_RATE": ("2", "3")},
-        selected={"test_rate", "test_getenv"},
+        selected={"test_rate", "test_getenv", "test_bytes"},
         spared={"test_bystander", "test_none"},
     ),
     Case(

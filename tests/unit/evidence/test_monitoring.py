@@ -11,7 +11,7 @@ from pytest_aqe.evidence.engine import mark_of
 if sys.version_info < (3, 12):
     pytest.skip("sys.monitoring is newer", allow_module_level=True)
 
-from pytest_aqe.evidence.monitoring import Monitor, free_tool
+from pytest_aqe.evidence.monitoring import NAME, Monitor, free_tool
 
 TEXT = """
 def f(): return g()
@@ -51,6 +51,12 @@ def load(monitor):
     return namespace, lambda: sorted(names[mark] for mark in monitor.drain())
 
 
+def test_the_ids_that_are_for_anybody_are_left_to_the_project(monitor):
+    """As long as others are free: a test may ask for one of these by its number."""
+    assert sys.monitoring.get_tool(3) != NAME
+    assert sys.monitoring.get_tool(4) != NAME or sys.monitoring.get_tool(5) is not None
+
+
 def test_what_ran_since_the_last_time_is_told(monitor):
     """Once however often it ran, and again after the next time."""
     shop, ran = load(monitor)
@@ -67,14 +73,14 @@ def test_what_ran_since_the_last_time_is_told(monitor):
 def test_no_number_of_starts_makes_a_function_unheard(monitor, times):
     """Whatever ran often and is silent from then on is watched again, like what ran beside it."""
     shop, ran = load(monitor)
-    for _ in range(3):
+    for _ in range(20):  # longer than it is silent for
         for _ in range(times):
             shop["f"]()
         shop["h"]()
         assert ran() == ["f", "g", "h"]
-    shop["f"]()
-    assert ran() == ["f", "g"]
-    assert ran() == []
+        shop["f"]()
+        assert ran() == ["f", "g"]
+        assert ran() == []
 
 
 def test_a_generator_is_told_whenever_it_goes_on(monitor):
@@ -159,3 +165,20 @@ def test_equal_code_of_two_functions_is_two_marks(monitor):
     one, two = (compile(TEXT, "shop.py", "exec") for _ in range(2))
     assert one == two
     assert mark_of(one) != mark_of(two)
+
+
+def test_a_generator_that_is_thrown_an_error_runs(monitor):
+    """Whoever started it; one of others is not told of."""
+    text = "def f():\n    try: yield\n    except KeyError: yield"
+    code = compile(text, "shop.py", "exec")
+    (function,) = monitor.adopt(code)
+    others, ours = {}, {}
+    exec(text, others)
+    exec(code, ours)
+    started = ours["f"](), others["f"]()
+    for each in started:
+        next(each)
+    monitor.drain()
+    for each in started:
+        each.throw(KeyError())
+    assert monitor.drain() == {function.mark}

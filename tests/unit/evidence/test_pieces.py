@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from pytest_aqe.evidence.pieces import MODULE, Difference, compare, pieces
-from pytest_aqe.evidence.plain import BINDING
+from pytest_aqe.evidence.plain import BINDING, DOCS, TYPE_CHECKING, signed
 
 
 def of(text: str) -> bytes:
@@ -16,12 +16,12 @@ def of(text: str) -> bytes:
 
 
 def functions_of(text: str) -> dict[str, str]:
-    """Return the checksums of an indented text's pieces, without those of signatures."""
+    """Return the checksums of an indented text's pieces, not those of signatures and docstrings."""
     found = pieces(of(text)).checksums
     return {
         name: each
         for name, each in found.items()
-        if name.removeprefix(BINDING) == name or name.removeprefix(BINDING) not in found
+        if name != DOCS and (signed(name) == name or signed(name) not in found)
     }
 
 
@@ -76,6 +76,8 @@ EXPECTED = {
     "<module>:NAMES": "08bcc5a8042f0cc8",
     "f": "6673707ebb94258b",
     "<module>:f": "b7a400f5d7dafd16",
+    "<module>::docs": "3ec857aa2a1659e2",
+    "<module>:f:annotations": "ce467a725cf7e759",
     "C.m": "b499badab88bc908",
     "<module>:C.m": "17a2df9f6cc4ed03",
 }
@@ -178,14 +180,9 @@ class TestChecksums:
             ("x = f(1,)", "x = f(1)"),
             ("x = 1", "x = 1  # one"),
             ("x = 1; y = 2", "x = 1\n\n\ny = 2"),
-            ("x = 1", '"""A module."""\nx = 1'),
             ("x = 1", "x = 1\n'what x is'"),
-            ("x = 1", "x = 1\nif TYPE_CHECKING:\n    import a"),
-            ("def f(): return x", "def f():\n    '''Say.'''\n    return x"),
-            ("class C: x = 1", "class C:\n    'Say.'\n    x = 1"),
             ("def f(): x = 1", "def f(): x: int = 1"),
             ("def f(): self.x = 1", "def f(): self.x: list[Undefined] = 1"),
-            ("def f(x): return x", "def f(x: int) -> 'list[str]': return x"),
             ("x = 1", "x: int = 1"),
         ],
     )
@@ -242,6 +239,19 @@ class TestChecksums:
 
 
 class TestDocstrings:
+    @pytest.mark.parametrize(
+        "old, new",
+        [
+            ("x = 1", '"""A module."""\nx = 1'),
+            ("def f(): return x", "def f():\n    '''Say.'''\n    return x"),
+            ("class C: x = 1", "class C:\n    'Say.'\n    x = 1"),
+        ],
+    )
+    def test_docstrings_stand_apart(self, old: str, new: str) -> None:
+        """Those that nothing in the module reads are one piece of it."""
+        found = compare(pieces(of(old)).checksums, pieces(of(new)).checksums)
+        assert found == Difference(frozenset(), frozenset({DOCS}), frozenset())
+
     def test_a_module_that_reads_docstrings_keeps_them(self) -> None:
         """Where ``__doc__`` is used, a docstring is part of what runs at import."""
         old = 'def f(): "one"\nprint(f.__doc__)'
@@ -291,6 +301,11 @@ class TestAnnotations:
         old = "if TYPE_CHECKING:\n    import a\ndef f(x): pass"
         assert changed(old, old.replace("(x)", "(x: a.B)")) == {MODULE}
 
+    def test_what_is_for_type_checkers_stands_apart(self) -> None:
+        """It never runs, unless somebody says that types are checked."""
+        found = difference("x = 1", "if TYPE_CHECKING:\n    import a\nx = 1")
+        assert found == Difference(frozenset(), frozenset({TYPE_CHECKING}), frozenset())
+
     def test_names_further_up_are_quiet(self) -> None:
         """An annotation of imported names, subscripts and unions is dropped."""
         old = "import typing as t\ndef f(x): pass"
@@ -305,6 +320,12 @@ class TestAnnotations:
         """Where the module uses what reads annotations, they all count."""
         old = self.FUTURE + "import typer\ndef f(x: int): pass"
         assert changed(old, old.replace("int", "str")) == {MODULE}
+
+    def test_quiet_ones_stand_apart(self) -> None:
+        """Annotations are a piece of their own, for those projects that read any."""
+        old, new = "class C:\n def m(self, x: int): pass", "class C:\n def m(self, x: str): pass"
+        found = compare(pieces(of(old)).checksums, pieces(of(new)).checksums)
+        assert found.changed == {f"{BINDING}C.m:annotations"}
 
     def test_fields_are_kept(self) -> None:
         """Annotations in a class body are fields."""

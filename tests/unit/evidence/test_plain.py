@@ -8,7 +8,16 @@ import sys
 import pytest
 
 from pytest_aqe.evidence.pieces import MODULE, pieces
-from pytest_aqe.evidence.plain import STANDARD, bases_of, is_class, is_doc, modules_of, names_of
+from pytest_aqe.evidence.plain import (
+    STANDARD,
+    bases_of,
+    is_class,
+    is_doc,
+    modules_of,
+    names_of,
+    paths_of,
+    signed,
+)
 
 
 def keys(text: str) -> set[str]:
@@ -31,13 +40,21 @@ class TestKeys:
             ("class C(dict, ValueError): x = 1", "C(builtins.ValueError,builtins.dict)"),
             ("class C:\n class D(str): pass", "C(builtins.str)"),
             ("import os", "os<os>"),
-            ("import os.path as p", "p<os>"),
-            ("from collections.abc import Sequence as S", "S<collections>"),
+            ("import os.path as p", "p<os.path>"),
+            ("from unittest import mock", "mock<unittest,unittest.mock>"),
+            ("from collections.abc import Sequence as S", "S<collections.abc>"),
         ],
     )
     def test_what_only_binds(self, text: str, expected: str) -> None:
         """A quiet assignment, a plain class and an import of a standard module stand apart."""
         assert keys(text) == {expected}
+
+    @pytest.mark.parametrize(
+        ("value", "quiet"), [("1 << 2", True), ("1 << B", True), ("B >> B", False), ("B | B", True)]
+    )
+    def test_operators(self, value: str, quiet: bool) -> None:
+        """Names are shifted to tie them together; no other operator is written for that."""
+        assert keys(f"B = 1\nA = {value}") == ({"A", "B"} if quiet else {"B", "module"})
 
     @pytest.mark.parametrize(
         "text",
@@ -78,7 +95,7 @@ class TestKeys:
 
     def test_each_name_of_an_import_stands_for_itself(self) -> None:
         """Nobody who uses one name of a statement minds the others."""
-        assert keys("import os.path as p, typing") == {"p<os>", "typing<typing>"}
+        assert keys("import os.path as p, typing") == {"p<os.path>", "typing<typing>"}
         assert keys("from os import sep, path") == {"sep<os>", "path<os>"}
 
     def test_the_docstring_of_a_class_with_bases(self) -> None:
@@ -160,7 +177,11 @@ class TestKeys:
         assert not is_class("<module>:C")
         assert names_of("<module>:p,t<os,typing>") == ("p", "t")
         assert modules_of("<module>:p,t<os,typing>") == ("os", "typing")
+        assert modules_of("<module>:xml<xml.dom>") == ("xml",)
+        assert paths_of("<module>:xml<xml.dom>") == ("xml.dom",)
         assert names_of("<module>:C.D.m") == ("D", "m")
+        assert names_of("<module>:C.m:annotations") == ("C", "m")
+        assert signed("<module>:C.m:annotations") == signed("<module>:C.m") == "C.m"
 
 
 def test_the_order_among_others_counts() -> None:

@@ -510,6 +510,19 @@ class TestImport:
         project.write(a="def f(): pass").edit("def", f"{text}\ndef")
         assert project.reaches("f")
 
+    @pytest.mark.parametrize(
+        ("user", "reached"),
+        [
+            ("import xml.dom\ndef f(): xml.dom.minidom", True),
+            ("import xml.dom.minidom\ndef f(): xml.dom.minidom", False),
+            ("import other\ndef f(): other.minidom", False),
+        ],
+    )
+    def test_a_submodule(self, project: Project, user: str, reached: bool) -> None:
+        """A submodule that one file imports is there for all that import what is around it."""
+        project.write(a="import xml.dom.minidom\nX = 1", b=user).edit("import xml.dom.minidom", "")
+        assert project.reaches("b.py::f") == reached
+
 
 class TestSignature:
     @pytest.mark.parametrize(
@@ -533,11 +546,116 @@ class TestSignature:
         assert not project.reaches("b.py::f")
         assert project.reaches("b.py::f", "g")
 
-    def test_a_method(self, project: Project) -> None:
-        """An autospec of a class has the signatures of its methods."""
+    @pytest.mark.parametrize("reader", ["create_autospec(c)", "patch(c, autospec=True)"])
+    def test_a_method(self, project: Project, reader: str) -> None:
+        """Where anything has the signatures of methods read, who names the class may do so."""
         project.write(
             a="class C:\n    def m(self, x=1): pass",
-            b="from a import C as D\ndef f(): create_autospec(D)\ndef g(x): isinstance(x, D)",
+            b="from a import C as D\ndef f(): fake(D)\ndef g(x): isinstance(x, int)",
+            c=f"def fake(c): {reader}",
         ).edit("1", "2")
         assert project.reaches("b.py::f")
         assert not project.reaches("b.py::g")
+
+    def test_a_method_that_nobody_looks_at(self, project: Project) -> None:
+        """Who names a class does not see the signatures of its methods."""
+        project.write(
+            a="class C:\n    def m(self, x=1): pass", b="from a import C\ndef f(): return C"
+        ).edit("1", "2")
+        assert not project.reaches("b.py::f")
+
+    @pytest.mark.parametrize("reader, read", [("get_type_hints", True), ("isinstance", False)])
+    def test_an_annotation(self, project: Project, reader: str, read: bool) -> None:
+        """Annotations differ for who hands a function on, if anything reads such."""
+        project.write(
+            a="def g(x: int): pass",
+            b=f"from a import g\ndef f(): resolve(g)\ndef resolve(r): {reader}(r)",
+        ).edit("int", "str")
+        assert project.reaches("b.py::f") == read
+
+
+class TestOrder:
+    @pytest.mark.parametrize(
+        ("user", "seen"),
+        [
+            ("import a\ndef f(): return list(vars(a))", True),
+            ("import a\ndef f(): return a.A.__base__.__subclasses__()", True),
+            ("import a\ndef f(): return a.A", False),
+        ],
+    )
+    def test_who_lists_names(self, project: Project, user: str, seen: bool) -> None:
+        """The order in which names are bound matters to who lists them."""
+        a, b = "class A(dict): pass\n", "class B(dict): pass\n"
+        project.write(a=a + b, b=user).edit(a + b, b + a)
+        assert project.reaches("b.py::f") == seen
+
+    def test_a_new_name(self, project: Project) -> None:
+        """A function between others moves none of them."""
+        project.write(a="def g(): pass\nX = 1\n", b="def f(c): return c.__subclasses__()")
+        project.edit("X", "def h(): pass\nX")
+        assert not project.reaches("b.py::f")
+
+
+class TestTypeChecking:
+    @pytest.mark.parametrize(
+        ("user", "runs"),
+        [
+            ("typing.TYPE_CHECKING = True", True),
+            ("monkeypatch.setattr(typing, 'TYPE_CHECKING', True)", True),
+            ("patch('typing.TYPE_CHECKING', new=True)", True),
+            ("from typing import TYPE_CHECKING, Any", False),
+            ("TYPE_CHECKING = False", False),
+            ("TYPE_CHECKING = getattr(typing, 'TYPE_CHECKING', False)", False),
+        ],
+    )
+    def test_who_says_that_types_are_checked(self, project: Project, user: str, runs: bool) -> None:
+        """What is for type checkers runs only where the project says that it is one."""
+        project.write(a="if TYPE_CHECKING:\n    import x", b=user).edit("import x", "import y")
+        assert project.reaches() == runs
+
+
+class TestRemade:
+    @pytest.mark.parametrize(
+        ("code", "runs"),
+        [("types.FunctionType(g.__code__, {})", True), ("g.__code__.co_name", False)],
+    )
+    def test_who_gives_a_function_to_be_made_anew(
+        self, project: Project, code: str, runs: bool
+    ) -> None:
+        """Its body runs as another's, where anything makes functions of code."""
+        project.write(
+            a="def g(): return 1",
+            b="from a import g as h\ndef f(): make(h)\ndef k(): return 1",
+            c=f"def make(g): return {code}",
+        ).edit("1", "2")
+        assert project.reaches("b.py::f") == runs
+        assert not project.reaches("b.py::k")
+
+
+class TestDocstring:
+    @pytest.mark.parametrize(
+        ("user", "read"),
+        [
+            ("def f(g): return g.__doc__", True),
+            ("import inspect\ndef f(g): return inspect.getdoc(g)", True),
+            ("class C:\n    def f(self): return self.__doc__", False),
+            ("def f(g): return g\nf.__doc__ = 'Say.'", False),
+            ("def f(g): return g.__doc__\n@f\ndef h(): pass", False),
+        ],
+    )
+    def test_who_reads_that_of_what_it_is_given(
+        self, project: Project, user: str, read: bool
+    ) -> None:
+        """A docstring differs for who reads those of others, a decorator's own excepted."""
+        project.write(a="def g():\n    'Sell.'", b=user).edit("Sell", "Buy")
+        assert project.reaches("b.py::f", "b.py::C.f") == read
+
+    def test_who_reads_it_at_import(self, project: Project) -> None:
+        """What a module reads at import, it names."""
+        project.write(a="def g():\n    'Sell.'", b="import a\nx = a.g.__doc__")
+        assert project.edit("Sell", "Buy").reaches()
+
+    def test_who_reads_another_at_import(self, project: Project) -> None:
+        """A module that reads docstrings of others reads no other."""
+        project.write(a="def g():\n    'Sell.'", b="import c\nx = c.f.__doc__")
+        assert not project.edit("Sell", "Buy").reaches()

@@ -1,0 +1,172 @@
+"""Signatures and annotations that are read far from the functions that have them."""
+
+from __future__ import annotations
+
+from .case import Case, Swap
+
+_CONTAINER = """
+    -- container.py --
+    import inspect
+    import typing
+    def resolve(cls):
+        parameters = inspect.signature(cls).parameters.items()
+        return cls(**{name: resolve(each.annotation) for name, each in parameters})
+    def convert(function, value):
+        return typing.get_type_hints(function)["return"](function(value))
+    -- shop.py --
+    class Cheap:
+        rate = 2
+    class Dear:
+        rate = 3
+    class Service:
+        def __init__(self, repo: Cheap):
+            self.rate = repo.rate
+        def name(self):
+            return "service"
+    def handler(repo: Cheap):
+        return repo.rate
+    def parse(text) -> int:
+        return text
+    -- test_shop.py --
+    import container
+    import shop
+
+    def test_class():
+        assert container.resolve(shop.Service).rate == 2
+    def test_function():
+        assert container.resolve(shop.handler) == 2
+    def test_result():
+        assert container.convert(shop.parse, "2") == 2
+    def test_call():
+        assert shop.handler(shop.Cheap()) == 2
+"""
+_FAKES = """
+    -- fakes.py --
+    import inspect
+    from unittest import mock
+    def fake(cls):
+        return mock.create_autospec(cls, instance=True)
+    def fake_at(path):
+        return mock.patch(path, autospec=True)
+    def describe(each):
+        return str(inspect.signature(each))
+    def describe_all(module):
+        return [describe(each) for each in vars(module).values() if callable(each)]
+    -- shop.py --
+    class Plan:
+        def __init__(self, rate=2):
+            self.rate = rate
+        def price(self, amount):
+            return amount
+    def name(plan):
+        return "gold"
+    -- test_shop.py --
+    import fakes
+    import shop
+    from unittest import mock
+
+    def test_helper():
+        fakes.fake(shop.Plan).price(1)
+    def test_text():
+        with fakes.fake_at("shop.Plan") as plan:
+            plan().price(1)
+    def test_description():
+        assert fakes.describe(shop.Plan) == "(rate=2)"
+    def test_descriptions():
+        assert fakes.describe_all(shop) == ["(rate=2)", "(plan)"]
+    def test_module():
+        mock.create_autospec(shop).name(1)
+    def test_module_by_text():
+        with mock.patch("test_shop.shop", autospec=True) as module:
+            module.name(1)
+"""
+
+_USAGE = """
+    -- usage.py --
+    def usage(function):
+        return function.__doc__
+    -- plans.py --
+    "Plans."
+    class Plan:
+        "A plan."
+    -- shop.py --
+    import plans
+    def price():
+        "Sell it."
+        return 2
+    -- test_shop.py --
+    import plans
+    import shop
+    import usage
+
+    def test_function():
+        assert usage.usage(shop.price) == "Sell it."
+    def test_class():
+        assert usage.usage(plans.Plan) == "A plan."
+    def test_module():
+        assert plans.__doc__ == "Plans."
+    def test_price():
+        assert shop.price() == 2
+"""
+
+CASES: tuple[Case, ...] = (
+    Case(
+        "annotation of a constructor that a container reads",
+        _CONTAINER,
+        change={"shop.py": Swap("self, repo: Cheap", "self, repo: Dear")},
+        selected={"test_class"},
+        spared={"test_bystander", "test_call"},
+    ),
+    Case(
+        "annotation of a function that a container reads",
+        _CONTAINER,
+        change={"shop.py": Swap("handler(repo: Cheap", "handler(repo: Dear")},
+        selected={"test_function"},
+        spared={"test_bystander", "test_call", "test_class"},
+    ),
+    Case(
+        "annotation of a result that a helper reads",
+        _CONTAINER,
+        change={"shop.py": Swap("-> int", "-> str")},
+        selected={"test_result"},
+        spared={"test_bystander", "test_call", "test_class"},
+    ),
+    Case(
+        "argument of a method that a helper imitates",
+        _FAKES,
+        change={"shop.py": Swap("self, amount", "self, amount, currency")},
+        selected={"test_helper", "test_text"},
+    ),
+    Case(
+        "default of a constructor that a helper describes",
+        _FAKES,
+        change={"shop.py": Swap("rate=2", "rate=3")},
+        selected={"test_description", "test_descriptions"},
+    ),
+    Case(
+        "argument of a function that helpers find in its module",
+        _FAKES,
+        change={"shop.py": Swap("name(plan)", "name(plan, upper)")},
+        selected={"test_descriptions", "test_module", "test_module_by_text"},
+        spared={"test_bystander", "test_helper", "test_description"},
+    ),
+    Case(
+        "docstrings that another module reads",
+        _USAGE,
+        change={
+            "shop.py": Swap('"Sell it."', '"Buy it."'),
+            "plans.py": Swap('"Plans."', '"Prices."'),
+        },
+        selected={"test_function", "test_module"},
+        passing={"test_class"},
+        spared={"test_bystander", "test_price"},
+    ),
+    Case(
+        "docstring of a class that another module reads",
+        _USAGE,
+        change={"plans.py": Swap('"A plan."', '"A price."')},
+        selected={"test_class"},
+        passing={"test_module"},
+        spared={"test_bystander", "test_price"},
+    ),
+)
