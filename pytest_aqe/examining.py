@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -17,12 +18,14 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from _pytest.runner import runtestprotocol
 
 from pytest_aqe.beliefs import Belief, Brief, Conditions, Lane
-from pytest_aqe.data import AttemptMode, Identity, Plan
+from pytest_aqe.data import AttemptMode, Identity, NodeId, Plan
+from pytest_aqe.errors import AqeError
 from pytest_aqe.evidence.failures import signature
 from pytest_aqe.evidence.identity import without_group
 from pytest_aqe.faults import Faults
@@ -187,7 +190,7 @@ class Rerunner:
                 reports = []
                 again = _run_again(item, nextitem)
             else:
-                again = _run_isolated(item, seconds)
+                again = _run_isolated(item, first, seconds, self._examiner.told.get("options", ()))
                 if again is not None:
                     _log_as_rerun(item, reports)
             self._examiner.spent += time.monotonic() - start
@@ -236,13 +239,34 @@ class Quarantiner:
             for item in items:
                 if self._entry(item) is not None:
                     self._items[item.nodeid] = item
+            self._tell_of_wrong_marks(items)
+
+    def _tell_of_wrong_marks(self, items: list[pytest.Item]) -> None:
+        """Say in one line which marks quarantine nothing."""
+        wrong: dict[NodeId, str] = {}
+        for item in items:
+            marked = self._marked(item)
+            if isinstance(marked, str):
+                wrong.setdefault(without_group(item.nodeid).partition("[")[0], marked)
+        if wrong:
+            name, why = next(iter(wrong.items()))
+            more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+            raise AqeError(f"no quarantine by the mark aqe_quarantine: {name} {why}{more}")
 
     def _entry(self, item: pytest.Item) -> Entry | None:
+        marked = self._marked(item)
+        if marked is None:
+            return self._listed.of(without_group(item.nodeid))
+        return marked if isinstance(marked, Entry) else None
+
+    def _marked(self, item: pytest.Item) -> Entry | str | None:
+        """Return the entry that a test is marked with, what is wrong with it, or None."""
         mark = item.get_closest_marker("aqe_quarantine")
-        if mark is not None:
-            found = entry({**mark.kwargs, "id": without_group(item.nodeid)}, self._today)
-            return found if isinstance(found, Entry) else None
-        return self._listed.of(without_group(item.nodeid))
+        if mark is None:
+            return None
+        if mark.args:
+            return "has arguments without names (reason=, owner=, expires=)"
+        return entry({**mark.kwargs, "id": without_group(item.nodeid)}, self._today)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
@@ -287,7 +311,7 @@ class Quarantiner:
             for _ in range(_ALONE):
                 start = time.monotonic()
                 again = (
-                    _run_isolated(item, seconds)
+                    _run_isolated(item, first, seconds, self._examiner.told.get("options", ()))
                     if self._examiner.may_spend(ISOLATED, seconds)
                     else None
                 )
@@ -424,8 +448,34 @@ def _run_again(item: pytest.Item, nextitem: pytest.Item | None) -> Reports:
     return runtestprotocol(item, nextitem=nextitem, log=False)
 
 
-def _run_isolated(item: pytest.Item, seconds: float) -> Reports | None:
-    """Run a test once more, alone in a fresh process; None where that cannot be done."""
+def _run_isolated(
+    item: pytest.Item, first: pytest.TestReport, seconds: float, options: Sequence[str]
+) -> Reports | None:
+    """Run a test once more, alone in a fresh process; None where that cannot be done.
+
+    Where it fails there too, its ``first`` failure is shown, with what the process printed.
+    """
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        xml = Path(folder, "alone.xml")
+        printed = _launch(item, 10 * seconds + SLOWEST, [*options, f"--junitxml={xml}"])
+        failed = _failed_alone(xml) if printed is not None else None
+    if failed is None:
+        return None
+    mode: AttemptMode = "isolated"
+    reports = [_report(item, when, 0.0) for when in ("setup", "call", "teardown")]
+    reports[1].duration = time.monotonic() - start
+    if failed:
+        reports[1].outcome = "failed"
+        reports[1].longrepr = first.longrepr
+        reports[1].sections = [("alone in a fresh process", (printed or "")[-_TAIL:])]
+    for report in reports:
+        _hang(report, mode=mode)
+    return reports
+
+
+def _launch(item: pytest.Item, limit: float, options: Sequence[str]) -> str | None:
+    """Run pytest on one test; return what it printed, None where that says nothing of the test."""
     path = Path(item.config.rootpath, without_group(item.nodeid).partition("::")[0])
     name = without_group(item.nodeid).partition("::")[2]
     command = [
@@ -441,10 +491,11 @@ def _run_isolated(item: pytest.Item, seconds: float) -> Reports | None:
         "no:cacheprovider",
         "-p",
         "no:randomly",
+        *options,
         *(("-n0",) if item.config.pluginmanager.has_plugin("xdist") else ()),
+        *(("--no-cov",) if item.config.pluginmanager.has_plugin("pytest_cov") else ()),
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    start = time.monotonic()
     try:
         done = subprocess.run(
             command,
@@ -454,23 +505,29 @@ def _run_isolated(item: pytest.Item, seconds: float) -> Reports | None:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=10 * seconds + SLOWEST,
+            timeout=limit,
             check=False,
         )
     except (subprocess.TimeoutExpired, OSError):
         return None
     if done.returncode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return None
-    failed = done.returncode == pytest.ExitCode.TESTS_FAILED
-    mode: AttemptMode = "isolated"
-    reports = [_report(item, when, 0.0) for when in ("setup", "call", "teardown")]
-    reports[1].duration = time.monotonic() - start
-    if failed:
-        reports[1].outcome = "failed"
-        reports[1].longrepr = done.stdout[-_TAIL:]
-    for report in reports:
-        _hang(report, mode=mode)
-    return reports
+    return done.stdout
+
+
+def _failed_alone(xml: Path) -> bool | None:
+    """Tell whether a test failed by its own report; None where it was skipped or never ran.
+
+    The exit code also says what else is asked of a session: a coverage, a number of warnings.
+    """
+    try:
+        cases = list(ET.parse(xml).getroot().iter("testcase"))
+    except (OSError, ET.ParseError):
+        return None
+    found = {each.tag for case in cases for each in case}
+    if not cases or "skipped" in found:
+        return None
+    return not found.isdisjoint({"failure", "error"})
 
 
 def _report(item: pytest.Item, when: Any, duration: float) -> pytest.TestReport:

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from pytest_aqe.errors import AqeError
 
 MOST_DAYS = 30
 _FIELDS = ("id", "reason", "owner", "expires", "evidence")
+_ENTRY = re.compile(r"[ \t]*\[\[[ \t]*test[ \t]*\]\]")
 _HEAD = "# Tests that still run and are still judged, but whose flakes do not fail the session.\n"
 
 
@@ -51,10 +52,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Quarantine:
-    """What the file holds: entries that can be honoured, and why others cannot."""
+    """What the file holds: entries that can be honoured, and why others cannot.
+
+    ``faulty`` says what is wrong with those of the others that have an id.
+    """
 
     entries: Mapping[NodeId, Entry]
     problems: tuple[str, ...] = ()
+    faulty: Mapping[NodeId, str] = field(default_factory=dict)
 
     def of(self, node_id: NodeId) -> Entry | None:
         """Return the entry of a test: its own, or that of all its parameters."""
@@ -69,16 +74,13 @@ def load(path: Path, today: date) -> Quarantine:
         return Quarantine({})
     except (OSError, UnicodeDecodeError) as error:
         raise AqeError(f"{path} cannot be read ({error}); no test is quarantined") from error
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib  # pytest needs it there
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = _parsed(text)
+    except ValueError as error:
         raise AqeError(f"{path} is no TOML ({error}); no test is quarantined") from error
     tests = content.get("test", [])
     entries: dict[NodeId, Entry] = {}
+    faulty: dict[NodeId, str] = {}
     problems = [
         f"{path.name}: {name!r} is not known; tests stand in [[test]]"
         for name in content
@@ -91,9 +93,20 @@ def load(path: Path, today: date) -> Quarantine:
         if isinstance(found, Entry):
             entries[found.id] = found
         else:
-            name = given.get("id") if isinstance(given, dict) else None
+            name = _name(given)
             problems.append(f"{path.name}: {name or f'entry {number}'} {found}")
-    return Quarantine(entries, tuple(problems))
+            if name:
+                faulty[name] = found
+    return Quarantine(entries, tuple(problems), faulty)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Read TOML; raise `ValueError` for what is none."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib  # pytest needs it there
+    return tomllib.loads(text)
 
 
 def entry(given: Any, today: date) -> Entry | str:
@@ -114,7 +127,7 @@ def entry(given: Any, today: date) -> Entry | str:
         except ValueError:
             expires = None
     if type(expires) is not date:
-        return "has no date in expires (2026-12-04)"
+        return f"has no date in expires, such as {today + timedelta(days=MOST_DAYS // 2)}"
     if expires > today + timedelta(days=MOST_DAYS):
         return f"expires in more than {MOST_DAYS} days"
     evidence = given.get("evidence", [])
@@ -134,26 +147,72 @@ def add(path: Path, new: Entry) -> None:
         f"expires = {new.expires.isoformat()}",
         f"evidence = [{', '.join(map(_quoted, new.evidence))}]",
     ]
-    path.write_text(f"{text.rstrip()}\n\n" + "\n".join(block) + "\n", "utf-8")
+    given = {name: getattr(new, name) for name in _FIELDS} | {"evidence": list(new.evidence)}
+    _write(path, f"{text.rstrip()}\n\n" + "\n".join(block) + "\n", [*_given(text), given])
 
 
 def release(path: Path, ids: Iterable[NodeId]) -> None:
-    """Remove entries; every other line stays as it is."""
+    """Remove entries with the comments right above them; every other line stays as it is."""
     gone = set(ids)
     text = path.read_text("utf-8")
-    head, *blocks = re.split(r"(?m)^(?=[ \t]*\[\[[ \t]*test[ \t]*\]\])", text)
-    kept = [block for block in blocks if _id_of(block) not in gone]
-    path.write_text(head + "".join(kept), "utf-8")
+    lines = text.splitlines(keepends=True)
+    kept: list[str] = []
+    done = 0
+    for start, end, name in _blocks(lines):
+        if name not in gone:
+            continue
+        kept += lines[done:start]
+        done = end
+        while done < len(lines) and not lines[done].strip():
+            done += 1  # the empty lines above it part what is left
+    left = [each for each in _given(text) if _name(each) not in gone]
+    _write(path, "".join([*kept, *lines[done:]]).rstrip("\n") + "\n", left)
+
+
+def _blocks(lines: Sequence[str]) -> Iterator[tuple[int, int, NodeId | None]]:
+    """Yield first line, end and id of each entry, from the comments right above it on."""
+    heads = [number for number, line in enumerate(lines) if _ENTRY.match(line)]
+    for head, stop in zip(heads, [*heads[1:], len(lines)], strict=False):
+        start, end = head, stop
+        while start and lines[start - 1].lstrip().startswith("#"):
+            start -= 1
+        while not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#"):
+            end -= 1
+        yield start, end, _id_of("".join(lines[head:end]))
 
 
 def _id_of(block: str) -> NodeId | None:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    (found,) = tomllib.loads(block)["test"]
-    name: NodeId | None = found.get("id")
-    return name
+    try:
+        (found,) = _given(block)
+    except ValueError:  # a line of a longer text looks like the head of an entry
+        return None
+    return _name(found)
+
+
+def _given(text: str) -> list[Any]:
+    """Return the entries of a text as they were given."""
+    tests = _parsed(text).get("test", [])
+    return tests if isinstance(tests, list) else [tests]
+
+
+def _name(given: Any) -> NodeId | None:
+    """Return the id of an entry, be it right or wrong."""
+    name = given.get("id") if isinstance(given, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _write(path: Path, text: str, expected: Sequence[Any]) -> None:
+    """Write a new list if it says what it should; raise `AqeError` otherwise."""
+    try:
+        same = _given(text) == list(expected)
+    except ValueError:
+        same = False
+    if not same:
+        raise AqeError(
+            f"{path} is not written as `quarantine add` writes it, with [[test]] above each "
+            "entry; it is left as it is, and has to be edited by hand"
+        )
+    path.write_text(text, "utf-8")
 
 
 def _quoted(text: str) -> str:

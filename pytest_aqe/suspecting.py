@@ -6,6 +6,7 @@ which no test ever failed has no beliefs, and pays one query.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from pytest_aqe.history import queries
 from pytest_aqe.history.store import Connection
 
 if TYPE_CHECKING:
-    from pytest_aqe.beliefs import Belief, Brief, Judgement
+    from pytest_aqe.beliefs import Belief, Brief, Conditions, Execution, Judgement
     from pytest_aqe.data import Identity, NodeId, Run
     from pytest_aqe.learning.impact import Decision
     from pytest_aqe.report.flaky import Card
@@ -26,10 +27,17 @@ WAITING = 50  # runs that sessions which only report leave for later
 PATIENCE = 2.0  # seconds a session spends on runs that the beliefs do not know yet
 
 
-def learn(connection: Connection, *, patience: float = float("inf"), waiting: int = 0) -> bool:
+def learn(
+    connection: Connection,
+    *,
+    patience: float = float("inf"),
+    waiting: int = 0,
+    leaving: str | None = None,
+) -> bool:
     """Bring the beliefs up to date; False where time was over, and the rest waits.
 
-    As long as no more than ``waiting`` runs are to be learnt from, nothing is done.
+    As long as no more than ``waiting`` runs are to be learnt from, nothing is done. The run
+    ``leaving`` is left for the next time.
     """
     from pytest_aqe.history import flakes
 
@@ -39,7 +47,24 @@ def learn(connection: Connection, *, patience: float = float("inf"), waiting: in
         return True
     from pytest_aqe.learning.flaky import LaneBayes
 
-    return flakes.catch_up(connection, LaneBayes, patience=patience)
+    return flakes.catch_up(connection, LaneBayes, patience=patience, leaving=leaving)
+
+
+def learn_new(
+    connection: Connection, run: Run, *, patience: float = float("inf")
+) -> tuple[bool, list[NodeId]]:
+    """Do as `learn` does; return with its answer the tests that only this run shows to be flaky.
+
+    None where time was over: what is new then cannot be told from what nobody had learnt.
+    """
+    from pytest_aqe.history import suspects
+
+    if not learn(connection, patience=patience, leaving=run.run_id):
+        return False, []
+    before = suspects.flagged(connection)
+    known = learn(connection, patience=patience)
+    after = suspects.flagged(connection)
+    return known, sorted(after[test] for test in after.keys() - before)
 
 
 def judge(connection: Connection, run: Run, *, waiting: int) -> Judged | None:
@@ -60,20 +85,23 @@ def judged(connection: Connection, run: Run) -> Judged:
     return flakes.judged(connection, run.run_id)
 
 
-def cards(connection: Connection, found: Judged) -> list[Card]:
+def cards(connection: Connection, found: Judged, *, rerunning: bool) -> list[Card]:
     """Return a card for each test that failed in a run and flakes, or did and is broken now.
 
-    A plain failure of a test that never flaked needs no card: pytest shows it already.
+    A plain failure of a test that never flaked needs no card: pytest shows it already. Nor does
+    a new test where ``rerunning``, which does not call it flaky.
     """
     from pytest_aqe.history import suspects
     from pytest_aqe.learning.flaky import LIKELY, interval, p_flaky, verdict
+    from pytest_aqe.learning.rerun import NEW_TEST
     from pytest_aqe.report.flaky import Card
 
     shown: dict[int, tuple[str, Judgement, Belief]] = {}
     for judgement, belief in found:
         name = verdict(judgement.p_flaky, judgement.p_broken)
         test = judgement.execution.test
-        if name == "flaky" or (
+        new = rerunning and belief.executions <= NEW_TEST  # this run included
+        if (name == "flaky" and not new) or (
             name == "broken"
             and (p_flaky(belief) >= LIKELY or suspects.streak(connection, test).runs >= LONG_STREAK)
         ):
@@ -92,14 +120,12 @@ def cards(connection: Connection, found: Judged) -> list[Card]:
     for node, (name, judgement, belief) in shown.items():
         each = about[judgement.execution.test]
         streak = suspects.streak(connection, each.number)
-        attempts = judgement.execution.attempts
         made.append(
             Card(
                 verdict=name,
                 node_id=nodes[node],
                 p_broken=judgement.p_broken,
-                attempts=len(attempts),
-                passed=not attempts[-1][1],
+                passed_on=_passed_again(judgement.execution),
                 failures=each.failures,
                 runs=each.runs,
                 interval=interval(belief),
@@ -112,11 +138,10 @@ def cards(connection: Connection, found: Judged) -> list[Card]:
     return made
 
 
-def flagged(connection: Connection) -> dict[int, NodeId]:
-    """Return the tests that are known to be flaky, by their numbers."""
-    from pytest_aqe.history import suspects
-
-    return suspects.flagged(connection)
+def _passed_again(execution: Execution) -> int | None:
+    """Return the first attempt after the first one that passed, by its number."""
+    again = enumerate(execution.attempts[1:], start=2)
+    return next((number for number, (_, failed) in again if not failed), None)
 
 
 def brief(connection: Connection, run: Run, decision: Decision | None, *, seconds: float) -> Brief:
@@ -126,18 +151,12 @@ def brief(connection: Connection, run: Run, decision: Decision | None, *, second
     from pytest_aqe.learning.rerun import NEW_TEST
 
     conditions = no_brief(run, seconds=seconds).conditions
-    affected: frozenset[Identity] = frozenset()
-    if decision is not None:
-        affected = frozenset(
-            identity
-            for identity, why in decision.runs.items()
-            if why.kind not in ("failed", "always", "probe")
-        )
+    beliefs = suspects.believed(connection, run.suite, LaneBayes)
     return replace(
         no_brief(run, seconds=seconds),
-        beliefs=suspects.believed(connection, run.suite, LaneBayes),
+        beliefs=beliefs,
         young=frozenset(suspects.young(connection, run.suite, NEW_TEST)),
-        affected=affected,
+        affected=_changed(decision, beliefs, conditions) if decision is not None else frozenset(),
         followed=decision is not None,
         tree=suspects.latest_tree(
             connection,
@@ -147,6 +166,23 @@ def brief(connection: Connection, run: Run, decision: Decision | None, *, second
             local=conditions.local,
         ),
     )
+
+
+def _changed(
+    decision: Decision, beliefs: Mapping[Identity, Belief], conditions: Conditions
+) -> frozenset[Identity]:
+    """Return the tests whose code changed since they last passed.
+
+    One of which no pass is known to compare with has changed where the tree has.
+    """
+    from pytest_aqe.learning.flaky import lane_before
+
+    compared = decision.runs.keys() | decision.left_out
+    lanes = {
+        name: lane_before(beliefs[name], conditions.lane) for name in beliefs.keys() - compared
+    }
+    moved = {name for name, lane in lanes.items() if lane and lane.tree != conditions.tree}
+    return decision.changed | moved
 
 
 def no_brief(run: Run, *, seconds: float) -> Brief:

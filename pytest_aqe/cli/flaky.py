@@ -23,7 +23,7 @@ from pytest_aqe.history.attempts import Around, Recovery
 from pytest_aqe.history.store import Connection
 from pytest_aqe.history.suspects import Suspect
 from pytest_aqe.learning import flaky
-from pytest_aqe.learning.bisect import Launches, smallest
+from pytest_aqe.learning.bisect import Launches, repeats, smallest
 from pytest_aqe.learning.causes import Cause, Seen, cause, neighbours
 from pytest_aqe.learning.rerun import ISOLATED, MOST_RERUNS, Case
 from pytest_aqe.report.terminal import counted, table
@@ -238,6 +238,9 @@ def _why(asked: argparse.Namespace) -> Answer:
         if settle:
             lines.append(f"  to settle: {settle}")
     lines += ["", *(f"  {line}" for line in _runs_table(failures[:SHOWN]))]
+    more = max(recovery.failures, len(failures)) - SHOWN
+    if more > 0:
+        lines.append(f"  ... and {counted(more, 'more failing run')}")
     return Answer(
         {
             **row,
@@ -355,6 +358,11 @@ def _bisect(asked: argparse.Namespace) -> Answer:
             "`pytest-aqe flaky hunt` runs others"
         )
     found = smallest(before, has_effect, [named[each] for each in likely if each in named][:SHOWN])
+    for _ in range(repeats(flaky.flake_rate(suspect.belief))):
+        if count_of.again([]) != alone or count_of.again(found) == alone:
+            with writing(asked.history) as connection:
+                attempts.forget_cause(connection, suspect.number)
+            raise NotFound(f"{node_id} fails and passes in the same order: not order-dependent")
     command = "pytest -p no:randomly " + " ".join(shlex.quote(each) for each in [*found, node_id])
     with writing(asked.history) as connection:
         attempts.keep_cause(

@@ -12,7 +12,6 @@ from typing import Any
 
 from pytest_aqe import quarantine
 from pytest_aqe.cli.answer import Answer
-from pytest_aqe.cli.arguments import count
 from pytest_aqe.cli.flaky import believing
 from pytest_aqe.data import NodeId
 from pytest_aqe.errors import AqeError, NotFound
@@ -50,19 +49,21 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     new.add_argument(
         "--days",
-        type=count,
+        type=_days,
         default=DAYS,
         metavar="N",
         help=f"days until it is red again, at most {MOST_DAYS} (default: %(default)s)",
     )
-    new.add_argument("--force", action="store_true", help="although it is broken, or not flaky")
+    new.add_argument(
+        "--force", action="store_true", help="although it is unknown, broken or not flaky"
+    )
     new.set_defaults(run=_add)
     listed = more.add_parser("list", parents=[common], help="the list, and how each test does")
     listed.set_defaults(run=_list)
     check = more.add_parser(
         "check",
         parents=[common],
-        help="exit with 1 where an entry is wrong, expired, broken or fixed",
+        help="exit with 1 where an entry is wrong, unknown, expired, broken or fixed",
     )
     check.set_defaults(run=_check)
     release = more.add_parser(
@@ -79,7 +80,10 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How one quarantined test does; no beliefs where the history has not seen it fail."""
+    """How one quarantined test does; no beliefs where the history has not seen it fail.
+
+    ``unknown`` tests are not in a history that knows others.
+    """
 
     entry: Entry
     days: int
@@ -87,6 +91,8 @@ class State:
     p_broken: float | None
     clean: int | None
     needed: int | None
+    runs: int | None
+    unknown: bool = False
 
     @property
     def fixed(self) -> bool:
@@ -105,7 +111,15 @@ class State:
             return "expired"
         if self.broken:
             return "broken"
-        return "fixed" if self.fixed else "flaky" if self.p_flaky is not None else "not seen"
+        if self.p_flaky is None:
+            return "not seen" if self.runs is None else "never failed"
+        return "fixed" if self.fixed else "flaky"
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MOST_DAYS}")
+    return int(text)
 
 
 def _file(asked: argparse.Namespace) -> Path:
@@ -119,38 +133,50 @@ def _today() -> date:
 
 def _add(asked: argparse.Namespace) -> Answer:
     path = _file(asked)
-    if quarantine.load(path, _today()).of(asked.test) is not None:
+    listed = quarantine.load(path, _today())
+    if listed.of(asked.test) is not None:
         raise AqeError(f"{asked.test} is on the list already ({path})")
-    evidence: tuple[str, ...] = ()
-    notes: list[str] = []
-    suspect, _ = _known(asked, asked.test)
-    if suspect is None:
-        notes.append("it never failed in the runs that are recorded here")
-    else:
-        evidence = suspect.evidence
-        broken = flaky.p_broken(suspect.belief, suspect.belief.latest)
-        if broken >= flaky.LIKELY and not asked.force:
-            raise AqeError(
-                f"{asked.test} is broken rather than flaky (P(broken) {broken:.0%}); "
-                "--force quarantines it all the same, but it will be red"
-            )
+    if asked.test in listed.faulty:
+        raise AqeError(
+            f"{asked.test} is on the list already ({path}), but {listed.faulty[asked.test]}; "
+            "`pytest-aqe quarantine release --force` takes it off"
+        )
+    known = _known(asked, asked.test)
     found = quarantine.entry(
         {
             "id": asked.test,
             "reason": asked.reason,
             "owner": asked.owner or _git_name() or "",
             "expires": _today() + timedelta(days=asked.days),
-            "evidence": list(evidence),
+            "evidence": list(known.suspect.evidence) if known.suspect is not None else [],
         },
         _today(),
     )
     if isinstance(found, str):
         raise AqeError(f"{asked.test} {found}; nothing was added to {path}")
+    doubt = _doubt(asked.test, known)
+    if doubt is not None and not asked.force:
+        raise AqeError(f"{doubt}; --force quarantines it all the same")
     quarantine.add(path, found)
+    notes = [doubt] if doubt is not None else []
     return Answer(
         _entry(found),
         [f"{path}: {found.id} until {found.expires} ({found.owner}); commit it", *notes],
     )
+
+
+def _doubt(test: NodeId, known: Known) -> str | None:
+    """Say why a test is nothing for the list, or None."""
+    if not known.history:
+        return f"unknown test: {test}; there is no history yet"
+    if known.runs is None:
+        return f"unknown test: {test} is in no run that is recorded here"
+    if known.suspect is None:
+        return f"{test} never failed in {counted(known.runs, 'run')}"
+    broken = flaky.p_broken(known.suspect.belief, known.suspect.belief.latest)
+    if broken < flaky.LIKELY:
+        return None
+    return f"{test} is broken rather than flaky (P(broken) {broken:.0%}) and will be red"
 
 
 def _git_name() -> str | None:
@@ -162,13 +188,25 @@ def _git_name() -> str | None:
     return None
 
 
-def _known(asked: argparse.Namespace, test: NodeId) -> tuple[Suspect | None, Recovery | None]:
-    """Return what the history believes of a test, the worst of its parameters and suites."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the history knows of a test, and believes where it failed; no runs if it is unknown."""
+
+    history: bool = False
+    runs: int | None = None
+    suspect: Suspect | None = None
+    recovery: Recovery | None = None
+
+
+def _known(asked: argparse.Namespace, test: NodeId) -> Known:
+    """Return what the history knows of a test, and of the worst of its parameters and suites."""
     try:
         with believing(asked) as connection:
+            rows = browse.tests_of(connection, test)
+            runs = max((row.runs for row in rows), default=None)
             found = [
                 each
-                for row in browse.tests_named(connection, test)
+                for row in rows
                 for each in suspects.suspects(
                     connection,
                     "test_no in (select test_no from tests where suite = $1 and identity = $2)",
@@ -176,11 +214,11 @@ def _known(asked: argparse.Namespace, test: NodeId) -> tuple[Suspect | None, Rec
                 )
             ]
             if not found:
-                return None, None
+                return Known(True, runs)
             worst = max(found, key=lambda each: flaky.p_broken(each.belief, each.belief.latest))
-            return worst, attempts.recovery(connection, worst.number)
+            return Known(True, runs, worst, attempts.recovery(connection, worst.number))
     except NotFound:
-        return None, None
+        return Known()
 
 
 def _states(asked: argparse.Namespace) -> tuple[Quarantine, list[State]]:
@@ -189,10 +227,12 @@ def _states(asked: argparse.Namespace) -> tuple[Quarantine, list[State]]:
 
 
 def _state(asked: argparse.Namespace, entry: Entry) -> State:
-    suspect, recovery = _known(asked, entry.id)
+    known = _known(asked, entry.id)
+    suspect, recovery = known.suspect, known.recovery
+    unknown = known.history and known.runs is None
     days = entry.days(_today())
     if suspect is None or recovery is None:
-        return State(entry, days, None, None, None, None)
+        return State(entry, days, None, None, None, None, known.runs, unknown)
     seen = suspect.belief.executions >= NEW_TEST
     return State(
         entry,
@@ -201,6 +241,7 @@ def _state(asked: argparse.Namespace, entry: Entry) -> State:
         flaky.p_broken(suspect.belief, suspect.belief.latest) if seen else None,
         recovery.clean,
         flaky.clean_runs(recovery.failures / recovery.runs) if recovery.failures else None,
+        known.runs,
     )
 
 
@@ -258,6 +299,8 @@ def _check(asked: argparse.Namespace) -> Answer:
     for each in states:
         if each.days < 0:
             problems.append(f"{each.entry.id} expired on {each.entry.expires}")
+        if each.unknown:
+            problems.append(f"{each.entry.id} is unknown: it is in no run that is recorded here")
         if each.broken:
             problems.append(f"{each.entry.id} is broken, not flaky: P(broken) {each.p_broken:.0%}")
         elif each.fixed:
@@ -271,7 +314,12 @@ def _check(asked: argparse.Namespace) -> Answer:
 
 
 def _release(asked: argparse.Namespace) -> Answer:
-    _, states = _states(asked)
+    listed, states = _states(asked)
+    if asked.test in listed.faulty:
+        if not asked.force:
+            raise AqeError(f"{asked.test} {listed.faulty[asked.test]}; --force releases it")
+        quarantine.release(_file(asked), [asked.test])
+        return Answer({"released": [asked.test]}, [f"{asked.test} is released"])
     wanted = [each for each in states if asked.test in (None, each.entry.id)]
     if asked.test is not None and not wanted:
         raise NotFound(f"{asked.test} is not on the list ({_file(asked)})")

@@ -21,7 +21,7 @@ from typing import Any
 
 from pytest_aqe.beliefs import Belief, Conditions, Execution, Judgement, Lane, Learner
 from pytest_aqe.data import FAILING, AttemptMode
-from pytest_aqe.history.store import Connection
+from pytest_aqe.history.store import FAILED, Connection
 
 TABLES = ("flake_tests", "flake_lanes", "flake_signatures", "flake_verdicts", "flake_marks")
 CHUNK = 100  # runs walked in one transaction
@@ -30,14 +30,13 @@ _ALIKE = 0.75  # share of neighbours in one order from which two runs have the s
 _GATED, _GATED_SHARE = 8, 0.1  # failures, and share of tests, below which no run is an outage
 _READ = 50_000  # results of waiting runs beyond which reading them again costs more than keeping
 
-_FAILING = ", ".join(f"'{outcome}'" for outcome in sorted(FAILING))
 # Tests that failed before, and those that fail in these runs.
 _SUSPECTS = f"""
     test_no in (select test_no from flake_tests)
     or test_no in (
         select test_no
         from results
-        where outcome in ({_FAILING}) and list_contains($1::integer[], run_no)
+        where outcome in ({FAILED}) and list_contains($1::integer[], run_no)
     )
 """
 _ORDER = "coalesce(started_at, 'infinity'::timestamp)"  # a run without a start comes last
@@ -83,14 +82,20 @@ class _Pending:
 
 
 def catch_up(
-    connection: Connection, make: Callable[[], Learner], *, patience: float = float("inf")
+    connection: Connection,
+    make: Callable[[], Learner],
+    *,
+    patience: float = float("inf"),
+    leaving: str | None = None,
 ) -> bool:
     """Move the beliefs of every suite by the runs they do not know; tell whether all are known.
 
-    After ``patience`` seconds the rest is left for the next time.
+    After ``patience`` seconds the rest is left for the next time, and so is the run ``leaving``.
     """
     stop = time.monotonic() + patience
-    done = [_catch_up(connection, pending, make(), stop) for pending in _pending(connection)]
+    done = [
+        _catch_up(connection, pending, make(), stop, leaving) for pending in _pending(connection)
+    ]
     return all(done)
 
 
@@ -136,9 +141,9 @@ def judge(
         connection,
         [run.number for run in runs],
         f"""
-        outcome in ({_FAILING})
+        outcome in ({FAILED})
         or test_no in (
-            select test_no from results where outcome in ({_FAILING}) and run_no = $2::integer
+            select test_no from results where outcome in ({FAILED}) and run_no = $2::integer
         )
         """,
         (runs[place].number,),
@@ -240,7 +245,9 @@ def _place(run: _Run) -> tuple[datetime, int]:
     return run.started_at or datetime.max, run.number
 
 
-def _catch_up(connection: Connection, pending: _Pending, learner: Learner, stop: float) -> bool:
+def _catch_up(
+    connection: Connection, pending: _Pending, learner: Learner, stop: float, leaving: str | None
+) -> bool:
     suite, mark = pending.suite, pending.mark
     runs = _runs_after(connection, suite, mark)
     if mark is not None and mark.runs != pending.runs - len(runs):  # one came late, or is gone
@@ -248,6 +255,7 @@ def _catch_up(connection: Connection, pending: _Pending, learner: Learner, stop:
             forget(connection, suite)
         mark = None
         runs = _runs_after(connection, suite, mark)
+    runs = [run for run in runs if run.run_id != leaving]
     _recall_events(connection, suite, learner)
     for start in range(0, len(runs), CHUNK):
         if time.monotonic() > stop:

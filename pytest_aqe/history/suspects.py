@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from pytest_aqe.beliefs import Belief, Learner
-from pytest_aqe.data import FAILING, Identity, NodeId
+from pytest_aqe.data import Identity, NodeId
 from pytest_aqe.history import flakes
-from pytest_aqe.history.store import Connection
+from pytest_aqe.history.store import FAILED, Connection
 
 EVIDENCE = 10  # runs named as evidence, the latest
-_FAILING = ", ".join(f"'{outcome}'" for outcome in sorted(FAILING))
 _NOT_BROKEN, _NO_OUTAGE = 0.5, 0.5  # of a failure that counts as evidence of a flake
 
 
@@ -77,8 +76,8 @@ def about(connection: Connection, held: Mapping[int, Belief]) -> list[Suspect]:
                 test_no,
                 coalesce(results.environment, '') as environment,
                 coalesce(started_at, 'infinity'::timestamp) as begun,
-                arg_min(outcome in ({_FAILING}), attempt) as failed,
-                bool_or(outcome in ({_FAILING})) as ever_failed
+                arg_min(outcome in ({FAILED}), attempt) as failed,
+                bool_or(outcome in ({FAILED})) as ever_failed
             from results join runs using (run_no)
             where outcome <> 'skipped' and list_contains($1::integer[], test_no)
             group by all
@@ -176,7 +175,7 @@ def verdicts(connection: Connection) -> list[Verdict]:
                     and coalesce(results.environment, '') = verdicts.environment
                 join runs on runs.run_no = verdicts.run_no
                 join nodes on nodes.node_no = verdicts.node_no
-            where outcome in ({_FAILING})
+            where outcome in ({FAILED})
             order by started_at nulls last, runs.run_no, nodes.node_no, results.environment, attempt
             """
         )
@@ -190,7 +189,7 @@ def streak(connection: Connection, number: int) -> Streak:
         f"""
         with executions as (
             select run_no, coalesce(started_at, 'infinity'::timestamp) as begun, "commit",
-                arg_max(outcome in ({_FAILING}), attempt) as failed
+                arg_max(outcome in ({FAILED}), attempt) as failed
             from results join runs using (run_no)
             where test_no = $1 and outcome <> 'skipped'
             group by all

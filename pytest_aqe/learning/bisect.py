@@ -9,8 +9,12 @@ is tried first, then halves; two that only work together are found by delta debu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
+
+LEAST = 2  # times that what was found is shown again, with and without
+DOUBT = 0.02  # P(a test that fails by chance does so each time), at most
 
 T = TypeVar("T")
 
@@ -30,6 +34,11 @@ class Launches(Generic[T]):
             self._known[key] = self._has_effect(tests)
         return self._known[key]
 
+    def again(self, tests: Sequence[T]) -> bool:
+        """Try something anew, whatever is known of it."""
+        self._known.pop(tuple(tests), None)
+        return self(tests)
+
 
 def smallest(before: Sequence[T], launch: Launches[T], likely: Sequence[T] = ()) -> list[T]:
     """Return a smallest part of ``before``, in its order, that has the effect.
@@ -42,6 +51,16 @@ def smallest(before: Sequence[T], launch: Launches[T], likely: Sequence[T] = ())
             return [each]
     found = _single(list(before), launch)
     return found if found is not None else _delta(list(before), launch)
+
+
+def repeats(rate: float) -> int:
+    """Return how often both outcomes must come again before they are not chance.
+
+    A test that fails by itself at this rate passes n times one way and fails n times the other
+    with probability (rate (1 - rate)) ** n.
+    """
+    chance = rate * (1 - rate)
+    return max(LEAST, math.ceil(math.log(DOUBT) / math.log(chance))) if chance > 0 else LEAST
 
 
 def _single(tests: list[T], launch: Launches[T]) -> list[T] | None:

@@ -22,7 +22,7 @@ Kind = Literal["affected", "always", "failed", "doubt", "probe"]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A test of which some run is known: see ``history/dependencies.py`` (`Reached`)."""
+    """A test of which some run is known: see `history.affected.Reached`."""
 
     identity: Identity
     clean: tuple[int, ...]
@@ -41,10 +41,15 @@ class Because:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The known tests that run, each with its reason, and those that are left out."""
+    """The known tests that run, each with its reason, and those that are left out.
+
+    ``changed`` are those whose code differs, or may, from every run in which they passed,
+    whatever else they run for.
+    """
 
     runs: Mapping[Identity, Because]
     left_out: frozenset[Identity]
+    changed: frozenset[Identity] = frozenset()
 
 
 def decide(
@@ -69,8 +74,12 @@ def decide(
     seen = {run: [file for file in files if file not in hidden] for run, files in differing.items()}
     runs: dict[Identity, Because] = {}
     left_out: set[Identity] = set()
+    differs: set[Identity] = set()
     for test in tests:
-        because = _because(test, failed, seen if test.globs is None else differing, since_base)
+        change = _change(test, seen if test.globs is None else differing, since_base)
+        if change is not None:
+            differs.add(test.identity)
+        because = _anyway(test, failed) or change
         if because is not None:
             runs[test.identity] = because
         else:
@@ -81,7 +90,7 @@ def decide(
             if _drawn(seed, identity) < probe:
                 runs[identity] = Because("probe", "drawn at random, to measure what is missed")
         left_out -= runs.keys()
-    return Decision(runs, frozenset(left_out))
+    return Decision(runs, frozenset(left_out), frozenset(differs))
 
 
 def told_apart(decision: Decision | None) -> frozenset[Identity]:
@@ -93,19 +102,22 @@ def told_apart(decision: Decision | None) -> frozenset[Identity]:
     return frozenset(found if len(found) <= MOST_AFFECTED * known else ())
 
 
-def _because(
-    test: Known,
-    failed: Collection[Identity],
-    differing: Mapping[int, Sequence[str]],
-    since_base: Sequence[str],
-) -> Because | None:
+def _anyway(test: Known, failed: Collection[Identity]) -> Because | None:
+    """Return why a test runs whatever changed."""
     if test.identity in failed:
         return Because("failed", "failed when it last ran")
     if ALWAYS in test.doubt:
         return Because("always", "marked aqe_always")
+    return None
+
+
+def _change(
+    test: Known, differing: Mapping[int, Sequence[str]], since_base: Sequence[str]
+) -> Because | None:
+    """Return what can have broken a test since it passed."""
     if not test.clean:
         return Because("affected", shown(test.piece) if test.piece else "changed")
-    if not test.doubt and test.globs is None:
+    if not set(test.doubt) - {ALWAYS} and test.globs is None:
         return None
     for run in test.clean:
         reason = _in_doubt(test, [*differing.get(run, ()), *since_base])

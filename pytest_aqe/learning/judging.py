@@ -69,4 +69,6 @@ class Judge:
 
     def _is_unstable(self, identity: Identity) -> bool:
         known = self._tests.get(identity)
-        return identity in self._retried or (known is not None and known.flaked > 0)
+        if identity in self._retried:
+            return True
+        return known is not None and (known.flagged or known.flaked > 0)

@@ -14,16 +14,15 @@ CARDS = 5  # shown; the command `pytest-aqe flaky` shows all
 class Card:
     """One test of this session that failed, and what that is taken for: flaky or broken.
 
-    ``attempts`` is how many it took, the last of which ``passed`` or not; ``interval`` is that
-    of the flake rate (95 %). ``streak`` counts the latest runs that failed in a row, since
+    ``passed_on`` is the number of the attempt that passed, None where none did; ``interval`` is
+    that of the flake rate (95 %). ``streak`` counts the latest runs that failed in a row, since
     ``since`` (a commit).
     """
 
     verdict: str
     node_id: str
     p_broken: float
-    attempts: int
-    passed: bool
+    passed_on: int | None
     failures: int
     runs: int
     interval: tuple[float, float]
@@ -45,8 +44,8 @@ def card_lines(cards: Sequence[Card]) -> list[str]:
 
 def _flaky(card: Card) -> list[str]:
     how = "failed, as it does by itself"
-    if card.passed:
-        how = f"failed then passed on the same code (attempt {card.attempts})"
+    if card.passed_on is not None:
+        how = f"failed then passed on the same code (attempt {card.passed_on})"
     low, high = card.interval
     facts = [
         f"failed in {card.failures} of {counted(card.runs, 'run')}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -75,6 +76,20 @@ def test_a_defect_is_red_again(listed: Project, workers: Workers) -> None:
     assert result.ret == 1
 
 
+def test_what_is_quarantined_is_not_called_broken(project: Project, workers: Workers) -> None:
+    """Where the list is believed, no line of the session says that it should not be."""
+    project.write(test_it="def test_one(): pass")
+    quarantine(project, name="test_it.py::test_one")
+    project.commit_all()
+    project.run(*workers)
+    project.write(test_it="def test_one(): assert 0")
+    project.commit_all()
+    for _ in range(3):
+        result = project.run(*workers, "--aqe-flaky=quarantine")
+        result.stdout.fnmatch_lines(["QUARANTINED test_it.py::test_one *"])
+        result.stdout.no_fnmatch_line("BROKEN*")
+
+
 def test_after_a_change_a_flake_passes_alone(listed: Project, workers: Workers) -> None:
     """Where its code has changed it is tried alone, and what passes there is no defect."""
     listed.write(test_it=FLAKY.replace("steady(): pass", "steady(): assert True"))
@@ -108,6 +123,7 @@ def test_after_a_change_a_failure_counts_where_it_fails_alone(
     fail(listed, 9)
     result = listed.run(*workers, "--aqe-flaky=quarantine", NO_TRACKING)
     result.stdout.fnmatch_lines(["RED AGAIN test_it.py::test_flaky  quarantined, but *: red again"])
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_flaky - *assert not 9"])
     assert result.ret == 1
 
 
@@ -165,13 +181,27 @@ def test_a_test_can_become_a_new_flake_by_passing(project: Project, workers: Wor
     codes = []
     for failing in (0, 1, 0, 1, 0, 0, 0):
         fail(project, failing)
-        result = project.run(*workers, NO_TRACKING, "--aqe-fail-on=new-flaky")
+        quiet = ("-qq",) if len(codes) == 5 else ()  # the reason is told all the same
+        result = project.run(*workers, NO_TRACKING, "--aqe-fail-on=new-flaky", *quiet)
         codes.append(int(result.ret))
         if result.ret and not failing:
             result.stdout.fnmatch_lines(
                 ["failed by --aqe-fail-on=new-flaky: test_it.py::test_flaky"]
             )
     assert codes == [0, 1, 0, 1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("suite", ["", "other"])
+def test_a_flake_of_earlier_runs_is_not_new(project: Project, suite: str) -> None:
+    """Runs that nobody had learnt from, of this suite or another one, fail no later session."""
+    project.write(test_it=FLAKY)
+    project.commit_all()
+    for failing in (0, 1, 0, 1, 0, 0):
+        fail(project, failing)
+        project.run(NO_TRACKING, f"--aqe-suite={suite}")
+    fail(project, 0)
+    assert project.run(NO_TRACKING, "--aqe-fail-on=new-flaky").ret == 0
+    assert project.sql("select flagged from flake_tests") == [(True,)]
 
 
 def test_the_mark_quarantines_too(project: Project, workers: Workers) -> None:
@@ -189,6 +219,35 @@ def test_the_mark_quarantines_too(project: Project, workers: Workers) -> None:
         ["QUARANTINED test_it.py::test_one  failed and still runs; owner=ada, expires in 3 days"]
     )
     assert result.ret == 0
+
+
+@pytest.mark.parametrize(
+    "given, problem",
+    [
+        ("reason='r', owner='o', expires='2026-13-40'", "has no date in expires, such as *"),
+        ("'x'", "has arguments without names (reason=, owner=, expires=)"),
+    ],
+)
+def test_a_mark_that_does_not_hold_is_told_of(
+    project: Project, workers: Workers, given: str, problem: str
+) -> None:
+    """In one line, whoever runs the tests; they are red."""
+    project.write(
+        test_it=f"""
+        import pytest
+
+        @pytest.mark.aqe_quarantine({given})
+        @pytest.mark.parametrize("x", [1, 2])
+        def test_one(x): assert 0
+
+        @pytest.mark.aqe_quarantine
+        def test_two(): pass
+        """
+    )
+    result = project.run(*workers, "--aqe-flaky=quarantine")
+    result.assert_outcomes(failed=2, passed=1)
+    (line,) = [line for line in result.outlines if "no quarantine by the mark" in line]
+    assert fnmatch(line, f"*: test_it.py::test_one {problem}, and 1 more")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -189,6 +190,63 @@ def test_an_unusual_failure_is_not_forgiven(brittle: Project, asserted: str) -> 
     assert result.parseoutcomes()["failed"] == 1
 
 
+# Fails in every third run, where its code is as it was.
+PAYS = """
+    from pathlib import Path
+
+    import pay
+
+    def coin():
+        count = Path(__file__).parent / ".aqe" / "count"
+        number = int(count.read_text()) if count.exists() else 1
+        count.write_text(str(number + 1))
+        return number
+
+    def test_a(): pass
+    def test_b(): pass
+    def test_flaky(): assert (5 if coin() % 3 else 4) == pay.rate()
+"""
+
+
+@pytest.fixture
+def failed_last(project: Project) -> Project:
+    """A suite whose flake failed in its last run, each test being followed."""
+    project.write(test_pay=PAYS, pay="def rate(): return 5")
+    (project.path / ".gitignore").write_text(".aqe\n__pycache__\n")
+    project.commit_all()
+    for _ in range(9):
+        project.run_apart()
+    assert project.outcomes()["test_flaky"] == "failed"
+    return project
+
+
+def test_a_regression_after_a_flake_stays_red(failed_last: Project) -> None:
+    """That it failed last is no excuse: its code differs from what it last passed with."""
+    days = datetime.now(timezone.utc).date() + timedelta(days=9)
+    (failed_last.path / "aqe-quarantine.toml").write_text(
+        f"""
+        [[test]]
+        id = "test_pay.py::test_flaky"
+        reason = "a coin"
+        owner = "team-x"
+        expires = {days}
+        evidence = []
+        """
+    )
+    failed_last.write(pay="def rate(): return 6")
+    for mode in ("rerun", "quarantine"):
+        result = failed_last.run_apart(f"--aqe-flaky={mode}")
+        assert (result.parseoutcomes()["failed"], result.ret) == (1, 1)
+
+
+def test_a_flake_that_failed_last_is_forgiven(failed_last: Project) -> None:
+    """Where its code is what it last passed with, its failure in the run before says nothing."""
+    (failed_last.path / ".aqe" / "count").write_text("9")
+    result = failed_last.run_apart("--aqe-flaky=rerun")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["FLAKY  test_pay.py::test_flaky  failed then passed*"])
+
+
 def test_a_regression_stays_red(known: Project, workers: Workers) -> None:
     """A test whose code broke fails on every attempt, and fails the session."""
     known.write(test_it=FLAKY.replace("assert not left", "assert 0"))
@@ -209,6 +267,17 @@ def test_a_new_test_is_not_called_flaky(project: Project, workers: Workers) -> N
     if "rerun" in result.parseoutcomes():
         result.stdout.fnmatch_lines(["*it passed on attempt *, but *"])
         assert project.outcomes()["test_flaky"] == "passed"
+
+
+def test_a_new_test_gets_no_card(project: Project) -> None:
+    """What is too new to be called flaky is not called so two lines below."""
+    project.write(test_it=FLAKY)
+    project.commit_all()
+    for failing in (0, 0, 0, 1):
+        fail(project, failing)
+        result = project.run("--aqe-flaky=rerun", NO_TRACKING)
+    result.stdout.fnmatch_lines(["it passed on attempt *: too new to be called flaky"])
+    result.stdout.no_fnmatch_line("FLAKY*")
 
 
 def test_marks_of_rerunfailures_keep_their_meaning(known: Project, workers: Workers) -> None:
@@ -296,35 +365,81 @@ def test_it_learns_from_how_episodes_turn_out(known: Project) -> None:
     assert known.sql("select count(*) from flake_episodes") == [(1,)]
 
 
-def test_an_attempt_in_a_fresh_process(project: Project, workers: Workers) -> None:
-    """A victim passes alone: it is run in a process of its own, which says which mode that was."""
-    project.write(
-        test_it="""
-        import os
+# A victim of test_polluter, which pollutes where there is a file that says so.
+POLLUTED = """
+    import os
 
-        STATE = []
+    STATE = []
 
-        def test_polluter():
-            if os.path.exists(".aqe/pollute"):
-                STATE.append(1)
+    def test_polluter():
+        if os.path.exists(".aqe/pollute"):
+            STATE.append(1)
 
-        def test_victim(): assert not STATE
-        """
-    )
+    def test_victim(): assert not STATE
+"""
+
+
+def pollute(project: Project, workers: Workers, *arguments: str) -> pytest.RunResult:
+    """Let a victim flake in every third run, then in one that runs failures again."""
+    project.write(test_it=POLLUTED)
     project.commit_all()
     for run in range(12):
         project.folder.mkdir(exist_ok=True)
         (project.folder / "pollute").touch()
         if run % 3 != 2:
             (project.folder / "pollute").unlink()
-        project.run(NO_TRACKING)
+        project.run(NO_TRACKING, *arguments)
     (project.folder / "pollute").touch()
-    kept = ("--aqe-mode=observe", *(("--dist=loadfile",) if workers else ()))
-    result = project.run(*workers, *kept, "--aqe-flaky=rerun", NO_TRACKING)
-    modes = project.sql(
-        "select attempt_mode, outcome from results join tests using (test_no) "
-        "where identity like '%test_victim' and attempt > 0"
+    return project.run(
+        *in_one_process(workers), *IN_ORDER, "--aqe-flaky=rerun", NO_TRACKING, *arguments
     )
+
+
+def alone(project: Project) -> set[tuple[str, ...]]:
+    """Return the outcomes of a victim's attempts in a process of their own."""
+    return set(
+        project.sql(
+            "select outcome from results join tests using (test_no) "
+            "where identity like '%test_victim' and attempt_mode = 'isolated'"
+        )
+    )
+
+
+def test_an_attempt_in_a_fresh_process(project: Project, workers: Workers) -> None:
+    """A victim passes alone: it is run in a process of its own, which says which mode that was."""
+    result = pollute(project, workers)
     result.stdout.no_fnmatch_line("*internal fault*")
-    assert ("isolated", "passed") in modes
-    assert result.ret == 0
+    assert (alone(project), result.ret) == ({("passed",)}, 0)
+
+
+def test_an_attempt_alone_has_the_options_of_the_session(
+    project: Project, workers: Workers
+) -> None:
+    """A test that needs an option of the command line gets it in a process of its own too."""
+    project.write(
+        conftest="""
+        import pytest
+
+        def pytest_addoption(parser):
+            parser.addoption("--env", default="production")
+
+        @pytest.fixture(autouse=True)
+        def env(request):
+            assert request.config.getoption("--env") == "staging"
+        """
+    )
+    result = pollute(project, workers, "--env", "staging")
+    assert (alone(project), result.ret) == ({("passed",)}, 0)
+
+
+def test_an_attempt_alone_is_told_by_the_test(project: Project) -> None:
+    """What else fails its session, such as a coverage that one test cannot have, does not count."""
+    project.write(
+        conftest="""
+        def pytest_sessionfinish(session, exitstatus):
+            if session.testscollected == 1 and exitstatus == 0:
+                session.exitstatus = 1
+        """
+    )
+    result = pollute(project, ())
+    assert (alone(project), result.ret) == ({("passed",)}, 0)

@@ -62,6 +62,24 @@ def test_an_imported_flake_is_found(project: Project, past: Path) -> None:
     assert "test_breaks" not in text
 
 
+@pytest.mark.parametrize("failures", [10, 11, 45])
+def test_why_says_that_there_are_more_runs(project: Project, failures: int) -> None:
+    """Ten failing runs are shown, and how many more there are."""
+    lines = [HEADER]
+    for run in range(2 * failures):
+        about = f"r{run:02},2026-01-{run // 24 + 1:02}T{run % 24:02}:00:00Z,t,main,ci,e"
+        outcome = "failed" if run % 2 else "passed"
+        lines.append(f"{about},t.py::test_flaky,0,first,{outcome},f,")
+    path = project.path / "past.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    project.command("import", path)
+    _, text = project.command("flaky", "why", "test_flaky")
+    more = failures - 10
+    said = f"... and {more} more failing run{'s' * (more > 1)}"
+    assert text.count("more failing") == (more > 0)
+    assert said in text or not more
+
+
 def test_all_shows_every_test_that_failed(project: Project, past: Path) -> None:
     """With --all the broken one is there too, with what is believed of it."""
     project.command("import", past)

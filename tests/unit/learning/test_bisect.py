@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_aqe.learning.bisect import Launches, smallest
+from pytest_aqe.learning.bisect import DOUBT, Launches, repeats, smallest
 
 
 @given(st.integers(1, 300), st.data())
@@ -34,3 +34,17 @@ def test_a_good_guess_costs_one_launch(count: int, data: st.DataObject) -> None:
     launch = Launches(lambda tests: polluter in tests)
     assert smallest(range(count), launch, likely=[polluter]) == [polluter]
     assert launch.count == 1
+
+
+@given(st.floats(0, 1))
+def test_chance_does_not_repeat_itself(rate: float) -> None:
+    """At any rate of failure, few repetitions make it unlikely that chance showed them all."""
+    assert 2 <= repeats(rate) <= 3
+    assert (rate * (1 - rate)) ** repeats(rate) <= DOUBT
+
+
+def test_what_is_known_can_be_tried_anew() -> None:
+    """A launch is counted each time it is really made."""
+    outcomes = iter([True, False])
+    launch: Launches[int] = Launches(lambda tests: next(outcomes))
+    assert [launch([1]), launch([1]), launch.again([1]), launch.count] == [True, True, False, 2]

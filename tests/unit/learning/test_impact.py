@@ -130,6 +130,24 @@ class TestDecide:
         test = known(doubt=("subprocess",), globs=globs)
         assert kind(test, differing={1: ["data/b.json"]}) == expected
 
+    @pytest.mark.parametrize(
+        ("test", "changed"),
+        [
+            (known(clean=()), True),
+            (known(), False),
+            (known(doubt=("always",)), False),
+            (known(doubt=("thread",)), True),
+            (known(clean=(), doubt=("always",)), True),
+        ],
+    )
+    def test_what_changed_is_told_whatever_a_test_runs_for(
+        self, test: Known, changed: bool
+    ) -> None:
+        """Code that differs from every pass does so for a test that failed last, too."""
+        for failed in ((), (test.identity,)):
+            decision = decided([test], failed=failed, differing={1: ["src/a.py"]})
+            assert decision.changed == ({test.identity} if changed else set())
+
     def test_globs_do_not_excuse_what_was_followed(self) -> None:
         """A test whose code changed runs whatever its mark says."""
         assert kind(known(clean=(), globs=(), doubt=("subprocess",))) == "affected"

@@ -75,6 +75,14 @@ def test_an_escape_of_a_flaky_test_is_unstable() -> None:
     assert judged(result("affected", "failed"), flaky="t.py::affected").unstable == 0
 
 
+def test_an_escape_of_a_test_known_to_be_flaky_is_unstable() -> None:
+    """Whether or not it was ever tried again."""
+    flagged = Rollup("t.py::out", 9, 1, 9, 1, False, 1.0, flagged=True)
+    judge = Judge("shadow", "", DECISION, {"t.py::out": flagged})
+    judge.take(result("out", "failed"))
+    assert judge.verdict().unstable == 1
+
+
 def test_seconds_add_up_phases_and_attempts() -> None:
     """What a selected run takes is measured, never assumed."""
     verdict = judged(
