@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pytest_aqe.data import FAILING, NodeId
+from pytest_aqe.data import NodeId
 from pytest_aqe.errors import NotFound
-from pytest_aqe.history.store import Connection
+from pytest_aqe.history.store import FAILED, Connection
 
 EACH = 30  # latest failing and passing runs that are looked at
-_FAILING = ", ".join(f"'{outcome}'" for outcome in sorted(FAILING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ def around(connection: Connection, number: int, each: int = EACH) -> list[Around
                     coalesce(attempt_mode, case when attempt > 0 then 'inproc' else 'first' end)
                     order by attempt
                 ) as modes,
-                list(outcome in ({_FAILING}) order by attempt) as failed,
+                list(outcome in ({FAILED}) order by attempt) as failed,
                 arg_min(worker, attempt) as worker,
                 arg_min(position, attempt) as position,
                 arg_min(duration, attempt) as seconds,
@@ -155,7 +154,7 @@ def recovery(connection: Connection, number: int) -> Recovery:
             select
                 coalesce(started_at, 'infinity'::timestamp) as begun,
                 run_no,
-                bool_or(outcome in ({_FAILING})) as failed
+                bool_or(outcome in ({FAILED})) as failed
             from results join runs using (run_no)
             where test_no = $1 and outcome <> 'skipped'
             group by all
@@ -194,6 +193,13 @@ def keep_cause(connection: Connection, number: int, found: FoundCause) -> None:
         connection.wrote("flake_causes")
 
 
+def forget_cause(connection: Connection, number: int) -> None:
+    """Forget what a bisect seemed to have proved of a test."""
+    with connection.transaction():
+        connection.execute("delete from flake_causes where test_no = $1", (number,))
+        connection.wrote("flake_causes")
+
+
 def kept_cause(connection: Connection, number: int) -> FoundCause | None:
     """Return what a bisect has proved of a test."""
     connection.read("flake_causes")
@@ -226,7 +232,8 @@ def order_of(connection: Connection, run_id: str, worker: str | None) -> list[No
         "select run_no, run_id from runs where run_id = $1 or ends_with(run_id, $1)", (run_id,)
     )
     if len(runs) != 1:
-        raise NotFound(f"{len(runs)} runs in {connection.path} are called {run_id!r}")
+        some = f"{len(runs)} runs in {connection.path} are" if runs else "no run is"
+        raise NotFound(f"{some} called {run_id!r}")
     ((run_no, name),) = runs
     workers = [
         each
@@ -242,6 +249,8 @@ def order_of(connection: Connection, run_id: str, worker: str | None) -> list[No
     ]
     if not workers:
         raise NotFound(f"run {name} has no positions: the order of its tests is not known")
+    if worker is not None and workers == [None]:
+        raise NotFound(f"run {name} had no workers: leave out {worker!r}")
     if (worker is None and len(workers) > 1) or (worker is not None and worker not in workers):
         known = ", ".join(f"{name}:{each}" for each in workers)
         raise NotFound(f"run {name} had several workers; name one: {known}")

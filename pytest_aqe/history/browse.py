@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pytest_aqe.data import Identity, NodeId
-from pytest_aqe.history import writes
+from pytest_aqe.history import rollups
 from pytest_aqe.history.store import TABLES, Connection
 
 # Of a rollup's sums: results keep seconds in four bytes, an ingest adds them up in eight.
@@ -29,7 +29,10 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run, for people. ``seconds`` adds up its results; None while unmeasured."""
+    """One run, for people. ``seconds`` adds up its results; None while unmeasured.
+
+    A test that was tried again, or once by each of several workers, counts once.
+    """
 
     run_id: str
     origin: str
@@ -40,7 +43,7 @@ class RunRow:
     commit: str | None
     branch: str | None
     environment: str | None
-    recorded: int
+    tests: int
     failed: int
     flaked: int
     seconds: float | None
@@ -131,6 +134,7 @@ def recent_runs(connection: Connection, limit: int) -> list[RunRow]:
                     max(attempt * 2 + (outcome in ('failed', 'error', 'crashed'))::integer) % 2 = 1
                         as failed,
                     bool_or(outcome in ('failed', 'error', 'crashed')) as ever_failed,
+                    count(distinct node_no) as ids,
                     sum(duration) as seconds
                 from results
                 where run_no in (select run_no from latest)
@@ -139,6 +143,7 @@ def recent_runs(connection: Connection, limit: int) -> list[RunRow]:
             folded as (
                 select
                     run_no,
+                    sum(ids)::bigint as tests,
                     count(*) filter (failed) as failed,
                     count(*) filter (ever_failed and not failed) as flaked,
                     sum(seconds) as seconds
@@ -147,7 +152,7 @@ def recent_runs(connection: Connection, limit: int) -> list[RunRow]:
             )
             select
                 run_id, origin, started_at, status, mode, suite, commit, branch, environment,
-                recorded, coalesce(failed, 0), coalesce(flaked, 0), seconds
+                coalesce(tests, 0), coalesce(failed, 0), coalesce(flaked, 0), seconds
             from latest left join folded using (run_no)
             order by started_at desc nulls last, run_no desc
             """,
@@ -199,6 +204,27 @@ def tests_named(connection: Connection, name: str) -> list[TestRow]:
         if rows:
             return [TestRow(*row) for row in rows]
     return []
+
+
+def tests_of(connection: Connection, node_id: NodeId) -> list[TestRow]:
+    """Return the tests that ran under a node id, or with parameters that it leaves out."""
+    connection.read("tests", "rollups", "runs", "nodes")
+    return [
+        TestRow(*row)
+        for row in connection.execute(
+            f"""
+            {_TESTS}
+            where test_no in (
+                select test_no
+                from nodes
+                where node_id = $1 or starts_with(node_id, $1 || '[')
+                    or starts_with(node_id, $1 || '@') -- of xdist's loadgroup
+            )
+            order by identity, tests.suite
+            """,
+            (node_id,),
+        )
+    ]
 
 
 def results_of(connection: Connection, test: TestRow, limit: int) -> list[ResultRow]:
@@ -278,7 +304,7 @@ def meta(connection: Connection) -> dict[str, str]:
 
 def stale_rollups(connection: Connection) -> int:
     """Count the tests whose rollup is not what their results say, or is too many, or missing."""
-    writes.recompute(connection)
+    rollups.recompute(connection)
     connection.read("rollups")
     same = " and ".join(
         f"abs(kept.{name} - rolled.{name}) <= {_TOLERANCE} * abs(rolled.{name}) + {_NOTHING}"

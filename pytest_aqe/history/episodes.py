@@ -12,11 +12,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_aqe.data import FAILING
-from pytest_aqe.history.store import Connection
+from pytest_aqe.history.store import FAILED, Connection
 
 KEY = "aqe_rerun"  # in results.evidence: the steps of an episode
-_FAILING = ", ".join(f"'{outcome}'" for outcome in sorted(FAILING))
 _BROKEN = 0.5
 
 
@@ -61,8 +59,8 @@ def come_out(connection: Connection, suite: str) -> list[Episode]:
                     followed.run_no,
                     followed.node_no,
                     results.run_no as next_no,
-                    bool_and(outcome in ({_FAILING})) as failed,
-                    arg_min(outcome in ({_FAILING}), attempt) as failed_first,
+                    bool_and(outcome in ({FAILED})) as failed,
+                    arg_min(outcome in ({FAILED}), attempt) as failed_first,
                     bool_or(
                         coalesce(results.code <> followed.code, runs.tree <> followed.tree, true)
                     ) as changed

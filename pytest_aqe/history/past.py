@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_aqe.data import FAILING, Identity, PastRun
-from pytest_aqe.history.store import Connection
+from pytest_aqe.data import Identity, PastRun
+from pytest_aqe.history.store import FAILED, Connection
 
 _AT_ONCE = 200_000  # results read at a time; with more, memory grows and time does not fall
-_FAILING = ", ".join(f"'{outcome}'" for outcome in sorted(FAILING))
 
 
 def tests_of(connection: Connection, suite: str) -> dict[int, tuple[Identity, str]]:
@@ -78,7 +77,7 @@ def _read(connection: Connection, numbers: list[int]) -> Iterator[PastRun]:
             select
                 run_no,
                 test_no,
-                max(attempt * 2 + (outcome in ({_FAILING}))::integer) % 2 = 1 as failed,
+                max(attempt * 2 + (outcome in ({FAILED}))::integer) % 2 = 1 as failed,
                 avg(duration) as seconds,
                 min(coalesce(collected, position)) as place,
                 min(results.rowid) as row

@@ -10,13 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from pytest_aqe.data import FAILING
-from pytest_aqe.history.store import Connection
+from pytest_aqe.history.store import FAILED, Connection
 
 VERSIONS = 100  # kept of a suite; older ones are dropped
 WORKING = ("learner_states", "lessons", "test_scores", "cofailures")
 TABLES = ("policies", *WORKING, "policy_scores")
-_FAILING = ", ".join(f"'{outcome}'" for outcome in sorted(FAILING))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +136,13 @@ def is_news(connection: Connection, suite: str, known: int | None, patience: int
             where suite = $1 and trust is distinct from 'untrusted' and run_no > $2
         ),
         lately as (
-            select test_no from results where run_no = $2 and outcome in ({_FAILING})
+            select test_no from results where run_no = $2 and outcome in ({FAILED})
         )
         select
             (select count(*) from waiting),
             exists (
                 from results join waiting using (run_no)
-                where outcome in ({_FAILING}) or test_no in (from lately)
+                where outcome in ({FAILED}) or test_no in (from lately)
             )
         """,
         (suite, known or 0),

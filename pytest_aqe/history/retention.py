@@ -16,8 +16,8 @@ from pathlib import Path
 from pytest_aqe.errors import RunFileError
 from pytest_aqe.history import flakes, policies, runfile
 from pytest_aqe.history.dependencies import forget_unused
+from pytest_aqe.history.rollups import roll_up_again
 from pytest_aqe.history.store import Connection
-from pytest_aqe.history.writes import roll_up_again
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from pytest_aqe.data import FAILING
 from pytest_aqe.errors import (
     AqeError,
     HistoryBroken,
@@ -80,6 +81,7 @@ NEW_TABLES: dict[int, tuple[str, ...]] = {
     ),
 }
 TABLES = tuple(table for tables in NEW_TABLES.values() for table in tables)
+FAILED = ", ".join(f"'{outcome}'" for outcome in sorted(FAILING))  # as SQL lists them
 
 _BUSY = ("could not set lock", "conflicting lock", "used by another process")
 _DENIED = (

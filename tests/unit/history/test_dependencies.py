@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from pytest_aqe.data import PARTS, Depends, Outcome, Pieces, Result, Run, RunEnd, Selection
-from pytest_aqe.history import dependencies, retention, runfile, writes
-from pytest_aqe.history.dependencies import ABSENT, KEPT_TREES, Conditional, Reached
+from pytest_aqe.history import affected, dependencies, retention, runfile, writes
+from pytest_aqe.history.affected import Conditional, Reached
+from pytest_aqe.history.dependencies import ABSENT, KEPT_TREES
 from pytest_aqe.history.store import Connection, open_history
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -102,7 +103,7 @@ def reached(
     conditional: Sequence[Conditional] = (),
 ) -> dict[str, Reached]:
     """Return what a change does to each test, by name."""
-    found = dependencies.reached(connection, "", runs, changed, conditional)
+    found = affected.reached(connection, "", runs, changed, conditional)
     return {each.identity.partition("::")[2]: each for each in found}
 
 
@@ -355,7 +356,7 @@ class TestRunsToCompare:
         record(history.parent, 2, python="3.12.2")
         writes.remember(history)
         with open_history(history, write=False) as connection:
-            assert dependencies.runs_to_compare(connection, "", LINUX) == [
+            assert affected.runs_to_compare(connection, "", LINUX) == [
                 (3, "3.12.2"),
                 (1, "3.12.1"),
             ]
@@ -369,7 +370,7 @@ class TestRunsToCompare:
         record(history.parent, 1, **other)
         writes.remember(history)
         with open_history(history, write=False) as connection:
-            assert [run for run, _ in dependencies.runs_to_compare(connection, "", LINUX)] == [1]
+            assert [run for run, _ in affected.runs_to_compare(connection, "", LINUX)] == [1]
 
     def test_an_untrusted_run_replaces_no_trusted_one(self, history: Path) -> None:
         """Also where it tested the very same tree."""
@@ -377,7 +378,7 @@ class TestRunsToCompare:
         record(history.parent, 1, tree="same", trust="untrusted")
         writes.remember(history)
         with open_history(history, write=False) as connection:
-            assert [run for run, _ in dependencies.runs_to_compare(connection, "", LINUX)] == [1]
+            assert [run for run, _ in affected.runs_to_compare(connection, "", LINUX)] == [1]
 
 
 class TestDiffering:
@@ -385,7 +386,7 @@ class TestDiffering:
         record(history.parent, 0)
         writes.remember(history)
         with open_history(history, write=False) as connection:
-            return dependencies.differing(connection, runs, {**FILES, **now})
+            return affected.differing(connection, runs, {**FILES, **now})
 
     def test_nothing(self, history: Path) -> None:
         """Where everything is as it was, nothing differs."""
@@ -412,7 +413,7 @@ class TestDiffering:
         writes.remember(history)
         with open_history(history, write=False) as connection:
             for version in ("a1", "a2", "unstable"):
-                found = dependencies.differing(connection, [1], {**FILES, "a.py": version})
+                found = affected.differing(connection, [1], {**FILES, "a.py": version})
                 assert found == [(1, "a.py", "unstable", True)]
 
 
@@ -486,7 +487,7 @@ class TestSharedNames:
         writes.remember(history)
         with open_history(history, write=False) as connection:
             for runs, names in (((1,), "0"), ((2,), "1"), ((1, 2), "01"), ((), "")):
-                assert dependencies.shared_names(
+                assert affected.shared_names(
                     connection, "", {"t.py::test_x[x*]": runs, "t.py::test_one": (1,)}
                 ) == {"t.py::test_x[x*]": {f"t.py::test_x[x{n}]" for n in names}}
 
@@ -501,8 +502,8 @@ class TestPieces:
         )
         writes.remember(history)
         with open_history(history, write=False) as connection:
-            assert dependencies.parsed(connection) == {("a.py", "a1"), ("t.py", "t1")}
-            assert dependencies.pieces_at(connection, [("a.py", "a1"), ("a.py", "a9")]) == {
+            assert affected.parsed(connection) == {("a.py", "a1"), ("t.py", "t1")}
+            assert affected.pieces_at(connection, [("a.py", "a1"), ("a.py", "a9")]) == {
                 ("a.py", "a1"): Pieces({"<module>": "0" * 16, "one": "1" * 16}, frozenset())
             }
 
@@ -517,7 +518,7 @@ class TestPieces:
             )
         writes.remember(history)
         with open_history(history, write=False) as connection:
-            assert dependencies.parsed(connection) == {
+            assert affected.parsed(connection) == {
                 ("a.py", f"a{day}") for day in range(1, KEPT_TREES + 1)
             }
 

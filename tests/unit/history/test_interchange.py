@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pytest_aqe.data import FAILING, Result
 from pytest_aqe.errors import AqeError, InterchangeError
 from pytest_aqe.history import browse, exporting, interchange, writes
+from pytest_aqe.history.rollups import roll_up_again
 from pytest_aqe.history.store import Connection, open_history
 
 HEADER = "run_id,node_id,outcome\n"
@@ -404,7 +405,7 @@ def test_a_rollup_is_the_same_whether_runs_without_a_start_come_first(tmp_path: 
             for path in files:
                 take(history, path)
             before = rollups(history)
-            writes.roll_up_again(history)
+            roll_up_again(history)
             assert rollups(history) == before
             seen.append(before)
     assert seen[0] == seen[1]
@@ -518,7 +519,7 @@ def test_what_is_exported_comes_back_the_same(
     with open_history(folder / "two.duckdb", write=True) as history:
         take(history, out, runs=runs_out)
         assert whole(history) == before
-        writes.roll_up_again(history)
+        roll_up_again(history)
         assert rollups(history) == before["rollups"]
         assert browse.stale_rollups(history) == 0
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_aqe.data import Result, Run, RunEnd
 from pytest_aqe.errors import HistoryBusy, HistoryNewer, NotFound
-from pytest_aqe.history import browse, queries, runfile, writes
+from pytest_aqe.history import browse, queries, rollups, runfile, writes
 from pytest_aqe.history.store import open_history
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -310,7 +310,7 @@ def test_rollups_always_equal_the_results(
         kept = connection.execute(sql)
         assert browse.stale_rollups(connection) == 0
         with connection.transaction():
-            writes.roll_up_again(connection)
+            rollups.roll_up_again(connection)
         assert connection.execute(sql) == kept
 
 

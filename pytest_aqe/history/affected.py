@@ -1,0 +1,364 @@
+"""Which tests a change reaches, by what they depended on: asked by selection.
+
+Sets hold names, not contents, so they stay the same from run to run; what differs between a
+run and now are a few files, and in them a few pieces. Which tests that reaches is a join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_aqe.data import Identity, NodeId, Pieces, Version
+from pytest_aqe.history.store import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """Pieces that matter only to tests that also depend on the module of ``file``."""
+
+    run_no: int
+    file: str
+    pieces: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What a change does to one known test.
+
+    ``clean`` are the runs since which nothing that the test depends on has changed, newest
+    first; ``piece`` is one that changed since its latest run, None when that run is clean;
+    ``ran`` tells that the test itself ran or opened it. ``doubt`` and ``globs`` are those of
+    the clean runs; a clean run without a doubt leaves none.
+    """
+
+    identity: Identity
+    clean: tuple[int, ...]
+    piece: tuple[str, str] | None
+    ran: bool
+    doubt: tuple[str, ...]
+    globs: tuple[str, ...] | None
+
+
+def runs_to_compare(
+    connection: Connection, suite: str, environment: str
+) -> list[tuple[int, str | None]]:
+    """Return the runs that tests were last known to pass in: number and Python's version.
+
+    Latest first. Rows of an untrusted run (a pull request's) never let a test be left out.
+    """
+    connection.read("runs", "dependencies")
+    return [
+        (number, python)
+        for number, python in connection.execute(
+            """
+            select run_no, python
+            from runs
+            where suite = $1
+                and environment = $2
+                and trust is distinct from 'untrusted'
+                and run_no in (select run_no from dependencies)
+            order by run_no desc
+            """,
+            (suite, environment),
+        )
+    ]
+
+
+def known_files(connection: Connection, runs: Sequence[int]) -> list[str]:
+    """Return every file that one of these runs saw."""
+    connection.read("run_files")
+    return [
+        file
+        for (file,) in connection.execute(
+            "select distinct file from run_files where list_contains($1::integer[], run_no)",
+            (list(runs),),
+        )
+    ]
+
+
+def parsed(connection: Connection) -> set[tuple[str, Version]]:
+    """Return the Python files, by version, whose pieces are known."""
+    connection.read("file_pieces")
+    return {
+        (file, version)
+        for file, version in connection.execute("select file, version from file_pieces")
+    }
+
+
+def collected(connection: Connection, runs: Sequence[int]) -> list[tuple[int, str, int]]:
+    """Return run, file, and how many tests the run collected from it."""
+    connection.read("collected")
+    return [
+        (run_no, file, tests)
+        for run_no, file, tests in connection.execute(
+            "select run_no, file, tests from collected where list_contains($1::integer[], run_no)",
+            (list(runs),),
+        )
+    ]
+
+
+def differing(
+    connection: Connection, runs: Sequence[int], now: Mapping[str, Version | None]
+) -> list[tuple[int, str, Version | None, bool]]:
+    """Return run, file, the version then, and whether the run saw the file at all.
+
+    A file is listed where its version was another, or was used and is ``unstable``; and where
+    the run did not know of it. A version of None, then or now, is one that nobody asked for.
+    """
+    connection.execute(
+        """
+        create or replace temp table now as
+        select unnest($1::varchar[]) as file, unnest($2::varchar[]) as version
+        """,
+        (list(now), list(now.values())),
+    )
+    rows = connection.execute(
+        """
+        select run_files.run_no, file, run_files.version, true
+        from run_files join now using (file)
+        where list_contains($1::integer[], run_no)
+            and run_files.version is not null
+            and (run_files.version <> coalesce(now.version, 'absent')
+                or run_files.version = 'unstable')
+        union all
+        select asked.run_no, now.file, null, false
+        from (select unnest($1::integer[]) as run_no) as asked
+            cross join now
+            anti join run_files
+                on run_files.run_no = asked.run_no and run_files.file = now.file
+        where now.version is distinct from 'absent'
+        order by 1, 2
+        """,
+        (list(runs),),
+    )
+    return [(run_no, file, version, bool(seen)) for run_no, file, version, seen in rows]
+
+
+def pieces_at(
+    connection: Connection, wanted: Iterable[tuple[str, Version]]
+) -> dict[tuple[str, Version], Pieces]:
+    """Return the pieces of Python files at old versions, where they are known."""
+    pairs = list(wanted)
+    connection.read("file_pieces")
+    return {
+        (file, version): Pieces(dict(zip(names, checksums, strict=True)), frozenset(inert or ()))
+        for file, version, names, checksums, inert in connection.execute(
+            """
+            select file, version, names, checksums, inert
+            from file_pieces
+            where (file, version) in (
+                select unnest($1::varchar[]), unnest($2::varchar[])
+            )
+            """,
+            ([file for file, _ in pairs], [version for _, version in pairs]),
+        )
+    }
+
+
+def reached(
+    connection: Connection,
+    suite: str,
+    runs: Sequence[int],
+    changed: Iterable[tuple[int, str, str | None]],
+    conditional: Sequence[Conditional] = (),
+) -> list[Reached]:
+    """Return what a change does to every test that one of ``runs`` knows.
+
+    ``changed`` are run, file and piece (None: all of the file's); they differ now from what
+    that run saw.
+    """
+    connection.read("tests", "sets", "pieces", "dependencies")
+    _stage_changed(connection, changed, conditional)
+    return [
+        Reached(
+            identity,
+            tuple(clean or ()),
+            (file, name) if file is not None else None,
+            bool(ran),
+            tuple(doubt or ()),
+            tuple(globs) if globs is not None else None,
+        )
+        for identity, clean, file, name, ran, doubt, globs in connection.execute(
+            """
+            with used as (
+                select distinct own_no, base_no
+                from dependencies
+                where list_contains($2::integer[], run_no)
+            ),
+            parts as (
+                select own_no, base_no, own_no as set_no from used
+                union
+                select own_no, base_no, base_no from used
+            ),
+            members as materialized (
+                select set_no, unnest(pieces) as piece_no
+                from sets
+                where set_no in (select set_no from parts)
+            ),
+            hits as (
+                select run_no, set_no, min(piece_no) as piece_no
+                from members join changed_pieces using (piece_no)
+                group by run_no, set_no
+            ),
+            partial_hits as materialized (
+                select set_no, group_no, needed, min(piece_no) as piece_no
+                from members join group_pieces using (piece_no)
+                group by set_no, group_no, needed
+            ),
+            paired_sets as (
+                select own_no, base_no, one.group_no, min(one.piece_no) as piece_no
+                from parts
+                    join partial_hits as one on one.set_no = parts.set_no and not one.needed
+                    join (
+                        select distinct own_no, base_no, group_no
+                        from parts join partial_hits using (set_no)
+                        where needed
+                    ) as other using (own_no, base_no, group_no)
+                group by all
+            ),
+            paired as (
+                select run_no, test_no, own_no, base_no, min(piece_no) as piece_no
+                from dependencies
+                    join group_runs using (run_no)
+                    join paired_sets using (own_no, base_no, group_no)
+                group by all
+            ),
+            judged as (
+                select
+                    dependencies.test_no,
+                    dependencies.run_no,
+                    max(coalesce(own.piece_no, base.piece_no, paired.piece_no)) as piece_no,
+                    bool_or(own.piece_no is not null) as ran,
+                    flatten(list(dependencies.doubt)) as doubt,
+                    any_value(dependencies.globs) as globs
+                from dependencies
+                    left join hits as own
+                        on own.run_no = dependencies.run_no and own.set_no = dependencies.own_no
+                    left join hits as base
+                        on base.run_no = dependencies.run_no and base.set_no = dependencies.base_no
+                    left join paired
+                        on paired.run_no = dependencies.run_no
+                        and paired.test_no = dependencies.test_no
+                        and paired.own_no = dependencies.own_no
+                        and paired.base_no = dependencies.base_no
+                where list_contains($2::integer[], dependencies.run_no)
+                group by dependencies.test_no, dependencies.run_no
+            )
+            select
+                any_value(identity),
+                list(run_no order by run_no desc) filter (piece_no is null),
+                arg_max(pieces.file, run_no),
+                arg_max(pieces.name, run_no),
+                arg_max(ran, run_no),
+                case
+                    when bool_or(piece_no is null and len(doubt) = 0) then []
+                    else flatten(list(doubt) filter (piece_no is null))
+                end,
+                arg_max(globs, run_no) filter (piece_no is null)
+            from judged
+                join tests using (test_no)
+                left join pieces using (piece_no)
+            where tests.suite = $1
+            group by test_no
+            order by test_no
+            """,
+            (suite, list(runs)),
+        )
+    ]
+
+
+def shared_names(
+    connection: Connection, suite: str, clean: Mapping[Identity, Sequence[int]]
+) -> dict[Identity, frozenset[NodeId]]:
+    """Return which parameters ran in these runs, of tests whose parameters share an identity.
+
+    That one of them is known says nothing of another. One that is named by a memory address
+    has another name in every run.
+    """
+    connection.read("tests", "nodes", "results")
+    names: dict[Identity, set[NodeId]] = {}
+    for identity, run_no, node_id in connection.execute(
+        """
+        with shared as (
+            select test_no, identity
+            from tests
+            where suite = $1
+                and (
+                    identity like '%[%*%'
+                    or test_no in (select test_no from nodes where contains(node_id, ' at 0x'))
+                )
+        )
+        select distinct identity, run_no, node_id
+        from shared join results using (test_no) join nodes using (node_no)
+        """,
+        (suite,),
+    ):
+        if identity in clean:
+            found = names.setdefault(identity, set())
+            if run_no in clean[identity]:
+                found.add(node_id)
+    return {identity: frozenset(found) for identity, found in names.items()}
+
+
+def _stage_changed(
+    connection: Connection,
+    changed: Iterable[tuple[int, str, str | None]],
+    conditional: Sequence[Conditional],
+) -> None:
+    """Put the changed pieces into ``changed_pieces``, those that need their module too apart.
+
+    Many runs differ in the same: a group of pieces is told once, for all its runs.
+    """
+    groups: dict[tuple[str, frozenset[tuple[str, str]]], int] = {}
+    runs: list[tuple[int, int]] = []
+    for each in conditional:
+        number = groups.setdefault((each.file, each.pieces), len(groups))
+        runs.append((number, each.run_no))
+    rows = [
+        (number, *piece, needed)
+        for (file, pieces), number in groups.items()
+        for needed, those in ((True, [(file, "<module>")]), (False, pieces))
+        for piece in those
+    ]
+    connection.execute(
+        """
+        create or replace temp table changed_pieces as
+        select distinct run_no, piece_no
+        from (
+            select
+                unnest($1::integer[]) as run_no,
+                unnest($2::varchar[]) as file,
+                unnest($3::varchar[]) as name
+        ) as changes join pieces
+            on pieces.file = changes.file
+            and (changes.name is null or pieces.name = changes.name)
+        """,
+        _columns(list(changed), 3),
+    )
+    connection.execute(
+        """
+        create or replace temp table group_pieces as
+        select distinct group_no, piece_no, needed
+        from (
+            select
+                unnest($1::integer[]) as group_no,
+                unnest($2::varchar[]) as file,
+                unnest($3::varchar[]) as name,
+                unnest($4::boolean[]) as needed
+        ) join pieces using (file, name)
+        """,
+        _columns(rows, 4),
+    )
+    connection.execute(
+        """
+        create or replace temp table group_runs as
+        select distinct unnest($1::integer[]) as group_no, unnest($2::integer[]) as run_no
+        """,
+        _columns(runs, 2),
+    )
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * width
