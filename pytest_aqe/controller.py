@@ -22,10 +22,11 @@ from pytest_aqe import __version__
 from pytest_aqe.data import Identity, Mode, NodeId, Plan, Policy, Rollup, Run, Version
 from pytest_aqe.errors import HistoryBusy, HistoryDenied, HistoryError, NotFound
 from pytest_aqe.evidence import changes, environment
+from pytest_aqe.evidence.command_line import handed_on
 from pytest_aqe.evidence.identity import git_root, is_gone, prefix_of
 from pytest_aqe.evidence.versions import ABSENT
 from pytest_aqe.faults import Faults
-from pytest_aqe.history import dependencies, queries, runfile, unchanged, writes
+from pytest_aqe.history import affected, dependencies, queries, runfile, unchanged, writes
 from pytest_aqe.history.store import Connection, open_history
 from pytest_aqe.learning.selection import DecayedFailureRate
 from pytest_aqe.options import Options
@@ -129,6 +130,7 @@ class Controller:
             [each.id, each.reason, each.owner, each.expires.isoformat()]
             for each in self.quarantine.entries.values()
         ]
+        brief["options"] = handed_on(self._config)
         self.notes += self.quarantine.problems
         if self.run is not None:
             from pytest_aqe import suspecting
@@ -314,7 +316,7 @@ class Controller:
                 self._runs = queries.run_count(connection, self._options.suite)
                 tests = queries.rollups(connection, self._options.suite)
                 if self._options.dependencies:
-                    self.parsed = dependencies.parsed(connection)
+                    self.parsed = affected.parsed(connection)
                     with self._faults.guard("selecting"):
                         self._select(connection, tests)
                 with self._faults.guard("reading the policy in force"):
@@ -459,7 +461,7 @@ class Controller:
             suppress(NotFound, HistoryError),
             open_history(self._options.history, write=False) as connection,
         ):
-            self.parsed = dependencies.parsed(connection)
+            self.parsed = affected.parsed(connection)
             self.read_tables |= connection.read_tables
 
     def _take_up_what_waits(self, path: Path) -> None:
@@ -474,15 +476,19 @@ class Controller:
 def ground_of(config: pytest.Config, options: Options) -> Ground:
     """Return where selection looks in a session."""
     from pytest_aqe.evidence.ground import Ground
+    from pytest_aqe.evidence.invocation import invocation
 
+    root = git_root(config.rootpath) or config.rootpath
+    arguments = config.invocation_params.args
     return Ground(
-        root=git_root(config.rootpath) or config.rootpath,
+        root=root,
         prefix=prefix_of(config.rootpath),
         suite=options.suite,
         environment=environment.label(),
         full_run_paths=options.full_run_paths,
         environ=options.environ,
         folder=options.history.parent,
+        invocation=tuple(invocation(arguments, os.environ, root).items()),
     )
 
 

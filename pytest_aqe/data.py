@@ -168,7 +168,7 @@ class Rollup:
     passed on a later attempt. A skipped test was not executed; one that always was has 0
     ``runs``. ``q`` is what the policy in force gives the test (see `learning.order`), None where
     none was learnt; ``number`` its number in the history, ``last_run`` that of the run that
-    executed it last, None where none did.
+    executed it last, None where none did. ``flagged`` tests are known to be flaky.
     """
 
     identity: Identity
@@ -182,6 +182,7 @@ class Rollup:
     q: Sequence[float] | None = None
     number: int | None = None
     last_run: int | None = None
+    flagged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

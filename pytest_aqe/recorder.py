@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +14,16 @@ import pytest
 
 from pytest_aqe.controller import PATIENCE, Controller
 from pytest_aqe.data import ALWAYS, FAILING, NodeId, Result, RunEnd, SetKey, Status, Version
-from pytest_aqe.errors import RunFileError
+from pytest_aqe.errors import HistoryError, NotFound, RunFileError
 from pytest_aqe.evidence import tree
+from pytest_aqe.evidence.identity import without_group
 from pytest_aqe.evidence.reports import Facts, Fold
 from pytest_aqe.faults import Faults
 from pytest_aqe.history import queries, runfile, writes
+from pytest_aqe.history.store import open_history
 from pytest_aqe.options import Options
 from pytest_aqe.report import terminal
+from pytest_aqe.wholeness import asks_for_all, takes_away
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -52,11 +57,15 @@ class Recorder:
         self._writer: runfile.RunFileWriter | None = None
         self._writable = True
         self._tests_ended = 0
+        self._deselected = 0
+        self._uncollected = False
         self._judge: Judge | None = None
         self._flaky: set[str] = set()
+        self._excused: set[NodeId] = set()  # failed in quarantine, or as known flakes do
         self._failed = False
         self._cards: list[Card] = []
         self._new_flaky: list[NodeId] = []
+        self._red: str | None = None
         self._cut_short: Status | None = None
         self._summary = terminal.Summary()
         self._sets: set[SetKey] = set()
@@ -83,6 +92,8 @@ class Recorder:
         with self._recording:
             if getattr(report, GENERATED, False):
                 return  # no test of the suite: its row is in ``generations``
+            if report.__dict__.keys() & {"aqe_quarantined", "aqe_forgiven"}:
+                self._excused.add(without_group(report.nodeid))
             told = report.__dict__.get("aqe")
             if told and ("sets" in told or "files" in told):
                 self._keep_dependencies(told.pop("sets", {}), told.pop("files", {}))
@@ -96,6 +107,38 @@ class Recorder:
                 self._flaky.add(result.node_id)
             self._tests_ended += not result.attempt
             self._record(result)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note that a file could not be collected: its tests are missing."""
+        self._uncollected |= report.failed
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count what is deselected in this process, by whomever; see `Worker`."""
+        if isinstance(items, Sized):
+            self._deselected += len(items)
+
+    def ran_whole(self, session: pytest.Session) -> bool:
+        """Tell whether everything ran that there is. Asked once the last test has run."""
+        if not self._tests_ended or self._uncollected or session.shouldstop or session.shouldfail:
+            return False
+        controller = self._controller
+        told = [each["deselected"] for each in controller.outputs]  # by xdist's workers
+        deselected = max([self._deselected, *told])
+        if takes_away(self._config, controller.plan, deselected):
+            return False
+        return asks_for_all(self._config, controller.root, lambda: self._last_whole)
+
+    @cached_property
+    def _last_whole(self) -> list[str]:
+        """Return the files of the last whole run; none where the history cannot be read."""
+        with (
+            suppress(NotFound, HistoryError),
+            open_history(self._options.history, write=False) as connection,
+        ):
+            files = queries.whole_files(connection, self._options.suite)
+            self._controller.read_tables |= connection.read_tables
+            return files
+        return []
 
     def tell(self, kind: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Keep rows that are no results: see ``history/gaps.py``."""
@@ -129,7 +172,18 @@ class Recorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Close the run file and let the history take it up."""
+        """Close the run file and let the history take it up.
+
+        Where Ctrl-C comes meanwhile, which pytest expects in tests alone, the file stays for the
+        next session.
+        """
+        try:
+            self._finish(session, exitstatus)
+        except KeyboardInterrupt:
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
+            self._controller.notes.append("interrupted while the history was written")
+
+    def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         with self._recording:
             for result in self._fold.unfinished():
                 self._record(result)
@@ -141,7 +195,7 @@ class Recorder:
             if self._files and (counts := self._controller.told().get("files")):
                 self._writer.append_collected(counts)
             end = self._end(session, int(exitstatus), self._writer.recorded)
-            if self._judge is not None and end.status == "complete":
+            if self._judge is not None and end.status == "complete" and self._judges(session):
                 not_run = self._controller.told().get("kinds", {}).get("left out", 0)
                 self._writer.append_selection(self._judge.verdict(not_run))
             if end.status != "complete":  # what did not run may have failed earlier
@@ -151,18 +205,22 @@ class Recorder:
             self._remember()
         if self._new_flaky and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            self._controller.notes.append(
-                f"failed by --aqe-fail-on={NEW_FLAKY}: {', '.join(self._new_flaky)}"
-            )
+            self._red = f"failed by --aqe-fail-on={NEW_FLAKY}: {', '.join(self._new_flaky)}"
         with self._faults.guard("telling plugins about the recorded run"):
             self._config.pluginmanager.hook.pytest_aqe_recorded(
                 config=self._config, run=self._controller.run, run_file=self._run_file()
             )
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Say what was recorded and what went wrong, in at most six lines."""
+        """Say what was recorded and what went wrong, in at most six lines.
+
+        Why a green session fails is said in one more, however quiet it is.
+        """
         with self._faults.guard("writing the summary"):
+            red = [self._red] if self._red is not None else []
             if self._config.get_verbosity() <= -2:
+                for line in red:
+                    terminalreporter.write_line(terminal.printable(line))
                 return
             summary = self._summary
             summary.recorded = self._writer.recorded if self._writer else 0
@@ -178,13 +236,13 @@ class Recorder:
             summary.notes = self._controller.notes
             summary.faults = self._faults.lines()
             lines = terminal.summary_lines(summary)
-            if lines:
+            if lines or red:
                 terminalreporter.write_sep("-", "aqe")
             if self._cards:
                 from pytest_aqe.report.flaky import card_lines
 
                 lines += card_lines(self._cards)
-            for line in lines:
+            for line in (*lines, *red):
                 terminalreporter.write_line(terminal.printable(line))
 
     def _note_failure(self, result: Result) -> None:
@@ -259,7 +317,9 @@ class Recorder:
 
     def _open_writer(self) -> runfile.RunFileWriter:
         if self._writer is None:
+            self._writable = False  # unless it can be opened; nobody tries twice
             self._writer = self._open()
+            self._writable = True
             if self._controller.plan.follows:
                 from pytest_aqe.evidence.ground import state
 
@@ -294,6 +354,10 @@ class Recorder:
             deselected=max((output["deselected"] for output in outputs), default=None),
             recorded=recorded,
         )
+
+    def _judges(self, session: pytest.Session) -> bool:
+        """Tell whether this run judges selection: by its probes, or as the whole suite."""
+        return self._controller.judged == "select" or self.ran_whole(session)
 
     def _remember(self) -> None:
         done = writes.remember(
@@ -349,11 +413,13 @@ class Recorder:
                 found = suspecting.judge(connection, run, waiting=waiting)
                 waiting = 0
             if found is None:
-                before = suspecting.flagged(connection) if asks else {}
-                known = suspecting.learn(connection, patience=suspecting.PATIENCE, waiting=waiting)
-                if asks:
-                    after = suspecting.flagged(connection)
-                    self._new_flaky = sorted(after[test] for test in after.keys() - before)
+                patience = suspecting.PATIENCE
+                if asks and run is not None:
+                    known, self._new_flaky = suspecting.learn_new(
+                        connection, run, patience=patience
+                    )
+                else:
+                    known = suspecting.learn(connection, patience=patience, waiting=waiting)
                 if self._options.flaky == "rerun":
                     suspecting.learn_rerunning(connection, self._options.suite)
                 if not known:
@@ -363,7 +429,12 @@ class Recorder:
                 elif run is not None and self._failed:
                     found = suspecting.judged(connection, run)
             if found:
-                self._cards = suspecting.cards(connection, found)
+                rerunning = self._options.flaky == "rerun"
+                self._cards = [
+                    card
+                    for card in suspecting.cards(connection, found, rerunning=rerunning)
+                    if card.verdict == "flaky" or card.node_id not in self._excused
+                ]
 
     def _own_file_waits(self) -> bool:
         return self._writer is not None and self._writer.path.exists()

@@ -12,7 +12,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_aqe.data import Identity, NodeId, Version
@@ -23,8 +23,8 @@ from pytest_aqe.evidence.environment import git_bytes
 from pytest_aqe.evidence.ground import Ground, configuration_files, content_of, state
 from pytest_aqe.evidence.readings import keep_in
 from pytest_aqe.evidence.versions import ABSENT
-from pytest_aqe.history import dependencies
-from pytest_aqe.history.dependencies import Conditional
+from pytest_aqe.history import affected
+from pytest_aqe.history.affected import Conditional
 from pytest_aqe.history.store import Connection
 from pytest_aqe.learning.impact import Decision, Known, decide
 
@@ -81,10 +81,10 @@ def select(
     runs, reason = _usable_runs(connection, ground)
     if not runs:
         return Selected(None, reason)
-    now = state(ground, dependencies.known_files(connection, runs))
+    now = state(ground, affected.known_files(connection, runs))
     differing = [
         each
-        for each in (Differing(*row) for row in dependencies.differing(connection, runs, now))
+        for each in (Differing(*row) for row in affected.differing(connection, runs, now))
         # what another run used and this one did not is not new
         if each.seen
         or each.file.endswith(".py")
@@ -96,7 +96,7 @@ def select(
         if each.version is not None and each.file.endswith(".py")
         for version in (each.version, now.get(each.file) or ABSENT)
     }
-    old = dependencies.pieces_at(connection, wanted)
+    old = affected.pieces_at(connection, wanted)
     python_files = tuple(file for file in now if file.endswith(".py") and now[file] != ABSENT)
     differences = Differences(ground.root, python_files, lambda *key: old.get(key))
     effect = differences.effect(differing, now.keys())
@@ -114,7 +114,7 @@ def select(
                 return Selected(None, f"{file} changed since the base")
         for file, name in differences.since_base(base.files, before):
             changed |= {(run, file, name) for run in runs}
-    tests = dependencies.reached(
+    tests = affected.reached(
         connection,
         ground.suite,
         runs,
@@ -131,13 +131,13 @@ def select(
         seed=seed,
         hidden={file for found in files.values() for file in found if _is_hidden(file)},
     )
-    only = dependencies.shared_names(
+    only = affected.shared_names(
         connection,
         ground.suite,
         {each.identity: each.clean for each in tests if each.identity in decision.left_out},
     )
     unvisited = _unvisited(
-        dependencies.collected(connection, runs),
+        affected.collected(connection, runs),
         {(each.run_no, each.file) for each in differing},
         {
             each.identity: (each.clean, len(only.get(each.identity, "1")))
@@ -146,8 +146,8 @@ def select(
         },
     )
     gone = {name for name in decision.runs if name.partition("::")[0] in unvisited}
-    decision = Decision(
-        {name: why for name, why in decision.runs.items() if name not in gone}, decision.left_out
+    decision = replace(
+        decision, runs={name: why for name, why in decision.runs.items() if name not in gone}
     )
     return Selected(
         decision,
@@ -197,7 +197,7 @@ def _new_tests(effect: Effect, run: int) -> Iterator[str]:
 def _usable_runs(connection: Connection, ground: Ground) -> tuple[list[int], str]:
     """Return the runs whose knowledge holds here, latest first, or why there are none."""
     python = ".".join(map(str, sys.version_info[:3]))
-    found = dependencies.runs_to_compare(connection, ground.suite, ground.environment)
+    found = affected.runs_to_compare(connection, ground.suite, ground.environment)
     runs = [run for run, its_python in found if its_python == python]
     if runs:
         return runs, ""

@@ -127,7 +127,7 @@ class Tracking:
             if not self._known:
                 self._learn(item.session)
             self._item, self._node_id, self._used = item, item.nodeid, {}
-            self._test = following.begin(Kind.TEST)
+            self._test = following.begin(Kind.TEST, following.place(str(item.path)))
         try:
             return (yield)
         finally:

@@ -33,12 +33,15 @@ IDLE_RUNS = 20  # runs without news that are taken in together: an order that st
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """What a replay of a history found: a track a policy, in the order asked for."""
+    """What a replay of a history found: a track a policy, in the order asked for.
+
+    An execution is a test in a run, however often it was tried there; a skipped one is none.
+    """
 
     suite: str
     runs: int
     tests: int
-    results: int
+    executions: int
     measured: bool
     tracks: Sequence[Track]
 

@@ -60,11 +60,11 @@ class Uncovered:
         self._measuring = measuring
         self._left: list[Path] = []
         self.whole = True
-        self._deselected = 0
         self.measured: Measured | None = None
         self.gaps: list[Gap] = []
         self._covered: list[rows.Covered] = []
         self._notes: list[str] = []
+        self._red: str | None = None
 
     @property
     def root(self) -> Path:
@@ -91,10 +91,6 @@ class Uncovered:
             self._notes.append(f"worker {node.gateway.id} left no coverage: it is unmeasured")
             self.whole = False
 
-    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Count what is deselected in this process, by whomever."""
-        self._deselected += len(items)
-
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Look at what was covered when the last test has run, whoever runs it."""
@@ -109,14 +105,14 @@ class Uncovered:
         if "gap" in self._options.fail_on and exitstatus == pytest.ExitCode.OK:
             with self._faults.guard("judging gaps"):
                 if any(gap.changed for gap in self.gaps):
+                    self._red = report.red_line(self.gaps)
                     session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Show the gaps."""
         with self._faults.guard("showing gaps"):
-            if self._config.get_verbosity() <= -2:
-                return
+            quiet = self._config.get_verbosity() <= -2
             lines = report.session_lines(
                 self._covered,
                 self.gaps,
@@ -124,7 +120,9 @@ class Uncovered:
                 whole=self.whole,
                 fails="gap" in self._options.fail_on,
             )
-            if lines:
+            if quiet:  # but for why a green session fails
+                lines = [self._red] if self._red is not None else []
+            elif lines:
                 terminalreporter.write_sep("-", "gaps")
             for line in lines:
                 terminalreporter.write_line(line)
@@ -132,7 +130,7 @@ class Uncovered:
     def _look(self, session: pytest.Session) -> None:
         parts, notes = self._measuring.data(self._left)
         self._notes += notes
-        self.whole = self.whole and not notes and self._is_whole(session)
+        self.whole = self.whole and not notes and self._recorder.ran_whole(session)
         root = self._controller.root
         if parts:
             measured = coverage.measured_files(parts)
@@ -163,15 +161,6 @@ class Uncovered:
                 ({name: getattr(each, name) for name in _FIELDS} for each in self._covered),
             )
             self._recorder.tell("gaps", rows.gap_rows(self.gaps))
-
-    def _is_whole(self, session: pytest.Session) -> bool:
-        """Tell whether everything ran that there is."""
-        if any("::" in each or each.endswith(".py") for each in self._config.args):
-            return False
-        plan = self._controller.plan
-        told = [each["deselected"] for each in self._controller.outputs]  # by xdist's workers
-        left_out = plan.unvisited or plan.replay is not None or max(told, default=0)
-        return not (left_out or self._deselected or session.shouldstop or session.shouldfail)
 
     def _changed(self) -> Mapping[str, frozenset[int] | None] | None:
         change = self._controller.change

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from pytest_aqe.errors import HistoryBusy, HistoryDenied
 from pytest_aqe.evidence.identity import git_root, is_gone
 from pytest_aqe.history import runfile, writes
 from pytest_aqe.history.store import Connection, is_current, open_history
+from pytest_aqe.report.terminal import printable
 
 PATIENCE = 10.0  # seconds; a person who asks can wait longer than a test session
 
@@ -57,8 +60,13 @@ def writing(path: Path) -> Iterator[Connection]:
 
 
 def _take_up(path: Path) -> None:
-    """Ingest what waits beside the history, or rebuild a lost one from what is kept there."""
+    """Ingest what waits beside the history, or rebuild a lost one from what is kept there.
+
+    What could not be taken, and that a damaged one was rebuilt, is said as a session says it.
+    """
     folder = path.parent
     if path.exists() or runfile.waiting(folder) or any((folder / runfile.INGESTED).glob("*")):
         root = git_root(folder) or folder.parent
-        writes.remember(path, vanished=lambda old, new: is_gone(old, new, root), wait=PATIENCE)
+        done = writes.remember(path, vanished=partial(is_gone, root=root), wait=PATIENCE)
+        for note in done.notes:
+            print(printable(f"pytest-aqe: {note}"), file=sys.stderr)

@@ -18,6 +18,7 @@ from pytest_aqe.errors import AqeError
 from pytest_aqe.history import runfile
 
 PLAIN = ("-p", "no:randomly", "-p", "no:random_order", "-p", "no:cacheprovider")
+_STDERR = 2
 GRACE = 10.0  # seconds in which an interrupted pytest may write its end
 ONE_PROCESS = ("-n0",) if find_spec("xdist") else ()  # whatever addopts say
 
@@ -34,8 +35,8 @@ class Launcher:
     output: int | None = None
 
     def command(self, *arguments: str) -> list[str]:
-        """Return a pytest that no other plugin reorders."""
-        return [sys.executable, "-m", "pytest", *PLAIN, *arguments]
+        """Return a pytest that no other plugin reorders, and that goes on after a failure."""
+        return [sys.executable, "-m", "pytest", *PLAIN, "--maxfail=0", *arguments]
 
     def replay(
         self, tests: Sequence[NodeId], *arguments: str, limit: float | None = None
@@ -43,8 +44,9 @@ class Launcher:
         """Run tests in their order, seen by the user and recorded; return pytest's exit code.
 
         None where it was interrupted after ``limit`` seconds; what ran until then is recorded.
+        What it says of the interrupt is not shown: nobody pressed Ctrl-C.
         """
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as errors:
             plan = _plan(folder, tests)
             command = self.command(
                 *ONE_PROCESS,
@@ -58,10 +60,14 @@ class Launcher:
                 cwd=self.rootdir,
                 env=_plain_environment(),
                 stdout=self.output,
+                stderr=errors if limit is not None else None,
                 preexec_fn=_heed_interrupts if os.name == "posix" else None,
             ) as process:
                 try:
-                    return process.wait(limit)
+                    code = process.wait(limit)
+                    errors.seek(0)
+                    os.write(_STDERR, errors.read())
+                    return code
                 except subprocess.TimeoutExpired:
                     _interrupt(process)
                     return None

@@ -166,7 +166,7 @@ def _replay(asked: argparse.Namespace) -> Answer:
     faulty = len(found.tracks[0].scores) if found.tracks else 0
     lines = [
         f"{', '.join(source)}: {counted(found.runs, 'run')}, {faulty:,} with a failure, "
-        f"{counted(found.tests, 'test')}, {counted(found.results, 'result')}"
+        f"{counted(found.tests, 'test')}, {counted(found.executions, 'execution')}"
     ]
     if not found.measured:
         lines.append("not every duration is known: there, time is counted in tests, APFDc is not")
@@ -185,7 +185,7 @@ def _replay(asked: argparse.Namespace) -> Answer:
         "runs": found.runs,
         "faulty_runs": faulty,
         "tests": found.tests,
-        "results": found.results,
+        "executions": found.executions,
         "durations": found.measured,
         "policies": [row.data(each=asked.each) for row in rows],
     }

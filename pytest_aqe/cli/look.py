@@ -342,7 +342,7 @@ def _run_table(runs: list[browse.RunRow]) -> list[str]:
                 run.status,
                 run.commit[:SHORT_COMMIT] if run.commit else None,
                 run.branch,
-                run.recorded,
+                run.tests,
                 run.failed,
                 run.flaked,
                 run.seconds,

@@ -119,11 +119,14 @@ def _judgement(covered: Sequence[Counts], gaps: Sequence[Gap]) -> list[str]:
     """Say whether --aqe-fail-on=gap failed the session, or why it could not judge."""
     if not covered or any(each.changed is None for each in covered):
         return ["--aqe-fail-on=gap cannot judge: what changed, or what ran, is unknown"]
+    return [red_line(gaps)] if any(gap.changed for gap in gaps) else []
+
+
+def red_line(gaps: Sequence[Gap]) -> str:
+    """Say which changed lines fail the session."""
     places = [f"{gap.file}:{line}" for gap in gaps for line in gap.changed or ()]
-    if not places:
-        return []
     more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
-    return [
+    return (
         f"failed by --aqe-fail-on=gap: {counted(len(places), 'changed line')} not covered "
         f"({printable(', '.join(places[:_PLACES]))}{more})"
-    ]
+    )

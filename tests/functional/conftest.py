@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +45,6 @@ def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
     if arguments:
         pytest.importorskip("xdist")
     return arguments
-
-
-@pytest.fixture(scope="session")
-def runs() -> Iterator[Runs | None]:
-    """A process that forks a run of pytest for every request, where processes can be forked."""
-    if not hasattr(os, "fork"):
-        yield None
-        return
-    started = Runs(os.environ)
-    yield started
-    started.close()
 
 
 @pytest.fixture

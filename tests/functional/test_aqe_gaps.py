@@ -103,6 +103,109 @@ def test_a_part_of_the_suite_leaves_what_is_known(project: Project, workers: Wor
     assert places(project) == known
 
 
+@pytest.fixture
+def two(project: Project) -> Project:
+    """A whole run of two folders of tests, of which each covers a function of its own."""
+    (project.path / "test_a.py").unlink()
+    (project.path / "pack" / "lonely.py").unlink()
+    project.write(
+        conftest="",  # its folder is imported from, by workers too
+        pack__a="def f(): return 1\n\ndef g(): return 2\n",
+        tests__a__test_f="from pack.a import f\ndef test_f(): assert f() == 1\n",
+        tests__b__test_g="from pack.a import g\ndef test_g(): assert g() == 2\n",
+    )
+    project.run("--aqe-gaps", "-q").assert_outcomes(passed=2)
+    assert places(project) == {}
+    return project
+
+
+@pytest.mark.parametrize(
+    "arguments", ["tests/a", "--ignore=tests/b", "--ignore-glob=*b", "--deselect=tests/b"]
+)
+def test_who_asks_for_a_part_does_not_run_the_suite(two: Project, arguments: str) -> None:
+    """Of a folder, or with something taken away, nothing is kept and nothing generated."""
+    done = two.run("--aqe-gaps", "--aqe-generate=propose", arguments)
+    done.stdout.fnmatch_lines(["by the tests that ran; *", "*only a part of the suite ran*"])
+    assert places(two) == {}
+
+
+def test_a_folder_of_two_workers_is_a_part(two: Project) -> None:
+    pytest.importorskip("xdist")
+    two.run("--aqe-gaps", "tests/a", "-n2").assert_outcomes(passed=1)
+    assert places(two) == {}
+
+
+def test_from_below_the_rootdir_it_is_a_part(two: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the folder of the call decides what is collected."""
+    two.write_ini()
+    monkeypatch.chdir(two.path / "tests" / "a")
+    two.run("--aqe-gaps").assert_outcomes(passed=1)
+    assert places(two) == {}
+
+
+@pytest.mark.parametrize("option", ["--lf", "--sw"])
+def test_the_tests_that_failed_are_a_part(two: Project, option: str) -> None:
+    two.write(tests__a__test_f="from pack.a import f\ndef test_f(): assert f() == 0\n")
+    two.run("--aqe-gaps", "--sw").assert_outcomes(failed=1)
+    two.run("--aqe-gaps", option).assert_outcomes(failed=1)
+    assert places(two) == {}
+
+
+def test_workers_that_collect_different_tests_ran_nothing(two: Project) -> None:
+    """So they say nothing of what is covered."""
+    pytest.importorskip("xdist")
+    two.write(
+        tests__a__test_f="""
+            import os, pytest
+
+            @pytest.mark.parametrize("x", [os.getpid()])
+            def test_f(x): pass
+        """
+    )
+    two.run_apart("--aqe-gaps", "-n2").stdout.fnmatch_lines(["*Different tests were collected*"])
+    assert places(two) == {}
+
+
+def test_a_file_that_cannot_be_collected_is_missing(two: Project) -> None:
+    two.write(tests__b__test_g="import nothing_of_that_name\n")
+    two.run("--aqe-gaps", "--continue-on-collection-errors").assert_outcomes(passed=1, errors=1)
+    assert places(two) == {}
+
+
+def test_the_folder_that_holds_all_tests_is_the_suite(two: Project) -> None:
+    """By the last whole run where nothing else says it; a test that is gone is not missed."""
+    (two.path / "tests" / "b" / "test_g.py").unlink()
+    two.run("--aqe-gaps", "tests").assert_outcomes(passed=1)
+    assert places(two).keys() == {"pack/a.py::g"}
+
+
+def test_testpaths_are_the_suite(two: Project) -> None:
+    """Asked for by name or not."""
+    two.write_ini("testpaths = tests/a")
+    two.run("--aqe-gaps", "tests/a").assert_outcomes(passed=1)
+    assert places(two).keys() == {"pack/a.py::g"}
+    two.write_ini("testpaths = tests/*")
+    two.run("--aqe-gaps").assert_outcomes(passed=2)
+    assert places(two) == {}
+    two.run("--aqe-gaps", "tests/a").assert_outcomes(passed=1)
+    assert places(two) == {}
+
+
+def test_what_the_configuration_leaves_out_is_no_part_of_the_suite(
+    two: Project, workers: Workers
+) -> None:
+    """Typed, the same makes it a part."""
+    two.write_ini("addopts = -k test_f")
+    two.run("--aqe-gaps", *workers).assert_outcomes(passed=1, deselected=0 if workers else 1)
+    assert places(two).keys() == {"pack/a.py::g"}
+    two.write_ini("addopts = -k 'test_f or test_g'")
+    two.run("--aqe-gaps", *workers).assert_outcomes(passed=2)
+    two.run("--aqe-gaps", "-k", "test_f", *workers).assert_outcomes(
+        passed=1, deselected=0 if workers else 1
+    )
+    assert places(two) == {}
+
+
 def test_tests_that_failed_and_flaky_ones_raise_the_risk(project: Project) -> None:
     """The history says how the tests that reach a gap did."""
     project.write(
@@ -137,6 +240,10 @@ def test_the_change_comes_first_and_can_fail(project: Project, workers: Workers)
             "failed by --aqe-fail-on=gap: 1 changed line not covered (pack/a.py:11)",
         ]
     )
+    quiet = project.run("-qq", "--aqe-fail-on=gap", "--aqe-base=main", *workers)
+    assert quiet.ret == pytest.ExitCode.TESTS_FAILED
+    assert "- gaps -" not in quiet.stdout.str()
+    quiet.stdout.fnmatch_lines(["failed by --aqe-fail-on=gap: 1 changed line not covered *"])
     first = project.answer("gaps")["gaps"][0]
     assert (first["name"], first["changed"]) == ("fresh", [11])
     project.write(test_b="from pack.a import fresh\ndef test_b(): assert fresh() == 7\n")

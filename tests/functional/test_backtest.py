@@ -46,12 +46,22 @@ def test_files(project: Project, results: Path) -> None:
 
 def test_the_history(project: Project) -> None:
     """Without files the project's own history is replayed."""
-    project.write(test_a="def test_good(): pass\ndef test_bad(): assert 0")
+    project.write(
+        test_a="""
+            import pytest
+            def test_good(): pass
+            def test_bad(): assert 0
+            @pytest.mark.skip
+            def test_skipped(): pass
+        """
+    )
     project.run()
     project.run()
     answer = project.answer("backtest", "--policy", "failed-first")
     assert (answer["runs"], answer["faulty_runs"]) == (2, 2)
     assert answer["policies"][0]["apfd"] is not None
+    assert answer["executions"] == 4  # a skipped test is none
+    assert "3 tests, 4 executions" in project.command("backtest")[1]
 
 
 def test_a_history_file(project: Project, results: Path) -> None:

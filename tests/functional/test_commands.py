@@ -53,9 +53,18 @@ def test_damaged_history(project: Project, command: list[str]) -> None:
     """A damaged history is rebuilt or refused; no command ends in a traceback."""
     project.folder.mkdir()
     project.history.write_bytes(b"noise" * 9999)
-    code, _ = project.command(*command)
+    code, printed = project.command(*command)
     assert code in (0, 1, 2)
     assert list(project.folder.glob("history.duckdb.broken-*"))
+    assert "is damaged or not a history; kept a" in printed
+    assert "rebuilt from" in printed
+
+
+def test_a_rebuilt_history_is_told_of(project: Project) -> None:
+    """By whoever rebuilds it, where there was nothing to rebuild it from too."""
+    project.folder.mkdir()
+    project.history.write_bytes(b"noise" * 9999)
+    assert "and rebuilt from 0 run files" in project.command("flaky")[1]
 
 
 def test_damaged_block(project: Project) -> None:
@@ -121,6 +130,23 @@ def test_status_as_json(project: Project, two_runs: None) -> None:
     assert (answer["runs"], answer["tests"], answer["results"]) == (2, 4, 8)
     assert [run["failed"] for run in answer["latest_runs"]] == [1, 2]
     assert [test["identity"] for test in answer["failing"]] == ["test_a.py::test_bad[cash]"]
+
+
+def test_a_test_that_was_tried_again_is_one_test(project: Project) -> None:
+    """Parameters count apart, attempts do not."""
+    runs = project.folder / "runs"
+    runs.mkdir(parents=True)
+    line = '{"type":"result","node_id":"test_a.py::test_%s","outcome":"%s","attempt":%d}\n'
+    attempts = [("x[1]", "failed", 0), ("x[1]", "passed", 1), ("x[2]", "passed", 0)]
+    (runs / "r.jsonl").write_text(
+        '{"type":"run","format":1,"run_id":"r","started_at":"2026-01-01T00:00:00Z"}\n'
+        + "".join(line % each for each in attempts),
+        encoding="utf-8",
+    )
+    (run,) = project.answer("status")["latest_runs"]
+    assert (run["tests"], run["failed"], run["flaked"]) == (2, 0, 1)
+    row = project.command("history")[1].splitlines()[1].split()
+    assert row[-4:] == ["2", "0", "1", "-"]
 
 
 def test_status_takes_up_what_waits(project: Project) -> None:

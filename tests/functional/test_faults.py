@@ -395,3 +395,12 @@ def test_closed_files(project: Project) -> None:
     assert done.ret == pytest.ExitCode.TESTS_FAILED
     done.assert_outcomes(**_OUTCOMES)
     assert len(_said(done)) <= 2
+
+
+def test_that_nothing_is_recorded_is_told_once(project: Project) -> None:
+    """However many there are who had something to keep."""
+    project.folder.write_text("")
+    said = _as_plain(project, "--aqe-gaps")
+    (line,) = [line for line in said if line.startswith("nothing is recorded: cannot create")]
+    assert line.endswith(")")
+    assert "times" not in line

@@ -31,6 +31,20 @@ def three_modules(project: Project) -> None:
     project.write(**{f"test_{name}": "def test_x(): pass\n" for name in "abc"})
 
 
+def test_an_interrupt_while_the_history_is_written(project: Project) -> None:
+    """The session ends as pytest's do at Ctrl-C: with code 2 and its summary, no traceback."""
+    project.write(
+        conftest="""
+        def pytest_aqe_recorded(config, run, run_file):
+            raise KeyboardInterrupt
+        """
+    )
+    result = project.run_apart()
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["interrupted while the history was written", "*3 passed*"])
+    assert result.errlines == []
+
+
 def _faults(project: Project) -> list[str]:
     return [path.read_text(encoding="utf-8") for path in (project.folder / "faults").glob("*")]
 
