@@ -36,9 +36,8 @@ from tests.unit.generation.test_trial import filled, make_target
 
 GOOD_BAR = 0.95
 _DEFINED = re.compile(r"def (\w+)\(")
-_MODEL = (
-    "deepseek/deepseek-chat"  # any that calls tools; OpenAI's want an encoding from the network
-)
+# Any that calls tools; OpenAI's want an encoding from the network.
+_MODEL = "deepseek/deepseek-chat"
 _ELSEWHERE = "I would not test that."
 # The folder stays writable; all that is mounted besides is not, semaphores lie in memory, and
 # there is no network but one of its own. $0 is the folder, the rest the command.

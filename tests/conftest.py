@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.forks import Runs
 
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -59,3 +62,14 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     # A test file rewritten within one second, at one size, would run from its old bytecode.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+
+@pytest.fixture(scope="session")
+def runs() -> Iterator[Runs | None]:
+    """A process that forks a run of pytest for every request, where processes can be forked."""
+    if not hasattr(os, "fork"):
+        yield None
+        return
+    started = Runs(os.environ)
+    yield started
+    started.close()
