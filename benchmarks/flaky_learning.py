@@ -132,7 +132,7 @@ class Ends:
                 found = flakes.judged(connection, run.run_id) if failed else None
             learnt = time.process_time()
             if found:
-                suspecting.cards(connection, found)
+                suspecting.cards(connection, found, rerunning=False)
             shown = time.process_time()
 
         start = time.process_time()

@@ -7,11 +7,14 @@ processes does not.
 
 from __future__ import annotations
 
-import argparse
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import pytest
+if TYPE_CHECKING:
+    import argparse
+
+    import pytest
 
 _CHOOSING = """
     cache-clear cache-show collect-only deselect exitfirst failed-first group ignore ignore-glob
