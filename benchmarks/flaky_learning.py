@@ -25,7 +25,7 @@ import measuring
 from pytest_aqe import suspecting
 from pytest_aqe.beliefs import Conditions, Execution, Judgement
 from pytest_aqe.data import Result, Run, RunEnd
-from pytest_aqe.history import flakes, runfile, writes
+from pytest_aqe.history import flakes, queries, runfile, writes
 from pytest_aqe.history.store import Connection, open_history
 from pytest_aqe.learning.flaky import LaneBayes
 
@@ -127,7 +127,7 @@ class Ends:
             if failed:
                 found = flakes.judge(connection, "", run.run_id, Timed, waiting=waiting)
                 waiting = 0
-            if found is None and (not waiting or flakes.unknown(connection) > waiting):
+            if found is None and (not waiting or queries.unlearnt(connection) > waiting):
                 flakes.catch_up(connection, Timed)
                 found = flakes.judged(connection, run.run_id) if failed else None
             learnt = time.process_time()

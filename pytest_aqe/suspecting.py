@@ -39,12 +39,11 @@ def learn(
     As long as no more than ``waiting`` runs are to be learnt from, nothing is done. The run
     ``leaving`` is left for the next time.
     """
-    from pytest_aqe.history import flakes
-
-    if waiting and flakes.unknown(connection) <= waiting:
+    if waiting and queries.unlearnt(connection) <= waiting:
         return True
     if not queries.ever_failed(connection):
         return True
+    from pytest_aqe.history import flakes
     from pytest_aqe.learning.flaky import LaneBayes
 
     return flakes.catch_up(connection, LaneBayes, patience=patience, leaving=leaving)

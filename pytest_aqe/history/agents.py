@@ -7,7 +7,7 @@ when a session is killed. ``calls`` is the ledger and, read by key, the cache of
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -75,12 +75,10 @@ class Use:
     unmeasured: int
 
 
-def take(connection: Connection, run_no: int) -> None:
-    """Fold what the temporary table ``lines`` says of agents into the tables."""
+def take(connection: Connection, run_no: int, lines: Iterable[tuple[str, str]]) -> None:
+    """Fold what a run file says of agents into the tables."""
     told: dict[str, list[Mapping[str, Any]]] = {}
-    for kind, text in connection.execute(
-        "select type, told from lines where told is not null order by rowid"
-    ):
+    for kind, text in lines:
         if kind in _COLUMNS or kind == "memory":
             told.setdefault(kind, []).append(json.loads(text))
     for table, columns in _COLUMNS.items():

@@ -99,15 +99,6 @@ def catch_up(
     return all(done)
 
 
-def unknown(connection: Connection) -> int:
-    """Return how many runs the beliefs do not know."""
-    connection.read("runs", "flake_marks")
-    ((runs,),) = connection.execute(
-        "select (select count(*) from runs) - coalesce(sum(runs), 0) from flake_marks"
-    )
-    return int(runs)
-
-
 def _pending(connection: Connection) -> list[_Pending]:
     connection.read("runs", "flake_marks")
     marks = {

@@ -174,12 +174,10 @@ def _who(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def take(connection: Connection, run_no: int, suite: str) -> None:
-    """Fold what the temporary table ``lines`` says of coverage into the tables."""
+def take(connection: Connection, run_no: int, suite: str, lines: Iterable[tuple[str, str]]) -> None:
+    """Fold what a run file says of coverage into the tables."""
     told: dict[str, list[Mapping[str, Any]]] = {}
-    for kind, text in connection.execute(
-        "select type, told from lines where told is not null order by rowid"
-    ):
+    for kind, text in lines:
         if kind in _COLUMNS:
             told.setdefault(kind, []).append(json.loads(text))
     if "covered" in told:

@@ -85,6 +85,15 @@ def whole_files(connection: Connection, suite: str) -> list[str]:
     ]
 
 
+def unlearnt(connection: Connection) -> int:
+    """Return how many runs the beliefs of `flakes` do not know."""
+    connection.read("runs", "flake_marks")
+    ((runs,),) = connection.execute(
+        "select (select count(*) from runs) - coalesce(sum(runs), 0) from flake_marks"
+    )
+    return int(runs)
+
+
 def ever_failed(connection: Connection) -> bool:
     """Tell whether any test ever failed, on its last attempt or before it."""
     connection.read("rollups")

@@ -25,7 +25,7 @@ from pytest_aqe.errors import (
     HistoryError,
     RunFileError,
 )
-from pytest_aqe.history import agents, dependencies, gaps, rollups, runfile
+from pytest_aqe.history import dependencies, rollups, runfile
 from pytest_aqe.history.store import WAIT, Connection, open_history, set_aside
 
 _NEWBORN = 60.0  # seconds; a run file without its first line may just be coming to be
@@ -238,9 +238,18 @@ def _ingest_one(
         done.renames += renames
         done.results += fold(connection, look_for_renames)
         dependencies.take(connection, run_no, run.prefix, run.suite)
-        gaps.take(connection, run_no, run.suite)
-        agents.take(connection, run_no)
+        _take_told(connection, run_no, run.suite)
         done.runs += 1
+
+
+def _take_told(connection: Connection, run_no: int, suite: str) -> None:
+    """Take what the run file says of coverage and of agents, which most do not."""
+    told = connection.execute("select type, told from lines where told is not null order by rowid")
+    if told:
+        from pytest_aqe.history import agents, gaps
+
+        gaps.take(connection, run_no, suite, told)
+        agents.take(connection, run_no, told)
 
 
 def _stage_lines(connection: Connection, path: Path) -> None:
