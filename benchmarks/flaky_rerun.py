@@ -95,6 +95,7 @@ class Examiner:
         self.score = score
         self.learner = LaneBayes()
         self.chance = random.Random(seed)
+        self.streaks: Counter[int] = Counter()  # runs in a row in which a test failed
 
     def walk(self) -> None:
         for ran in self.world.runs():
@@ -111,9 +112,13 @@ class Examiner:
                         failure.signature,
                         ran.codes[test],
                         outage,
+                        self.streaks[test],
                     )
                     done += self.follow(case, failure)
                 attempts[test] = tuple(done)
+            for test in ran.order:
+                red = test in attempts and attempts[test][-1][1]
+                self.streaks[test] = self.streaks[test] + 1 if red else 0
             conditions, executions = observed(ran, attempts, code=True)
             self.learner.see(conditions, executions)
 
@@ -250,6 +255,7 @@ def frontier(session: rerun.Table) -> dict[str, Policy]:
                 case.flaky_before >= FLAGGED and rerun.fails_as_usual(replace(case, usual=True))
             )
         ),
+        "for ever": unless(lambda case: rerun.fails_as_usual(replace(case, streak=0))),
         "at once": unless(lambda case: rerun.fails_as_usual(replace(case, inproc=1, isolated=1))),
         "whenever known to be flaky": unless(lambda case: case.flaky_before >= FLAGGED),
     }

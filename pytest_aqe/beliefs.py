@@ -137,14 +137,15 @@ class Learner(Protocol):
 class Brief:
     """What whoever runs tests must know to judge a failure: what the history believes.
 
-    ``beliefs`` holds tests that failed before, ``young`` tests seen in few runs, ``affected``
-    those whose code changed since they last passed; unless ``followed`` nothing is known of
-    that. ``tree`` is that of the latest run in this lane. ``seconds`` is what further attempts
-    may take in all.
+    ``beliefs`` holds tests that failed before, ``streaks`` the failures in a row of those that
+    failed last, ``young`` tests seen in few runs, ``affected`` those whose code changed since they
+    last passed; unless ``followed`` nothing is known of that. ``tree`` is that of the latest run
+    in this lane. ``seconds`` is what further attempts may take in all.
     """
 
     conditions: Conditions
     beliefs: Mapping[Identity, Belief]
+    streaks: Mapping[Identity, int]
     young: frozenset[Identity]
     affected: frozenset[Identity]
     followed: bool
@@ -167,6 +168,7 @@ class Brief:
                 ]
                 for identity, each in self.beliefs.items()
             },
+            "streaks": dict(self.streaks),
             "young": sorted(self.young),
             "affected": sorted(self.affected),
             "followed": self.followed,
@@ -195,6 +197,7 @@ class Brief:
                     "beliefs"
                 ].items()
             },
+            wire["streaks"],
             frozenset(wire["young"]),
             frozenset(wire["affected"]),
             wire["followed"],

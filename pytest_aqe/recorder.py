@@ -61,7 +61,7 @@ class Recorder:
         self._uncollected = False
         self._judge: Judge | None = None
         self._flaky: set[str] = set()
-        self._excused: set[NodeId] = set()  # failed in quarantine, or as known flakes do
+        self._said: set[NodeId] = set()  # failed in quarantine, or as known flakes do: no card
         self._failed = False
         self._cards: list[Card] = []
         self._new_flaky: list[NodeId] = []
@@ -92,8 +92,8 @@ class Recorder:
         with self._recording:
             if getattr(report, GENERATED, False):
                 return  # no test of the suite: its row is in ``generations``
-            if report.__dict__.keys() & {"aqe_quarantined", "aqe_forgiven"}:
-                self._excused.add(without_group(report.nodeid))
+            if report.__dict__.keys() & {"aqe_quarantined", "aqe_red_again", "aqe_forgiven"}:
+                self._said.add(without_group(report.nodeid))
             told = report.__dict__.get("aqe")
             if told and ("sets" in told or "files" in told):
                 self._keep_dependencies(told.pop("sets", {}), told.pop("files", {}))
@@ -433,7 +433,7 @@ class Recorder:
                 self._cards = [
                     card
                     for card in suspecting.cards(connection, found, rerunning=rerunning)
-                    if card.verdict == "flaky" or card.node_id not in self._excused
+                    if card.node_id not in self._said
                 ]
 
     def _own_file_waits(self) -> bool:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 Judged = list[tuple["Judgement", "Belief"]]
 """What is concluded of each failure of a run, and what is believed of the test then."""
 
-LONG_STREAK = 3  # failures in a row from which a test is said to be broken, flaky or not
 WAITING = 50  # runs that sessions which only report leave for later
 PATIENCE = 2.0  # seconds a session spends on runs that the beliefs do not know yet
 
@@ -93,7 +92,7 @@ def cards(connection: Connection, found: Judged, *, rerunning: bool) -> list[Car
     from pytest_aqe.history import suspects
     from pytest_aqe.learning.flaky import LIKELY, interval, p_flaky, verdict
     from pytest_aqe.learning.rerun import NEW_TEST
-    from pytest_aqe.report.flaky import Card
+    from pytest_aqe.report.flaky import LONG_STREAK, Card
 
     shown: dict[int, tuple[str, Judgement, Belief]] = {}
     for judgement, belief in found:
@@ -124,6 +123,7 @@ def cards(connection: Connection, found: Judged, *, rerunning: bool) -> list[Car
                 verdict=name,
                 node_id=nodes[node],
                 p_broken=judgement.p_broken,
+                attempts=len(judgement.execution.attempts),
                 passed_on=_passed_again(judgement.execution),
                 failures=each.failures,
                 runs=each.runs,
@@ -154,6 +154,7 @@ def brief(connection: Connection, run: Run, decision: Decision | None, *, second
     return replace(
         no_brief(run, seconds=seconds),
         beliefs=beliefs,
+        streaks=suspects.streaks(connection, run.suite),
         young=frozenset(suspects.young(connection, run.suite, NEW_TEST)),
         affected=_changed(decision, beliefs, conditions) if decision is not None else frozenset(),
         followed=decision is not None,
@@ -191,7 +192,7 @@ def no_brief(run: Run, *, seconds: float) -> Brief:
     conditions = Conditions(
         run.branch or "", run.environment or "", run.source == "local", run.tree or run.commit
     )
-    return Brief(conditions, {}, frozenset(), frozenset(), False, None, seconds)
+    return Brief(conditions, {}, {}, frozenset(), frozenset(), False, None, seconds)
 
 
 def learnt(connection: Connection, suite: str) -> dict[int, tuple[list[float], list[int]]]:

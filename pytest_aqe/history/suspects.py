@@ -223,6 +223,21 @@ def believed(
     return {names[number]: belief for number, belief in held.items()}
 
 
+def streaks(connection: Connection, suite: str) -> dict[Identity, int]:
+    """Return in how many runs in a row a suite's tests failed, of those that failed last."""
+    connection.read("tests", "rollups")
+    return dict(
+        connection.execute(
+            """
+            select identity, -streak
+            from tests join rollups using (test_no)
+            where suite = $1 and streak < 0
+            """,
+            (suite,),
+        )
+    )
+
+
 def young(connection: Connection, suite: str, runs: int) -> list[Identity]:
     """Return the tests of a suite that were executed in fewer runs."""
     connection.read("tests", "rollups")

@@ -51,6 +51,7 @@ MOST_RERUNS = 6
 VOI_RERUNS = 4
 NEW_TEST = 5  # executions before which nothing is called a flake
 USUAL = 0.003  # P(broken) up to which that is done; higher waves deterministic regressions through
+MOST_FORGIVEN = 2  # runs in a row; a lasting cause outside the code also fails every attempt
 ALPHA = 0.02  # least step of an update
 MET = 20  # visits of a state's actions from which the table is believed
 
@@ -65,8 +66,9 @@ class Case:
     """A failure under examination: the belief with every attempt so far taken in.
 
     ``flaky_before`` is P(flaky) before the run; ``changed`` tells whether the code the test runs
-    did, ``executions`` counts the runs in which it was seen before. ``usual`` is the failure of a
-    test known to be flaky with a signature of its flakes.
+    did, ``executions`` counts the runs in which it was seen before, ``streak`` the latest of them
+    that it failed in. ``usual`` is the failure of a test known to be flaky with a signature of its
+    flakes.
     """
 
     rates: tuple[float, ...]
@@ -76,6 +78,7 @@ class Case:
     outage: bool
     executions: int
     usual: bool = False
+    streak: int = 0
     inproc: int = 0
     isolated: int = 0
     passed: bool = False
@@ -152,6 +155,7 @@ def examine(
     signature: str | None,
     code: str | None,
     outage: float,
+    streak: int = 0,
 ) -> Case:
     """Open the case of a test whose first attempt failed. Changes nothing that is believed."""
     known = Belief(list(PRIOR)) if belief is None else belief.copy()
@@ -176,6 +180,7 @@ def examine(
         outage > OUTAGE,
         known.executions,
         known.flagged and signature in known.signatures,
+        streak,
     )
 
 
@@ -201,13 +206,15 @@ def fails_as_usual(case: Case) -> bool:
     """Tell a known flake's usual failure, by evidence so strong that it need not pass.
 
     The code it runs has not changed, it was tried in both ways, and a defect is next to excluded
-    all the same: tests that depend on order, or on the hour, fail on every attempt.
+    all the same: tests that depend on order, or on the hour, fail on every attempt. After
+    `MOST_FORGIVEN` runs in a row the cause may be outside the code, and there to stay.
     """
     return (
         case.usual
         and not case.changed
         and min(case.inproc, case.isolated) > 0
         and case.p_broken <= USUAL
+        and case.streak < MOST_FORGIVEN
     )
 
 

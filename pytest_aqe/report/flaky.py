@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pytest_aqe.report.terminal import SHORT_COMMIT, counted, printable
 
+LONG_STREAK = 3  # failures in a row from which a test is said to be broken, flaky or not
 CARDS = 5  # shown; the command `pytest-aqe flaky` shows all
 
 
@@ -22,6 +23,7 @@ class Card:
     verdict: str
     node_id: str
     p_broken: float
+    attempts: int
     passed_on: int | None
     failures: int
     runs: int
@@ -46,6 +48,10 @@ def _flaky(card: Card) -> list[str]:
     how = "failed, as it does by itself"
     if card.passed_on is not None:
         how = f"failed then passed on the same code (attempt {card.passed_on})"
+    elif card.attempts > 1:
+        how = f"failed on all {card.attempts} attempts; it is known to flake"
+    if card.streak >= LONG_STREAK:
+        how += f"; failed in the latest {counted(card.streak, 'run')}: a lasting cause?"
     low, high = card.interval
     facts = [
         f"failed in {card.failures} of {counted(card.runs, 'run')}",
