@@ -112,7 +112,8 @@ class Examiner:
         if brief.followed:
             lane = lane_before(known, conditions.lane)
             code = "changed" if name in brief.affected else lane.code if lane else None
-        return rerun.examine(known, conditions, text, code, outage)
+        streak = brief.streaks.get(name, 0)
+        return rerun.examine(known, conditions, text, code, outage, streak)
 
     def may_spend(self, action: str, seconds: float) -> bool:
         """Tell whether the session's time allows one more attempt."""
@@ -455,16 +456,16 @@ def _run_isolated(
 
     Where it fails there too, its ``first`` failure is shown, with what the process printed.
     """
-    start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder, "alone.xml")
         printed = _launch(item, 10 * seconds + SLOWEST, [*options, f"--junitxml={xml}"])
-        failed = _failed_alone(xml) if printed is not None else None
-    if failed is None:
+        alone = _alone(xml) if printed is not None else None
+    if alone is None:
         return None
+    failed, took = alone
     mode: AttemptMode = "isolated"
     reports = [_report(item, when, 0.0) for when in ("setup", "call", "teardown")]
-    reports[1].duration = time.monotonic() - start
+    reports[1].duration = took
     if failed:
         reports[1].outcome = "failed"
         reports[1].longrepr = first.longrepr
@@ -515,8 +516,8 @@ def _launch(item: pytest.Item, limit: float, options: Sequence[str]) -> str | No
     return done.stdout
 
 
-def _failed_alone(xml: Path) -> bool | None:
-    """Tell whether a test failed by its own report; None where it was skipped or never ran.
+def _alone(xml: Path) -> tuple[bool, float] | None:
+    """Tell by its own report whether a test failed, and its seconds; None if it did not run.
 
     The exit code also says what else is asked of a session: a coverage, a number of warnings.
     """
@@ -527,7 +528,8 @@ def _failed_alone(xml: Path) -> bool | None:
     found = {each.tag for case in cases for each in case}
     if not cases or "skipped" in found:
         return None
-    return not found.isdisjoint({"failure", "error"})
+    seconds = sum(float(case.get("time", 0)) for case in cases)
+    return not found.isdisjoint({"failure", "error"}), seconds
 
 
 def _report(item: pytest.Item, when: Any, duration: float) -> pytest.TestReport:

@@ -190,6 +190,15 @@ def test_an_unusual_failure_is_not_forgiven(brittle: Project, asserted: str) -> 
     assert result.parseoutcomes()["failed"] == 1
 
 
+def test_a_lasting_failure_is_not_forgiven(brittle: Project) -> None:
+    """What fails run after run may have a cause outside the code: a service, a variable."""
+    for expected in (0, 1, 1):
+        fail(brittle, 9)
+        result = brittle.run("--aqe-flaky=rerun", NO_TRACKING)
+        assert result.ret == expected
+    result.stdout.fnmatch_lines(["FLAKY *failed on all * attempts*latest 4 runs: a lasting cause?"])
+
+
 # Fails in every third run, where its code is as it was.
 PAYS = """
     from pathlib import Path
@@ -410,6 +419,27 @@ def test_an_attempt_in_a_fresh_process(project: Project, workers: Workers) -> No
     result = pollute(project, workers)
     result.stdout.no_fnmatch_line("*internal fault*")
     assert (alone(project), result.ret) == ({("passed",)}, 0)
+
+
+def test_an_attempt_alone_takes_as_long_as_the_test(project: Project) -> None:
+    """Starting a process for it is no part of the test."""
+    project.write(
+        conftest="""
+        import pytest
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_makereport():
+            report = yield
+            report.duration = 0.25
+            return report
+        """
+    )
+    pollute(project, ())
+    durations = project.sql(
+        "select distinct duration from results join tests using (test_no) "
+        "where identity like '%test_victim' and attempt_mode = 'isolated'"
+    )
+    assert durations == [(0.75,)]
 
 
 def test_an_attempt_alone_has_the_options_of_the_session(
