@@ -102,6 +102,7 @@ _SIGNATURE_READERS = frozenset(
         "__kwdefaults__",
         "autospec",
         "create_autospec",
+        "from_callable",
         "get_type_hints",
         "getcallargs",
         "getfullargspec",
@@ -113,6 +114,9 @@ _SIGNATURE_READERS = frozenset(
 # Libraries that do so with what they are given: containers, command lines, made-up values.
 _LIBRARIES = frozenset(
     {
+        "argh",
+        "builds",
+        "clize",
         "defopt",
         "dependency_injector",
         "dishka",
@@ -125,6 +129,7 @@ _LIBRARIES = frozenset(
         "plum",
         "punq",
         "svcs",
+        "tyro",
         "wireup",
     }
 )

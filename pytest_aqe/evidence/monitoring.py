@@ -24,6 +24,8 @@ from pytest_aqe.evidence.engine import Function, Mark, Notice, Started, mark_of
 NAME = "pytest-aqe"
 _OFTEN = 48  # starts between two looks: see benchmarks/tracking.py
 _MOST = 4096  # starts that are told between two looks, before everything is silent
+_STEP = 32  # starts after which it is seen how deep they are
+_DEEP = 4  # nothing is told in what is deeper than this part of the recursion limit
 _PAUSE = 4  # looks for which a function is silent that started often once
 # 0 is the debugger's, 1 coverage's, 2 the profiler's; the optimizer's, 5, nobody takes but by
 # its name, while code that wants just any tries 3 or 4.
@@ -43,6 +45,7 @@ class Monitor:
     def __init__(self, tool: int) -> None:
         self._tool = tool
         self._fired: list[CodeType] = []
+        self._told = [_STEP]  # starts that are told until the next look at how deep they are
         self._often: dict[Mark, int] = {}  # silent from their first start on, for so many looks
         self._pauses: dict[Mark, int] = {}  # for how many the last time
         self._kept: list[CodeType] = []  # a mark is unique while its code object lives
@@ -125,6 +128,7 @@ class Monitor:
             return set()
         fired = self._fired[:]
         del self._fired[: len(fired)]  # another thread may have appended meanwhile
+        self._told[0] = _STEP
         marks = list(map(mark_of, fired))
         found = set(marks)
         if not self._often.keys().isdisjoint(found):
@@ -155,6 +159,7 @@ class Monitor:
         disable, identity, frame = sys.monitoring.DISABLE, mark_of, sys._getframe
         started, quiet = self._started, self._quiet
         fired, often, append = self._fired, self._often, self._fired.append
+        told, goes_on = self._told, self._goes_on
 
         def start(code: CodeType, _offset: int) -> Any:
             mark = identity(code)
@@ -165,7 +170,7 @@ class Monitor:
                 quiet.append(code)
                 return disable
             if mark not in often:
-                if len(fired) < _MOST:
+                if len(fired) < told[0] or goes_on():
                     append(code)
                     return None
                 often[mark] = 1
@@ -173,6 +178,22 @@ class Monitor:
             return disable
 
         return start
+
+    def _goes_on(self) -> bool:
+        """Tell whether more starts are to be told until the next look.
+
+        Being told takes a frame. At the recursion limit there is none, and the error would come
+        up one line later than without us.
+        """
+        starts = len(self._fired)
+        if starts < _MOST:
+            try:
+                sys._getframe(sys.getrecursionlimit() // _DEEP)
+            except ValueError:  # the stack is not as deep
+                self._told[0] = starts + _STEP
+                return True
+        self._told[0] = 0
+        return False
 
     def _on_return(self, code: CodeType, _offset: int, _value: object) -> None:
         self._ended(code, sys._getframe(1))

@@ -106,6 +106,7 @@ READ_ANNOTATIONS = (
     b"beartype",
     b"cyclopts",
     b"fastapi",
+    b"from_callable",
     b"get_annotations",
     b"get_type_hints",
     b"getfullargspec",

@@ -68,6 +68,7 @@ _BY_COMPUTED_KEY = re.compile(
     rb"\bmodules\s*(?:\[|\.get\()\s*(?!__name__\b|[\"'])|\bmodules\.(?:copy|items|values)\b"
 )  # of sys.modules
 _SETTINGS = ("pytest.ini", ".pytest.ini", "pyproject.toml", "setup.cfg", "tox.ini", ".env")
+_OF_NO_SESSION = re.compile(r"(?:^|/)(?:docs?/(?:\w+/)?conf|noxfile|setup)\.py$")
 _WORD = re.compile(rb"\w+")
 
 
@@ -223,9 +224,9 @@ class Project:
         quoted = re.compile(rb"""["']((?:\w+\.)*%s)["']""" % re.escape(name).encode())
         imported = _is_collected(module)
         for file in self._with_words({name}):
-            for found in quoted.findall(self._source(file) or b""):
-                if self._names(found, path):
-                    return True
+            texts = [] if _OF_NO_SESSION.search(file) else quoted.findall(self._source(file) or b"")
+            if any(self._names(found, path) for found in texts):
+                return True
             read = self._file(file)
             imported = imported or read is None or name in read.imported
         return not imported or any(self._names(found, path) for found in self._set_up)

@@ -125,6 +125,32 @@ CASES: tuple[Case, ...] = (
         spared={"test_bystander", "test_call", "test_class"},
     ),
     Case(
+        "annotation by which made-up values are built",
+        """
+    -- shop.py --
+    class Plan:
+        def __init__(self, rate: int):
+            self.rate = rate
+    -- test_shop.py --
+    import inspect
+
+    import shop
+    from hypothesis import given, settings, strategies as st
+
+    def test_bare():
+        assert shop.Plan("2").rate == "2"
+    def test_signature():
+        assert "rate: int" in str(inspect.Signature.from_callable(shop.Plan))
+    @given(st.builds(shop.Plan))
+    @settings(database=None, max_examples=5)
+    def test_built(plan):
+        assert isinstance(plan.rate, int)
+    """,
+        change={"shop.py": Swap("rate: int", "rate: str")},
+        selected={"test_built", "test_signature"},
+        passing={"test_bare"},
+    ),
+    Case(
         "annotation of a result that a helper reads",
         _CONTAINER,
         change={"shop.py": Swap("-> int", "-> str")},

@@ -182,3 +182,21 @@ def test_a_generator_that_is_thrown_an_error_runs(monitor):
     for each in started:
         each.throw(KeyError())
     assert monitor.drain() == {function.mark}
+
+
+def test_recursion_ends_where_it_does_without_us(monitor):
+    """The last line of the error is that of a call, not of the function that could not start."""
+    code = compile("def f():\n  g()\ndef g():\n  f()\n", "shop.py", "exec")
+
+    def last_line():
+        namespace = {}
+        exec(code, namespace)
+        with pytest.raises(RecursionError) as raised:
+            namespace["f"]()
+        return raised.traceback[-1].lineno + 1
+
+    plain = last_line()
+    assert plain in (2, 4)
+    monitor.adopt(code)
+    assert last_line() in (2, 4)
+    assert len(monitor.drain()) == 2

@@ -262,6 +262,16 @@ class TestReadByOthers:
         assert project.reaches("b.py::f")
 
     @pytest.mark.parametrize(
+        "file, reached", [("docs/conf.py", False), ("setup.py", False), ("app.py", True)]
+    )
+    def test_a_word_that_names_it(self, project: Project, file: str, reached: bool) -> None:
+        """It says what a project is called in files that no session runs."""
+        project.write(b="from shop import X\ndef f(): pass\ndef g(): X")
+        project.data("shop/__init__.py", "X = 1").data(file, "project = 'shop'")
+        project.edit("1", "2", "shop/__init__.py")
+        assert project.reaches("b.py::f") is reached
+
+    @pytest.mark.parametrize(
         ("file", "text"),
         [
             ("pytest.ini", "[pytest]\nDJANGO_SETTINGS_MODULE = proj.settings\n"),
@@ -564,7 +574,15 @@ class TestSignature:
         ).edit("1", "2")
         assert not project.reaches("b.py::f")
 
-    @pytest.mark.parametrize("reader, read", [("get_type_hints", True), ("isinstance", False)])
+    @pytest.mark.parametrize(
+        "reader, read",
+        [
+            ("get_type_hints", True),
+            ("Signature.from_callable", True),
+            ("st.builds", True),
+            ("isinstance", False),
+        ],
+    )
     def test_an_annotation(self, project: Project, reader: str, read: bool) -> None:
         """Annotations differ for who hands a function on, if anything reads such."""
         project.write(
