@@ -137,7 +137,7 @@ def first_failure_line(summary: Summary) -> str:
     if summary.first_failure_collected is None:
         return line
     others = {"collected order": summary.first_failure_collected, **summary.other_orders}
-    return f"{line} ({', '.join(f'{name}: {rank:,}' for name, rank in others.items())})"
+    return f"{line} (same failures in {', '.join(f'{name}: {rank:,}' for name, rank in others.items())})"
 
 
 def selection_lines(summary: Summary) -> list[str]:
@@ -179,9 +179,10 @@ KINDS = {
 
 def verdict_line(verdicts: Verdicts) -> str:
     """Say how selection would have done so far; unmeasured is said to be."""
-    if not verdicts.failures:
+    if verdicts.failures == verdicts.unstable:
+        found = "only flaky tests failed" if verdicts.failures else "no failure"
         return (
-            f"what selection misses is not measured yet: no failure in "
+            f"what selection misses is not measured yet: {found} in "
             f"{counted(verdicts.runs, 'full run')}"
         )
     line = (

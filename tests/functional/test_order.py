@@ -239,7 +239,10 @@ def test_first_failure_is_measured(project: Project) -> None:
     )
     project.run()
     project.run().stdout.fnmatch_lines(
-        ["first failure after 1 of 3 tests (collected order: 3, failed-first: 1, random: 2)"]
+        [
+            "first failure after 1 of 3 tests "
+            "(same failures in collected order: 3, failed-first: 1, random: 2)"
+        ]
     )
 
 

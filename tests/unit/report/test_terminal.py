@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,9 +12,11 @@ from pytest_aqe.report.terminal import (
     SUMMARY_LINES,
     Header,
     Summary,
+    Verdicts,
     header_line,
     summary_lines,
     table,
+    verdict_line,
 )
 
 HEADER = Header(
@@ -71,8 +74,24 @@ def test_the_first_failure_is_compared_with_the_collected_order() -> None:
         )
     )
     assert (
-        "first failure after 3 of 812 tests (collected order: 120, failed-first: 41, random: 390)"
+        "first failure after 3 of 812 tests "
+        "(same failures in collected order: 120, failed-first: 41, random: 390)"
     ) in lines
+
+
+@pytest.mark.parametrize(
+    "failures, escaped, unstable, said",
+    [
+        (0, 0, 0, "not measured yet: no failure in 3 full runs"),
+        (2, 2, 2, "not measured yet: only flaky tests failed in 3 full runs"),
+        (3, 2, 2, "caught 1 of 3 failures, 2 of the others flaky (95 %: at most 90.0% escape)"),
+    ],
+)
+def test_a_share_of_nothing_is_not_told(
+    failures: int, escaped: int, unstable: int, said: str
+) -> None:
+    verdicts = Verdicts(3, failures, failures - escaped, escaped, unstable, 0.9)
+    assert said in verdict_line(verdicts)
 
 
 def test_numbers_are_right_and_text_is_left() -> None:
