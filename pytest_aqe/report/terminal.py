@@ -137,7 +137,8 @@ def first_failure_line(summary: Summary) -> str:
     if summary.first_failure_collected is None:
         return line
     others = {"collected order": summary.first_failure_collected, **summary.other_orders}
-    return f"{line} (same failures in {', '.join(f'{name}: {rank:,}' for name, rank in others.items())})"
+    ranks = ", ".join(f"{name}: {rank:,}" for name, rank in others.items())
+    return f"{line} (same failures in {ranks})"
 
 
 def selection_lines(summary: Summary) -> list[str]:
