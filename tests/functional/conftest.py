@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,25 +49,36 @@ def workers(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return arguments
 
 
+@pytest.fixture(scope="session")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for projects with a past that several tests begin with."""
+    return tmp_path_factory.mktemp("grown")
+
+
 @pytest.fixture
 def project(
     pytester: pytest.Pytester,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     runs: Runs | None,
+    grown: Path,
 ) -> Project:
     """A folder that pytest and git take for a project of its own."""
     # Shuffling is asked for by name where it is the subject; hypothesis takes 0.1 s a process.
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:hypothesispytest")
     (pytester.path / ".git").mkdir()  # the root of identities; no repository
-    return Project(pytester, capsys, runs)
+    return Project(pytester, capsys, runs, grown)
 
 
 class Project:
     """Files, runs of pytest over them, and what the history says of those runs."""
 
     def __init__(
-        self, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str], runs: Runs | None
+        self,
+        pytester: pytest.Pytester,
+        capsys: pytest.CaptureFixture[str],
+        runs: Runs | None,
+        grown: Path,
     ) -> None:
         self.pytester = pytester
         self.path = pytester.path
@@ -73,7 +86,17 @@ class Project:
         self.history = self.folder / "history.duckdb"
         self._capsys = capsys
         self._runs = runs
+        self._grown = grown
         self._apart = 0
+
+    def begin(self, past: str, live: Callable[[], object]) -> None:
+        """Let this project, which is new, live through its past; once for all tests that ask."""
+        kept = self._grown / past
+        if not kept.exists():
+            live()
+            shutil.copytree(self.path, kept)
+        else:
+            shutil.copytree(kept, self.path, dirs_exist_ok=True)
 
     def write(self, **files: str) -> None:
         """Write Python files by the names of their stems; ``__`` stands for a slash."""

@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from .conftest import Project
 
-from .test_aqe_flaky_rerun import FLAKY, NO_TRACKING, break_before, fail, in_one_process
+from .test_aqe_flaky_rerun import FLAKY, NO_TRACKING, break_before, fail, flake, in_one_process
 
 Workers = tuple[str, ...]
 
@@ -37,12 +37,12 @@ def quarantine(project: Project, days: int = 9, name: str = "test_it.py::test_fl
 @pytest.fixture
 def listed(project: Project) -> Project:
     """A suite whose one flaky test is quarantined."""
-    project.write(test_it=FLAKY)
-    quarantine(project)
-    project.commit_all()
-    for run in range(12):
-        fail(project, run % 3 == 2)
-        project.run(NO_TRACKING)
+
+    def live() -> None:
+        quarantine(project)
+        flake(project, 12, 1, NO_TRACKING)
+
+    project.begin("listed", live)
     return project
 
 

@@ -42,6 +42,15 @@ def fail(project: Project, times: int) -> None:
     (project.folder / "fail").write_text(str(int(times)))
 
 
+def flake(project: Project, runs: int, times: int, *arguments: str, test_it: str = FLAKY) -> None:
+    """Run a suite again and again; in every third run a test fails so many times."""
+    project.write(test_it=test_it)
+    project.commit_all()
+    for run in range(runs):
+        fail(project, times * (run % 3 == 2))
+        project.run(*arguments)
+
+
 def in_one_process(workers: Workers) -> Workers:
     """Keep the tests of a file together."""
     return (*workers, "--dist=loadfile") if workers else ()
@@ -49,11 +58,7 @@ def in_one_process(workers: Workers) -> Workers:
 
 def break_before(project: Project, *arguments: str) -> pytest.RunResult:
     """Let a test flake, and run it after one that a change makes red, in one process."""
-    project.write(test_it=BESIDE)
-    project.commit_all()
-    for run in range(12):
-        fail(project, run % 3 == 2)
-        project.run(*IN_ORDER)
+    project.begin("beside", lambda: flake(project, 12, 1, *IN_ORDER, test_it=BESIDE))
     project.write(test_it=BROKEN)
     fail(project, 0)
     return project.run(*arguments, *IN_ORDER)
@@ -62,11 +67,7 @@ def break_before(project: Project, *arguments: str) -> pytest.RunResult:
 @pytest.fixture
 def known(project: Project) -> Project:
     """A suite with one test that was seen to flake: it failed and passed again on one tree."""
-    project.write(test_it=FLAKY)
-    project.commit_all()
-    for run in range(12):
-        fail(project, run % 3 == 2)
-        project.run(NO_TRACKING)
+    project.begin("known", lambda: flake(project, 12, 1, NO_TRACKING))
     return project
 
 
@@ -146,11 +147,7 @@ def test_junit_tells_of_a_failure_that_was_run_again(known: Project, workers: Wo
 @pytest.fixture
 def brittle(project: Project) -> Project:
     """A suite with one test that often failed on every attempt, with its code unchanged."""
-    project.write(test_it=FLAKY)
-    project.commit_all()
-    for run in range(30):
-        fail(project, 9 * (run % 3 == 2))
-        project.run(NO_TRACKING)
+    project.begin("brittle", lambda: flake(project, 30, 9, NO_TRACKING))
     return project
 
 
@@ -217,14 +214,18 @@ PAYS = """
 """
 
 
-@pytest.fixture
-def failed_last(project: Project) -> Project:
-    """A suite whose flake failed in its last run, each test being followed."""
+def pay_nine_times(project: Project) -> None:
     project.write(test_pay=PAYS, pay="def rate(): return 5")
     (project.path / ".gitignore").write_text(".aqe\n__pycache__\n")
     project.commit_all()
     for _ in range(9):
         project.run_apart()
+
+
+@pytest.fixture
+def failed_last(project: Project) -> Project:
+    """A suite whose flake failed in its last run, each test being followed."""
+    project.begin("failed-last", lambda: pay_nine_times(project))
     assert project.outcomes()["test_flaky"] == "failed"
     return project
 
@@ -390,14 +391,21 @@ POLLUTED = """
 
 def pollute(project: Project, workers: Workers, *arguments: str) -> pytest.RunResult:
     """Let a victim flake in every third run, then in one that runs failures again."""
-    project.write(test_it=POLLUTED)
-    project.commit_all()
-    for run in range(12):
-        project.folder.mkdir(exist_ok=True)
-        (project.folder / "pollute").touch()
-        if run % 3 != 2:
-            (project.folder / "pollute").unlink()
-        project.run(NO_TRACKING, *arguments)
+
+    def live() -> None:
+        project.write(test_it=POLLUTED)
+        project.commit_all()
+        for run in range(12):
+            project.folder.mkdir(exist_ok=True)
+            (project.folder / "pollute").touch()
+            if run % 3 != 2:
+                (project.folder / "pollute").unlink()
+            project.run(NO_TRACKING, *arguments)
+
+    if arguments or (project.path / "conftest.py").exists():
+        live()
+    else:
+        project.begin("polluted", live)
     (project.folder / "pollute").touch()
     return project.run(
         *in_one_process(workers), *IN_ORDER, "--aqe-flaky=rerun", NO_TRACKING, *arguments

@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from .conftest import Project
 
-from .test_aqe_flaky_rerun import FLAKY, NO_TRACKING, fail
+from .test_aqe_flaky_rerun import NO_TRACKING, flake
 
 NAME = "test_it.py::test_flaky"
 ADD = ("quarantine", "add", NAME, "--reason", 'it "times" out', "--owner", "team-x")
@@ -19,11 +19,7 @@ ADD = ("quarantine", "add", NAME, "--reason", 'it "times" out', "--owner", "team
 @pytest.fixture
 def flaky(project: Project) -> Project:
     """A suite with a test that fails in every third run."""
-    project.write(test_it=FLAKY)
-    project.commit_all()
-    for run in range(9):
-        fail(project, run % 3 == 2)
-        project.run(NO_TRACKING)
+    project.begin("flaky", lambda: flake(project, 9, 1, NO_TRACKING))
     return project
 
 
