@@ -88,7 +88,7 @@ def _import_all() -> None:
     import pytest_aqe
 
     for module in pkgutil.walk_packages(pytest_aqe.__path__, "pytest_aqe."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith(("__main__", ".agent")):  # lionagi brings in half the world
             with contextlib.suppress(ModuleNotFoundError):  # of an extra
                 importlib.import_module(module.name)
 
