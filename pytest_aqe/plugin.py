@@ -6,11 +6,13 @@ process this is.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -114,11 +116,34 @@ def _start(config: Any, settings: options.Options | None) -> None:
             _be_worker(config, faults)
         else:
             _be_controller(config, settings, faults, unchanged)
+        _leave_in_children(config)
         return
+    _leave(config)
+    config.pluginmanager.register(_Remark(faults.lines()), "aqe-not-started")
+
+
+def _leave(config: Any) -> None:
+    """Play no role any more."""
     for role in _ROLES:
         if config.pluginmanager.has_plugin(role):
             config.pluginmanager.unregister(name=role)
-    config.pluginmanager.register(_Remark(faults.lines()), "aqe-not-started")
+
+
+def _leave_in_children(config: Any) -> None:
+    """Play no role in a child that a test forks: the session is its parent's.
+
+    A child that raises runs on to pytest's end, where it would close the run file. A wrapper
+    that is under way in it asks whether it is registered still.
+    """
+    if not hasattr(os, "register_at_fork"):  # Windows
+        return
+    kept = ref(config)  # the system never lets go of the function
+
+    def leave() -> None:
+        if (config := kept()) is not None:
+            _leave(config)
+
+    os.register_at_fork(after_in_child=leave)
 
 
 @contextmanager
