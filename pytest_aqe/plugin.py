@@ -61,8 +61,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     settings = options.resolve_early(early_config)
     if settings is None or not (settings.dependencies or settings.gaps):
         return
-    from pytest_aqe.faults import Faults
+    with _as_installed(early_config):
+        from pytest_aqe.faults import Faults
+        from pytest_aqe.history.store import is_foreign
 
+    if is_foreign(settings.history):
+        return
     faults = Faults(settings.folder / "faults")
     early_config.stash[_EARLY] = (faults, None)
     if settings.gaps and not (settings.dry_run or settings.explain):
@@ -212,10 +216,14 @@ def _be_controller(
     """Own the history; without xdist, run the tests too."""
     from pytest_aqe.controller import Controller
     from pytest_aqe.defaults import Defaults
+    from pytest_aqe.errors import HistoryForeign
     from pytest_aqe.explainer import Explainer
+    from pytest_aqe.history.store import is_foreign
     from pytest_aqe.recorder import Recorder
     from pytest_aqe.worker import Worker
 
+    if is_foreign(settings.history):
+        raise HistoryForeign(settings.history)
     register = config.pluginmanager.register
     register(Defaults(), "aqe-defaults")
     controller = Controller(config, settings, faults, unchanged)
