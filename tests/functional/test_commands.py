@@ -464,3 +464,10 @@ def test_commands_do_without_pytest(project: Project) -> None:
     """Whoever only asks does not wait for pytest and what it imports."""
     process = project.python("import sys, pytest_aqe.cli; print('pytest' in sys.modules)")
     assert process.communicate()[0] == "False\n"
+
+
+@pytest.mark.parametrize("command", ["proposals", "quarantine"])
+def test_a_group_without_an_action_lists(project: Project, command: str) -> None:
+    """As ``flaky`` does; arguments that all commands take are taken there too."""
+    assert project.command(command) == project.command(command, "list")
+    assert project.answer(command) == project.answer(command, "list")
