@@ -5,6 +5,7 @@ AqeError
 │   ├── HistoryBusy       another process holds it
 │   ├── HistoryNewer      written by a later version of pytest-aqe or of DuckDB
 │   ├── HistoryBroken     not a history, or damaged
+│   ├── HistoryForeign    a file of somebody else's
 │   └── HistoryDenied     no permission, no space, a read-only disk
 ├── RunFileError          a run file cannot be written or read
 ├── InterchangeError      an imported file has a row that cannot be taken
@@ -40,6 +41,17 @@ class HistoryNewer(HistoryError):
 
 class HistoryBroken(HistoryError):
     """The file is not a history, or it is damaged."""
+
+
+class HistoryForeign(HistoryError):
+    """The file was never a history, so it is not ours to replace."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path,
+            f"{path} is not a history of pytest-aqe and is left alone; "
+            "name another file, or move this one away",
+        )
 
 
 class HistoryDenied(HistoryError):

@@ -158,7 +158,7 @@ class Rerunner:
             return None
         self._examiner.ran += 1
         follow = lambda reports: self._follow(item, nextitem, reports)  # noqa: E731
-        return _run(item, nextitem, self._faults, follow)
+        return _run(self, item, nextitem, self._faults, follow)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -276,7 +276,8 @@ class Quarantiner:
         """Run a listed test, and try it alone where its failure may be no flake."""
         if self._others or item.nodeid not in self._items or _is_run_again(item):
             return None
-        return _run(item, nextitem, self._faults, lambda reports: self._follow(item, reports))
+        follow = lambda reports: self._follow(item, reports)  # noqa: E731
+        return _run(self, item, nextitem, self._faults, follow)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
@@ -365,15 +366,17 @@ def _is_run_again(item: pytest.Item) -> bool:
 
 
 def _run(
+    role: Rerunner | Quarantiner,
     item: pytest.Item,
     nextitem: pytest.Item | None,
     faults: Faults,
     follow: Callable[[Reports], Reports],
 ) -> bool:
-    """Run a test as pytest does, and follow it up where it fails."""
+    """Run a test as pytest does, and follow it up where it fails, but not in a forked child."""
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    if any(report.failed for report in reports) and not item.session.shouldstop:
+    here = item.config.pluginmanager.is_registered(role)
+    if here and any(report.failed for report in reports) and not item.session.shouldstop:
         with faults.guard("following up a failure"):
             reports = follow(reports)
     for report in reports:

@@ -92,6 +92,8 @@ class Generating:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Write tests when the gaps are known."""
         result = yield
+        if not self._config.pluginmanager.is_registered(self):
+            return result  # in a child that a test forked
         with self._faults.guard("generating tests"):
             try:
                 self._generate(session)

@@ -6,11 +6,13 @@ process this is.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -59,8 +61,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     settings = options.resolve_early(early_config)
     if settings is None or not (settings.dependencies or settings.gaps):
         return
-    from pytest_aqe.faults import Faults
+    with _as_installed(early_config):
+        from pytest_aqe.faults import Faults
+        from pytest_aqe.history.store import is_foreign
 
+    if is_foreign(settings.history):
+        return
     faults = Faults(settings.folder / "faults")
     early_config.stash[_EARLY] = (faults, None)
     if settings.gaps and not (settings.dry_run or settings.explain):
@@ -114,11 +120,34 @@ def _start(config: Any, settings: options.Options | None) -> None:
             _be_worker(config, faults)
         else:
             _be_controller(config, settings, faults, unchanged)
+        _leave_in_children(config)
         return
+    _leave(config)
+    config.pluginmanager.register(_Remark(faults.lines()), "aqe-not-started")
+
+
+def _leave(config: Any) -> None:
+    """Play no role any more."""
     for role in _ROLES:
         if config.pluginmanager.has_plugin(role):
             config.pluginmanager.unregister(name=role)
-    config.pluginmanager.register(_Remark(faults.lines()), "aqe-not-started")
+
+
+def _leave_in_children(config: Any) -> None:
+    """Play no role in a child that a test forks: the session is its parent's.
+
+    A child that raises runs on to pytest's end, where it would close the run file. A wrapper
+    that is under way in it asks whether it is registered still.
+    """
+    if not hasattr(os, "register_at_fork"):  # Windows
+        return
+    kept = ref(config)  # the system never lets go of the function
+
+    def leave() -> None:
+        if (config := kept()) is not None:
+            _leave(config)
+
+    os.register_at_fork(after_in_child=leave)
 
 
 @contextmanager
@@ -187,10 +216,14 @@ def _be_controller(
     """Own the history; without xdist, run the tests too."""
     from pytest_aqe.controller import Controller
     from pytest_aqe.defaults import Defaults
+    from pytest_aqe.errors import HistoryForeign
     from pytest_aqe.explainer import Explainer
+    from pytest_aqe.history.store import is_foreign
     from pytest_aqe.recorder import Recorder
     from pytest_aqe.worker import Worker
 
+    if is_foreign(settings.history):
+        raise HistoryForeign(settings.history)
     register = config.pluginmanager.register
     register(Defaults(), "aqe-defaults")
     controller = Controller(config, settings, faults, unchanged)

@@ -58,6 +58,7 @@ class Tracking:
         """
         with self._following:
             self.reason = self._start()
+        self._config.add_cleanup(self._end)  # unlike a hook, that of a forked child too
 
     def stop(self) -> None:
         """Leave nothing behind."""
@@ -180,8 +181,7 @@ class Tracking:
             with self._following:
                 self._attach(report, self._test)
 
-    def pytest_unconfigure(self) -> None:
-        """Stop with the session."""
+    def _end(self) -> None:
         with self._following:
             self.stop()
 

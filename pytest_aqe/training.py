@@ -129,6 +129,21 @@ def tune(connection: Connection, suite: str, *, preset: str | None = None) -> Le
     return _learn(connection, suite, float("inf"), tuned=True, preset=preset)
 
 
+def learn_all(connection: Connection) -> int:
+    """Take in the runs of all suites that their learners do not know; return how many."""
+    from pytest_aqe.history import browse
+
+    learnt = [learn(connection, suite) for suite in browse.suites(connection)]
+    return sum(each.runs for each in learnt if each is not None)
+
+
+def learn_again(connection: Connection) -> int:
+    """Fit the policy of every suite that has one again; return from how many runs."""
+    if not queries.ever_failed(connection):
+        return 0
+    return sum(tune(connection, suite).runs for suite in policies.suites(connection))
+
+
 def _learn(
     connection: Connection, suite: str, stop: float, *, tuned: bool, preset: str | None = None
 ) -> Learnt:

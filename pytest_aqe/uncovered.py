@@ -95,6 +95,8 @@ class Uncovered:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Look at what was covered when the last test has run, whoever runs it."""
         result = yield
+        if not self._config.pluginmanager.is_registered(self):
+            return result  # in a child that a test forked
         with self._faults.guard("looking for gaps"):
             self._look(session)
         return result

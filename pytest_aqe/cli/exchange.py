@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytest_aqe import DEFAULT_HISTORY
+from pytest_aqe import DEFAULT_HISTORY, suspecting, training
 from pytest_aqe.cli.answer import PATIENCE, Answer, reading, writing
 from pytest_aqe.cli.arguments import count
 from pytest_aqe.errors import HistoryError, InterchangeError, NotFound, RunFileError
@@ -178,6 +178,8 @@ def _merge(asked: argparse.Namespace) -> Answer:
                 if isinstance(error, HistoryError) and error.path == asked.history:
                     raise
                 refused[str(path)] = str(error)
+        learnt = training.learn_all(connection)
+        suspecting.learn(connection)
     lines = []
     if sources.run_files:
         line = f"{counted(len(sources.run_files), 'run file')}: "
@@ -185,12 +187,15 @@ def _merge(asked: argparse.Namespace) -> Answer:
         if files.still_running:
             lines.append(f"  {files.still_running} still being written; merge them again later")
     lines += [f"{path}: {_merged(done.runs, done.results, done.known)}" for path, done in histories]
+    if learnt:
+        lines.append(f"learnt from {counted(learnt, 'run')}")
     lines += [*files.notes, *refused.values()]
     return Answer(
         {
             "runs": files.runs + sum(done.runs for _, done in histories),
             "results": files.results + sum(done.results for _, done in histories),
             "known_runs": files.known + sum(done.known for _, done in histories),
+            "learnt_runs": learnt,
             "still_running": files.still_running,
             "run_files": len(sources.run_files),
             "histories": [str(path) for path, _ in histories],
@@ -249,11 +254,14 @@ def _prune(asked: argparse.Namespace) -> Answer:
     if not asked.history.exists():
         raise NotFound(f"there is no history at {asked.history}; nothing to prune")
     size = asked.history.stat().st_size
-    tests, note = 0, None
+    tests, learnt, note = 0, 0, None
     with open_history(asked.history, write=not asked.dry_run, wait=PATIENCE) as connection:
         doomed = retention.find(connection, rule)
         if not asked.dry_run:
             tests = retention.forget(connection, doomed)
+            if doomed.run_ids:
+                learnt = training.learn_again(connection)
+                suspecting.learn(connection)
             note = connection.compact()
     after = asked.history.stat().st_size
     would = "would forget" if asked.dry_run else "forgot"
@@ -268,6 +276,8 @@ def _prune(asked: argparse.Namespace) -> Answer:
     if not asked.dry_run:
         if tests:
             lines.append(f"{counted(tests, 'test')} have no result left and went with them")
+        if learnt:
+            lines.append(f"learnt again from the {counted(learnt, 'run')} left")
         lines.append(f"{asked.history}: {size:,} bytes before, {after:,} after")
     if note:
         lines.append(f"not compacted: {note}")
@@ -279,6 +289,7 @@ def _prune(asked: argparse.Namespace) -> Answer:
             "run_files": len(doomed.files),
             "tests": tests,
             "undated_runs": doomed.undated,
+            "learnt_runs": learnt,
             "bytes_before": size,
             "bytes_after": after,
             "not_compacted": note,

@@ -15,9 +15,13 @@ from pytest_aqe.report.terminal import table
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
     """Declare this group's commands."""
     group = commands.add_parser(
-        "proposals", help="generated tests that wait: list, show, apply, drop"
+        "proposals",
+        parents=[common],
+        help="generated tests that wait: list, show, apply, drop",
+        description="generated tests that wait for a decision; without an action, all of them",
     )
-    actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
+    group.set_defaults(run=_list)
+    actions = group.add_subparsers(title="actions", metavar="ACTION")
     listing = actions.add_parser("list", parents=[common], help="all proposals")
     listing.set_defaults(run=_list)
     show = actions.add_parser("show", parents=[common], help="the text of one")

@@ -38,9 +38,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="the committed list of tests whose flakes do not fail a session",
         description="the committed list of tests whose flakes do not fail a session with "
-        "--aqe-flaky=quarantine; each has a reason, an owner and a last day",
+        "--aqe-flaky=quarantine; each has a reason, an owner and a last day. Without a command, "
+        "all of them",
     )
-    more = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    group.set_defaults(run=_list)
+    more = group.add_subparsers(title="commands", metavar="COMMAND")
     new = more.add_parser("add", parents=[common], help="put a flaky test on the list")
     new.add_argument("test", metavar="NODEID", help="a test, with '::'")
     new.add_argument("--reason", required=True, metavar="TEXT", help="why it flakes, or a link")

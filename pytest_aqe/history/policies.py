@@ -1,7 +1,7 @@
 """What the selection learner keeps: policies by version, its state, and what it scored.
 
 Values only: what they mean is the learning wing's. Everything of a suite goes together, and
-`forget_all` is always safe: the next session learns again from the results.
+`forget_all` is always safe: who learns next learns again from the results.
 """
 
 from __future__ import annotations
@@ -61,6 +61,15 @@ def latest(connection: Connection, suite: str) -> Version | None:
     """Return the policy in force."""
     found = versions(connection, suite, 1)
     return found[0] if found else None
+
+
+def suites(connection: Connection) -> list[str]:
+    """Return the suites that have a policy, and runs."""
+    connection.read("policies", "runs")
+    rows = connection.execute(
+        "select distinct suite from policies where suite in (select suite from runs) order by suite"
+    )
+    return [suite for (suite,) in rows]
 
 
 def versions(connection: Connection, suite: str, limit: int = VERSIONS) -> list[Version]:

@@ -100,6 +100,9 @@ def _kept_files(folder: Path, run_ids: Collection[str]) -> list[Path]:
 def forget(connection: Connection, doomed: Doomed) -> int:
     """Remove what `find` found, in one transaction; return how many tests went with it.
 
+    What learners and beliefs had made of it goes too, to be worked out again from what is left.
+    Where nothing was found they stay; rollups are computed again all the same, for `doctor`.
+
     Kept run files go first. A kill in between leaves runs that the next prune removes; the
     other way round it would leave files that bring forgotten runs back.
     """
@@ -136,11 +139,12 @@ def forget(connection: Connection, doomed: Doomed) -> int:
         )
         ((after,),) = connection.execute("select count(*) from tests")
         roll_up_again(connection)
-        flakes.forget_all(connection)
         connection.execute(
             "delete from flake_causes where test_no not in (select test_no from tests)"
         )
-        policies.forget_all(connection)
+        if doomed.run_ids:
+            flakes.forget_all(connection)
+            policies.forget_all(connection)
         forget_unused(connection)
         connection.wrote("results", "changed_files", "renames", "runs", "tests", "nodes")
     return int(before - after)

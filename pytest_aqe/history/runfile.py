@@ -163,6 +163,15 @@ def waiting(folder: Path) -> list[Path]:
     return sorted(files, key=lambda path: path.name)
 
 
+def any_beside(folder: Path) -> bool:
+    """Tell whether run files lie in a folder: those that wait, or those that were ingested."""
+    for path in (*(folder / INGESTED).glob("*.jsonl.gz"), *waiting(folder)):
+        with suppress(RunFileError):  # other programs write lines of JSON into ``runs``, too
+            read_run(path)
+            return True
+    return False
+
+
 def wait_again(folder: Path) -> int:
     """Let every ingested run file wait once more, to rebuild a lost history; count them."""
     ingested = list((folder / INGESTED).glob("*.jsonl.gz"))

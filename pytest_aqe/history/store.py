@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from pytest_aqe import DEFAULT_HISTORY
 from pytest_aqe.data import FAILING
 from pytest_aqe.errors import (
     AqeError,
@@ -26,14 +27,16 @@ from pytest_aqe.errors import (
     HistoryBusy,
     HistoryDenied,
     HistoryError,
+    HistoryForeign,
     HistoryNewer,
     NotFound,
 )
-from pytest_aqe.history.runfile import lock
+from pytest_aqe.history import runfile
 
 SCHEMA_VERSION = 2
 STORAGE_VERSION = "v1.0.0"  # duckdb 2.0's own default is unreadable by 1.4 (measured)
 WAIT = 2.0  # seconds to wait for another process to let go of the history
+_MAGIC, _MAGIC_AT = b"DUCK", 8  # what every DuckDB file says, and where
 _DESCRIPTORS = 16  # files that must still be openable; DuckDB needed 2 (measured)
 _RETRY = 0.05  # seconds between two tries
 
@@ -230,9 +233,11 @@ class Connection:
 def open_history(path: Path, *, write: bool, wait: float = WAIT) -> Iterator[Connection]:
     """Open the history at ``path``; created when ``write`` and absent, migrated when older.
 
-    Raise a `HistoryError` by name: busy after ``wait`` seconds, newer, broken, denied; and
-    `NotFound` when there is none to read.
+    Raise a `HistoryError` by name: busy after ``wait`` seconds, newer, broken, foreign, denied;
+    and `NotFound` when there is none to read.
     """
+    if is_foreign(path):
+        raise HistoryForeign(path)
     if write:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -264,6 +269,24 @@ def open_history(path: Path, *, write: bool, wait: float = WAIT) -> Iterator[Con
             raw.close()
         except _driver().Error as error:
             raise translate(error, path) from error
+
+
+def is_foreign(path: Path) -> bool:
+    """Tell whether a file is there that DuckDB has not written, and that was never a history.
+
+    At a history's place it is one that was damaged: see `set_aside`.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(_MAGIC_AT + len(_MAGIC))
+    except OSError:
+        return False
+    return bool(start) and start[_MAGIC_AT:] != _MAGIC and not _is_a_historys_place(path)
+
+
+def _is_a_historys_place(path: Path) -> bool:
+    """Tell whether a history stands here usually, or has left run files beside it."""
+    return path.match(DEFAULT_HISTORY) or runfile.any_beside(path.parent)
 
 
 def is_current(path: Path) -> bool:
@@ -323,7 +346,10 @@ def _prepare(connection: Connection) -> bool:
     try:
         rows = connection.execute("select value::integer from meta where name = 'schema_version'")
     except HistoryBroken:
-        if not connection.writable or connection.execute("show tables"):
+        tables = {name for (name,) in connection.execute("show tables")}
+        if tables and tables.isdisjoint(TABLES) and not _is_a_historys_place(connection.path):
+            raise HistoryForeign(connection.path) from None
+        if tables or not connection.writable:
             raise
         _create(connection)
         return True
@@ -391,7 +417,7 @@ def set_aside(path: Path) -> Path | None:
     """
     guard = os.open(path.parent / ".set-aside", os.O_WRONLY | os.O_CREAT)
     try:
-        if not lock(guard):
+        if not runfile.lock(guard):
             return None
         try:
             with open_history(path, write=False, wait=0.0) as connection:

@@ -39,6 +39,43 @@ def test_relative_path(project: Project, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (project.path / "kept" / "memory.duckdb").exists()
 
 
+@pytest.mark.parametrize("text", ["[pytest]\n", "x", "a line of text\n" * 500])
+def test_a_file_of_somebody_elses(project: Project, text: str) -> None:
+    """A file that was never a history is left alone: one line, and the run goes on."""
+    taken = project.path / "notes.txt"
+    taken.write_text(text, encoding="utf-8")
+    before = sorted(project.path.iterdir())
+    done = project.run("-p", "no:cacheprovider", "--aqe-gaps", "--aqe-history=notes.txt")
+    assert done.ret == pytest.ExitCode.OK
+    (line,) = [line for line in done.outlines if "notes.txt" in line]
+    assert line == (
+        f"aqe: {taken} is not a history of pytest-aqe and is left alone; "
+        "name another file, or move this one away"
+    )
+    assert taken.read_text(encoding="utf-8") == text
+    assert sorted(project.path.iterdir()) == before
+
+
+def test_a_file_of_somebody_elses_under_xdist(project: Project) -> None:
+    """With workers it is no different."""
+    pytest.importorskip("xdist")
+    project.write_ini("")
+    before = sorted(project.path.iterdir())
+    done = project.run("-p", "no:cacheprovider", "-n2", "--aqe-history=pytest.ini")
+    assert done.ret == pytest.ExitCode.OK
+    assert sum("is left alone" in line for line in done.outlines) == 1
+    assert sorted(project.path.iterdir()) == before
+
+
+def test_damaged_under_a_name_of_its_own(project: Project) -> None:
+    """Where run files of ours lie beside it, what DuckDB did not write is a damaged history."""
+    path = project.path / "kept" / "memory.duckdb"
+    project.run(f"--aqe-history={path}")
+    path.write_bytes(b"noise" * 9999)
+    assert "rebuilt from" in str(project.run(f"--aqe-history={path}").stdout)
+    assert project.sql("select count(*) from results", path) == [(2,)]
+
+
 def test_quote_in_path(project: Project) -> None:
     """A path may hold quotes, spaces and semicolons."""
     path = project.path / "it's; here" / "h'.duckdb"

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
 
 from pytest_aqe import __version__, cli
+from pytest_aqe.history.store import STORAGE_VERSION
 
 if TYPE_CHECKING:
     from .conftest import Project
@@ -60,6 +62,36 @@ def test_damaged_history(project: Project, command: list[str]) -> None:
     assert "rebuilt from" in printed
 
 
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_file_of_somebody_elses(project: Project, command: list[str]) -> None:
+    """A file that was never a history is refused by every command, and left as it is."""
+    project.history = project.path / "pytest.ini"
+    project.write_ini()
+    (project.path / "runs").mkdir()
+    (project.path / "runs" / "losses.jsonl").write_text('{"loss": 0.1}\n', encoding="utf-8")
+    before = {path: path.is_file() and path.read_bytes() for path in project.path.rglob("*")}
+    assert project.command(*command) == (
+        2,
+        f"pytest-aqe: {project.history} is not a history of pytest-aqe and is left alone; "
+        "name another file, or move this one away\n",
+    )
+    assert before == {
+        path: path.is_file() and path.read_bytes() for path in project.path.rglob("*")
+    }
+
+
+def test_a_database_of_somebody_elses(project: Project) -> None:
+    """A DuckDB file without a table of ours is no history either."""
+    project.history = project.path / "sales.duckdb"
+    with duckdb.connect() as connection:
+        where = f"'{project.history}' as theirs (storage_version '{STORAGE_VERSION}')"
+        connection.execute(f"attach {where}")
+        connection.execute("create table theirs.sales (amount integer)")
+    code, printed = project.command("status")
+    assert (code, "is left alone" in printed) == (2, True)
+    assert project.sql("select count(*) from sales") == [(0,)]
+
+
 def test_a_rebuilt_history_is_told_of(project: Project) -> None:
     """By whoever rebuilds it, where there was nothing to rebuild it from too."""
     project.folder.mkdir()
@@ -86,8 +118,6 @@ def test_damaged_block(project: Project) -> None:
 
 def _damage(history: Path, query: str) -> None:
     """Spoil one block so that the file still opens and this query fails."""
-    import duckdb
-
     good = history.read_bytes()
     for start in range(12_288, len(good), 262_144):
         history.write_bytes(good[: start + 64] + b"\xff" * 4096 + good[start + 4160 :])
@@ -105,8 +135,6 @@ def _damage(history: Path, query: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_newer_history(project: Project, two_runs: None, command: list[str]) -> None:
     """A history of a later version is refused by name, with exit code 2."""
-    import duckdb
-
     with duckdb.connect(str(project.history)) as connection:
         connection.execute("update meta set value = '999' where name = 'schema_version'")
     code, printed = project.command(*command)
@@ -326,8 +354,6 @@ def test_doctor_shows_reads_and_writes(project: Project, two_runs: None) -> None
 )
 def test_doctor_recomputes(project: Project, two_runs: None, change: str) -> None:
     """doctor sees a rollup that does not say what the results say."""
-    import duckdb
-
     with duckdb.connect(str(project.history)) as connection:
         connection.execute(change)
     code, printed = project.command("doctor")
@@ -438,3 +464,10 @@ def test_commands_do_without_pytest(project: Project) -> None:
     """Whoever only asks does not wait for pytest and what it imports."""
     process = project.python("import sys, pytest_aqe.cli; print('pytest' in sys.modules)")
     assert process.communicate()[0] == "False\n"
+
+
+@pytest.mark.parametrize("command", ["proposals", "quarantine"])
+def test_a_group_without_an_action_lists(project: Project, command: str) -> None:
+    """As ``flaky`` does; arguments that all commands take are taken there too."""
+    assert project.command(command) == project.command(command, "list")
+    assert project.answer(command) == project.answer(command, "list")

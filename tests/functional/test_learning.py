@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_aqe.history import flakes, policies
+
 if TYPE_CHECKING:
     from .conftest import Project
 
@@ -246,20 +248,44 @@ def test_untrusted_runs_teach_nothing(project: Project, monkeypatch: pytest.Monk
     assert project.sql("select count(*) from policies") == [(0,)]
 
 
-def test_prune_starts_the_learner_again(project: Project) -> None:
-    """What was forgotten is not remembered by the learner; versions stay."""
+def test_prune_learns_again_from_what_is_left(project: Project) -> None:
+    """What was forgotten is not remembered by the learner, which works at once; versions stay."""
     fail(project)
     fail(project)
+    project.command("tune", "--preset", "aggressive")
     versions = "select version, digest from policies order by version"
     before = project.sql(versions)
-    project.command("prune", "--keep-runs", "1")
-    assert project.sql("select count(*) from learner_states") == [(0,)]
-    assert project.sql("select count(*) from test_scores") == [(0,)]
-    assert project.sql(versions) == before
-    fail(project)
-    assert project.sql("select count(*) from learner_states") == [(1,)]
+    code, printed = project.command("prune", "--keep-runs", "1")
+    assert code == 0
+    assert "learnt again from the 1 run left" in printed
+    assert project.sql("select run_no from learner_states") == [(2,)]
+    assert project.sql("select count(*) from test_scores") == [(15,)]
+    assert project.sql("select count(*) from flake_marks") == [(1,)]
     assert project.sql(versions)[: len(before)] == before
+    assert '"aggressive"' in project.sql("select arg_max(snapshot, version) from policies")[0][0]
+    assert project.command("policy", "rollback", "1")[0] == 0
+    fail(project).stdout.fnmatch_lines(["first failure after 1 of 15 tests*"])
     assert not list(project.folder.glob("faults/*"))
+
+
+def test_prune_of_nothing_changes_nothing(project: Project) -> None:
+    """The learner, its scores and the beliefs stay as they are."""
+    fail(project)
+    fail(project)
+    tables = [*policies.TABLES, *flakes.TABLES]
+    before = [project.sql(f"from {table} order by all") for table in tables]
+    project.command("prune", "--keep", "90d")
+    assert [project.sql(f"from {table} order by all") for table in tables] == before
+
+
+def test_a_merged_past_is_learnt(project: Project) -> None:
+    """A history that is only ever merged orders the next session that reads it."""
+    fail(project)
+    elsewhere = project.folder.rename(project.path / "elsewhere")
+    assert project.answer("merge", elsewhere / "runs")["learnt_runs"] == 1
+    assert project.sql("select count(*) from test_scores") == [(15,)]
+    assert project.sql("select count(*) from flake_marks") == [(1,)]
+    fail(project).stdout.fnmatch_lines(["first failure after 1 of 15 tests*"])
 
 
 def test_an_imported_past_is_learnt(project: Project) -> None:
