@@ -25,9 +25,11 @@ import pytest
 
 from pytest_aqe.data import Author, Candidate, Gap, Target, Trial
 from pytest_aqe.errors import HistoryError, ModelError, NotFound
+from pytest_aqe.evidence.command_line import handed_on
 from pytest_aqe.evidence.coverage import FileCoverage
 from pytest_aqe.faults import Faults
 from pytest_aqe.generation import proposals
+from pytest_aqe.generation.importing import Imports, Start
 from pytest_aqe.generation.interpreters import interpreters
 from pytest_aqe.generation.offline import Offline
 from pytest_aqe.generation.pipeline import Pipeline
@@ -57,6 +59,7 @@ AHEAD = 3  # files that are searched or wait for it while others are tried
 TRIED_AT_ONCE = 2  # files; each has a core of its own while its tests run one by one
 PER_GAP = 2.0  # seconds that an author may spend on a gap; the bar of its research
 _CATEGORY = "generated passed"
+_OURS = ("PYTEST_CURRENT_TEST",)  # of this process alone
 
 
 class Generating:
@@ -78,6 +81,8 @@ class Generating:
         self._settings = Settings.of(options.sandbox_cmd, options.unsafe)
         self._processes = interpreters(self._settings.command)
         self._offline = Offline(self._settings, self._processes)
+        self._imports = Imports(_start(config))
+        self._unreachable: dict[str, str] = {}  # modules, and why no new test file imports them
         self._agents: Agents | None = None
         self._by_name: dict[str, Author] = {}
         self._trials: list[Trial] = []
@@ -99,6 +104,8 @@ class Generating:
                 self._offline.close()
                 self._trying.shutdown(wait=False, cancel_futures=True)
                 self._processes.close()
+                self._imports.close()
+                self._notes += report.unreachable_lines(self._unreachable)
                 if self._agents is not None:
                     self._notes += self._agents.lines()
                     self._uncovered.read_tables.update(self._agents.read_tables)
@@ -322,14 +329,12 @@ class Generating:
         self, target: Target, group: Sequence[Trial], text: str, tests: Sequence[str]
     ) -> Path:
         folder = self._options.folder
-        testpaths = [str(each) for each in self._config.getini("testpaths")]
-        place = proposals.place_of(target, testpaths)
         gaps = [trial.candidate.gap for trial in group]
         run = self._uncovered.run_id
         proposal = Proposal(
             name=proposals.free_name(folder / proposals.FOLDER, target.module),
             file=gaps[0].file,
-            place=os.path.relpath(place, target.rootdir),
+            place=os.path.relpath(self._place(target), target.rootdir),
             gaps=tuple(dict.fromkeys(f"{gap.id}:{gap.line}" for gap in gaps)),
             authors=tuple(dict.fromkeys(trial.candidate.author for trial in group)),
             tests=tuple(tests),
@@ -380,8 +385,24 @@ class Generating:
         for place, (file, gaps) in enumerate(order):
             share = sizes[place] / sum(sizes[place:])
             target = self._target(self._uncovered.measured.files[file], gaps, share)
-            if target is not None:
+            if target is not None and self._is_reachable(target):
                 yield target
+
+    def _is_reachable(self, target: Target) -> bool:
+        """Tell whether a new test file could import the target; note why it could not."""
+        if target.module in self._unreachable:
+            return False
+        place = self._place(target)
+        failure = self._imports.failure(place, target.module, target.file)
+        if failure:
+            self._unreachable[target.module] = report.unreachable(
+                failure, self._shown(place), self._shown(Path(target.paths[0]))
+            )
+        return not failure
+
+    def _place(self, target: Target) -> Path:
+        testpaths = [str(each) for each in self._config.getini("testpaths")]
+        return proposals.place_of(target, testpaths)
 
     def _target(self, covered: FileCoverage, gaps: Sequence[Gap], share: float) -> Target | None:
         """Return a file as an author sees it; ``share`` is its part of the time that is left."""
@@ -477,6 +498,20 @@ class _Begun:
     pipeline: Pipeline
     trials: Trials
     tried: Future[tuple[list[Trial], float]]
+
+
+def _start(config: pytest.Config) -> Start:
+    """Return how another pytest is started as this session's was."""
+    arguments = [
+        f"--rootdir={config.rootpath}",
+        *(("-c", str(config.inipath)) if config.inipath else ()),
+        *handed_on(config),
+        "--no-aqe",
+        *(("--no-cov",) if config.pluginmanager.has_plugin("pytest_cov") else ()),
+    ]
+    environ = {name: value for name, value in os.environ.items() if name not in _OURS}
+    by_module = Path(sys.argv[0]).name == "__main__.py"
+    return Start(config.invocation_params.dir, tuple(arguments), environ, by_module)
 
 
 def _timed(

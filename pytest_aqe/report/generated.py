@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pytest_aqe.data import Gap, Target, Trial
@@ -11,6 +11,7 @@ from pytest_aqe.report.terminal import counted, printable
 
 _REASONS = 3  # of refusal, in a session's summary
 _BUGS = 5
+_NAMED = 3  # modules of one reason
 
 
 class Proposed(Protocol):
@@ -80,6 +81,26 @@ def session_lines(
         )  # fmt: skip
         lines += [f"    {printable(line)}" for line in trial.candidate.text.splitlines()]
     return [*lines, *map(printable, notes)]
+
+
+def unreachable(failure: str, place: str, path: str) -> str:
+    """Say why a new test file cannot import a module, and what would let it."""
+    said = f"a new test file in {place} cannot import it by itself ({failure})"
+    if not failure.startswith("ModuleNotFoundError"):
+        return said
+    return f"{said}; `pythonpath = {path}` in pytest's configuration lets it"
+
+
+def unreachable_lines(reasons: Mapping[str, str]) -> list[str]:
+    """Return a line for each reason why nothing is written for modules."""
+    modules: dict[str, list[str]] = {}
+    for module, reason in reasons.items():
+        modules.setdefault(reason, []).append(module)
+    return [
+        f"no tests for {', '.join(names[:_NAMED])}"
+        f"{f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''}: {reason}"
+        for reason, names in modules.items()
+    ]
 
 
 def _stages(refused: Sequence[Trial]) -> str:
