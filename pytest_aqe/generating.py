@@ -9,16 +9,18 @@ here costs generated tests, never the session.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from threading import Lock
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -90,7 +92,9 @@ class Generating:
         self._notes: list[str] = []
         self._stop = 0.0
         self._trying = ThreadPoolExecutor(TRIED_AT_ONCE, "aqe-trial")
-        self._elsewhere = Lock()
+        self._elsewhere = threading.Lock()
+        self._begun: deque[_Begun] = deque()
+        self._interrupted = False
         self._searched, self._tried = 0.0, 0.0  # seconds of files that were tried
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -100,6 +104,8 @@ class Generating:
         with self._faults.guard("generating tests"):
             try:
                 self._generate(session)
+            except KeyboardInterrupt:
+                self._keep_accepted(session)
             finally:
                 self._offline.close()
                 self._trying.shutdown(wait=False, cancel_futures=True)
@@ -138,7 +144,7 @@ class Generating:
                 self._trials,
                 [(proposal, self._shown(path)) for proposal, path in self._written],
                 self._notes,
-                applied=self._options.generate == "apply",
+                applied=all(path.parent.name != proposals.FOLDER for _, path in self._written),
             )
             if lines:
                 terminalreporter.write_sep("-", "generated tests")
@@ -148,6 +154,11 @@ class Generating:
     def _shown(self, path: Path) -> str:
         root = self._config.rootpath
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+    @property
+    def _applies(self) -> bool:
+        """What Ctrl-C left without a repair and a model's review is for people to look at."""
+        return self._options.generate == "apply" and not self._interrupted
 
     # -------------------------------------------------------------- the session
 
@@ -209,7 +220,6 @@ class Generating:
         offline = author is self._offline
         targets = self._targets(order)
         ahead: deque[Target] = deque()
-        begun: deque[_Begun] = deque()
         closed: set[str] = set()
         over = False
         while True:
@@ -219,11 +229,21 @@ class Generating:
                     self._offline.prepare(target)
             over = bool(ahead) and self._left() <= LEAST_TIME
             if ahead and not over:
-                begun.append(self._begin(ahead.popleft(), author))
-            elif not begun:
+                self._begun.append(self._begin(ahead.popleft(), author))
+            elif not self._begun:
                 return closed, over
-            if over or not ahead or len(begun) >= (TRIED_AT_ONCE if offline and _beside() else 1):
-                closed |= self._finish(session, begun.popleft())
+            most = TRIED_AT_ONCE if offline and _beside() else 1
+            if over or not ahead or len(self._begun) >= most:
+                closed |= self._finish(session, self._begun[0])
+
+    def _keep_accepted(self, session: pytest.Session) -> None:
+        """Keep what was accepted before Ctrl-C; the tests had all run, so the session is whole."""
+        self._interrupted = True
+        for begun in [each for each in self._begun if each.tried.done()]:
+            self._finish(session, begun)
+        self._notes.append(
+            "generating tests was interrupted; what was accepted is kept, the next session goes on"
+        )
 
     def _authors(self) -> list[Author]:
         authors: list[Author] = [self._offline]
@@ -266,7 +286,7 @@ class Generating:
 
         def review(trial: Trial) -> list[str]:
             found: list[str] = hook.pytest_aqe_review_test(config=self._config, trial=trial)
-            if not found and self._agents is not None:
+            if not found and self._agents is not None and not self._interrupted:
                 found = self._agents.review(trial, target)
             return found
 
@@ -282,13 +302,18 @@ class Generating:
         if author is self._offline:
             self._searched += target.seconds
             self._tried += seconds
-        done = begun.pipeline.finished(tried, target, author)
-        if self._agents is not None:
-            self._agents.learn(done, target)
-        done = self._keep(session, target, done, begun.trials)
-        self._trials += done
-        self._tell(target.gaps, done, author)
-        self._say(report.target_line(target, target.gaps, done, author.name))
+        if self._interrupted:
+            done = begun.pipeline.reviewed(tried)
+        else:
+            done = begun.pipeline.finished(tried, target, author)
+        with _uninterrupted():
+            self._begun.remove(begun)
+            if self._agents is not None:
+                self._agents.learn(done, target)
+            self._keep(session, target, done, begun.trials)
+            self._trials += done
+            self._tell(target.gaps, done, author)
+            self._say(report.target_line(target, target.gaps, done, author.name))
         return {trial.candidate.gap.id for trial in done if trial.accepted}
 
     def _tell(self, gaps: Sequence[Gap], done: Sequence[Trial], author: Author) -> None:
@@ -307,7 +332,7 @@ class Generating:
 
     def _keep(
         self, session: pytest.Session, target: Target, done: Sequence[Trial], trials: Trials
-    ) -> list[Trial]:
+    ) -> None:
         """Write what was accepted, run it in this session, report it."""
         accepted = [trial for trial in done if trial.accepted]
         for group in proposals.bundled(accepted):
@@ -323,7 +348,6 @@ class Generating:
                 tests = [name for name in tests if name not in bad]
             if tests:
                 self._report(session, self._write(target, group, text, tests), tests)
-        return list(done)
 
     def _write(
         self, target: Target, group: Sequence[Trial], text: str, tests: Sequence[str]
@@ -347,7 +371,7 @@ class Generating:
             source=proposals.fingerprint(target.source),
         )
         path = proposals.write(folder, proposal, text)
-        if self._options.generate == "apply":
+        if self._applies:
             path = proposals.apply(folder, target.rootdir, proposal)
             proposal = replace(proposal, name=path.name)
         self._written.append((proposal, path))
@@ -512,6 +536,31 @@ def _start(config: pytest.Config) -> Start:
     environ = {name: value for name, value in os.environ.items() if name not in _OURS}
     by_module = Path(sys.argv[0]).name == "__main__.py"
     return Start(config.invocation_params.dir, tuple(arguments), environ, by_module)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait until something is done that is of use only as a whole.
+
+    Who presses it again does not wait.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)
+    if pressed:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _timed(

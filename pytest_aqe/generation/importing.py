@@ -79,6 +79,7 @@ class Imports:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            start_new_session=True,  # Ctrl-C is for the session
         )
 
     def _needs_folder(self, place: Path) -> bool:
