@@ -30,12 +30,17 @@ class Proposed(Protocol):
 def target_line(target: Target, gaps: Sequence[Gap], trials: Sequence[Trial], author: str) -> str:
     """Say what came of one file, while the session goes on."""
     closed = {trial.candidate.gap.id for trial in trials if trial.accepted}
-    lines, branches = gained(trials)
     return printable(
         f"aqe: {target.module}: tests for {len(closed)} of {counted(len(gaps), 'gap')} "
         f"by {author}, "
-        f"{counted(lines, 'line')} and {branches} branches more"
+        f"{gain(trials)} more"
     )
+
+
+def gain(trials: Sequence[Trial]) -> str:
+    """Say what accepted trials add to coverage."""
+    lines, branches = gained(trials)
+    return f"{counted(lines, 'line')} and {counted(branches, 'branch', 'branches')}"
 
 
 def gained(trials: Sequence[Trial]) -> tuple[int, int]:
@@ -57,10 +62,9 @@ def session_lines(
     lines: list[str] = []
     if trials:
         tests = sum(len(proposal.tests) for proposal, _ in written)
-        more, branches = gained(trials)
         refused = [trial for trial in trials if trial.verdict.outcome == "rejected"]
         lines.append(
-            f"{counted(tests, 'test')} accepted: {counted(more, 'line')} and {branches} branches "
+            f"{counted(tests, 'test')} accepted: {gain(trials)} "
             f"that nothing else ran; {counted(len(refused), 'candidate')} refused"
             + _stages(refused)
         )

@@ -102,5 +102,8 @@ def test_code_beside_its_tests_is_importable(project: Project) -> None:
 
 def test_a_path_that_was_typed_counts(project: Project) -> None:
     """Whoever starts pytest like this session finds the code."""
-    project.run_fresh("--aqe-generate=apply", "-o", "pythonpath=src")
+    done = project.run_fresh("--aqe-generate=apply", "-o", "pythonpath=src")
+    done.stdout.fnmatch_lines(
+        ["*, 1 line and 1 branch more", "1 test accepted: 1 line and 1 branch *"]
+    )
     assert (project.path / "tests" / "test_aqe_size.py").is_file()
