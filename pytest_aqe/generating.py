@@ -9,25 +9,29 @@ here costs generated tests, never the session.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from threading import Lock
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_aqe.data import Author, Candidate, Gap, Target, Trial
 from pytest_aqe.errors import HistoryError, ModelError, NotFound
+from pytest_aqe.evidence.command_line import handed_on
 from pytest_aqe.evidence.coverage import FileCoverage
 from pytest_aqe.faults import Faults
 from pytest_aqe.generation import proposals
+from pytest_aqe.generation.importing import Imports, Start
 from pytest_aqe.generation.interpreters import interpreters
 from pytest_aqe.generation.offline import Offline
 from pytest_aqe.generation.pipeline import Pipeline
@@ -57,6 +61,7 @@ AHEAD = 3  # files that are searched or wait for it while others are tried
 TRIED_AT_ONCE = 2  # files; each has a core of its own while its tests run one by one
 PER_GAP = 2.0  # seconds that an author may spend on a gap; the bar of its research
 _CATEGORY = "generated passed"
+_OURS = ("PYTEST_CURRENT_TEST",)  # of this process alone
 
 
 class Generating:
@@ -78,6 +83,8 @@ class Generating:
         self._settings = Settings.of(options.sandbox_cmd, options.unsafe)
         self._processes = interpreters(self._settings.command)
         self._offline = Offline(self._settings, self._processes)
+        self._imports = Imports(_start(config))
+        self._unreachable: dict[str, str] = {}  # modules, and why no new test file imports them
         self._agents: Agents | None = None
         self._by_name: dict[str, Author] = {}
         self._trials: list[Trial] = []
@@ -85,7 +92,9 @@ class Generating:
         self._notes: list[str] = []
         self._stop = 0.0
         self._trying = ThreadPoolExecutor(TRIED_AT_ONCE, "aqe-trial")
-        self._elsewhere = Lock()
+        self._elsewhere = threading.Lock()
+        self._begun: deque[_Begun] = deque()
+        self._interrupted = False
         self._searched, self._tried = 0.0, 0.0  # seconds of files that were tried
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -97,10 +106,14 @@ class Generating:
         with self._faults.guard("generating tests"):
             try:
                 self._generate(session)
+            except KeyboardInterrupt:
+                self._keep_accepted(session)
             finally:
                 self._offline.close()
                 self._trying.shutdown(wait=False, cancel_futures=True)
                 self._processes.close()
+                self._imports.close()
+                self._notes += report.unreachable_lines(self._unreachable)
                 if self._agents is not None:
                     self._notes += self._agents.lines()
                     self._uncovered.read_tables.update(self._agents.read_tables)
@@ -133,7 +146,7 @@ class Generating:
                 self._trials,
                 [(proposal, self._shown(path)) for proposal, path in self._written],
                 self._notes,
-                applied=self._options.generate == "apply",
+                applied=all(path.parent.name != proposals.FOLDER for _, path in self._written),
             )
             if lines:
                 terminalreporter.write_sep("-", "generated tests")
@@ -143,6 +156,11 @@ class Generating:
     def _shown(self, path: Path) -> str:
         root = self._config.rootpath
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+    @property
+    def _applies(self) -> bool:
+        """What Ctrl-C left without a repair and a model's review is for people to look at."""
+        return self._options.generate == "apply" and not self._interrupted
 
     # -------------------------------------------------------------- the session
 
@@ -204,7 +222,6 @@ class Generating:
         offline = author is self._offline
         targets = self._targets(order)
         ahead: deque[Target] = deque()
-        begun: deque[_Begun] = deque()
         closed: set[str] = set()
         over = False
         while True:
@@ -214,11 +231,21 @@ class Generating:
                     self._offline.prepare(target)
             over = bool(ahead) and self._left() <= LEAST_TIME
             if ahead and not over:
-                begun.append(self._begin(ahead.popleft(), author))
-            elif not begun:
+                self._begun.append(self._begin(ahead.popleft(), author))
+            elif not self._begun:
                 return closed, over
-            if over or not ahead or len(begun) >= (TRIED_AT_ONCE if offline and _beside() else 1):
-                closed |= self._finish(session, begun.popleft())
+            most = TRIED_AT_ONCE if offline and _beside() else 1
+            if over or not ahead or len(self._begun) >= most:
+                closed |= self._finish(session, self._begun[0])
+
+    def _keep_accepted(self, session: pytest.Session) -> None:
+        """Keep what was accepted before Ctrl-C; the tests had all run, so the session is whole."""
+        self._interrupted = True
+        for begun in [each for each in self._begun if each.tried.done()]:
+            self._finish(session, begun)
+        self._notes.append(
+            "generating tests was interrupted; what was accepted is kept, the next session goes on"
+        )
 
     def _authors(self) -> list[Author]:
         authors: list[Author] = [self._offline]
@@ -261,7 +288,7 @@ class Generating:
 
         def review(trial: Trial) -> list[str]:
             found: list[str] = hook.pytest_aqe_review_test(config=self._config, trial=trial)
-            if not found and self._agents is not None:
+            if not found and self._agents is not None and not self._interrupted:
                 found = self._agents.review(trial, target)
             return found
 
@@ -277,13 +304,18 @@ class Generating:
         if author is self._offline:
             self._searched += target.seconds
             self._tried += seconds
-        done = begun.pipeline.finished(tried, target, author)
-        if self._agents is not None:
-            self._agents.learn(done, target)
-        done = self._keep(session, target, done, begun.trials)
-        self._trials += done
-        self._tell(target.gaps, done, author)
-        self._say(report.target_line(target, target.gaps, done, author.name))
+        if self._interrupted:
+            done = begun.pipeline.reviewed(tried)
+        else:
+            done = begun.pipeline.finished(tried, target, author)
+        with _uninterrupted():
+            self._begun.remove(begun)
+            if self._agents is not None:
+                self._agents.learn(done, target)
+            self._keep(session, target, done, begun.trials)
+            self._trials += done
+            self._tell(target.gaps, done, author)
+            self._say(report.target_line(target, target.gaps, done, author.name))
         return {trial.candidate.gap.id for trial in done if trial.accepted}
 
     def _tell(self, gaps: Sequence[Gap], done: Sequence[Trial], author: Author) -> None:
@@ -302,7 +334,7 @@ class Generating:
 
     def _keep(
         self, session: pytest.Session, target: Target, done: Sequence[Trial], trials: Trials
-    ) -> list[Trial]:
+    ) -> None:
         """Write what was accepted, run it in this session, report it."""
         accepted = [trial for trial in done if trial.accepted]
         for group in proposals.bundled(accepted):
@@ -318,20 +350,17 @@ class Generating:
                 tests = [name for name in tests if name not in bad]
             if tests:
                 self._report(session, self._write(target, group, text, tests), tests)
-        return list(done)
 
     def _write(
         self, target: Target, group: Sequence[Trial], text: str, tests: Sequence[str]
     ) -> Path:
         folder = self._options.folder
-        testpaths = [str(each) for each in self._config.getini("testpaths")]
-        place = proposals.place_of(target, testpaths)
         gaps = [trial.candidate.gap for trial in group]
         run = self._uncovered.run_id
         proposal = Proposal(
             name=proposals.free_name(folder / proposals.FOLDER, target.module),
             file=gaps[0].file,
-            place=os.path.relpath(place, target.rootdir),
+            place=os.path.relpath(self._place(target), target.rootdir),
             gaps=tuple(dict.fromkeys(f"{gap.id}:{gap.line}" for gap in gaps)),
             authors=tuple(dict.fromkeys(trial.candidate.author for trial in group)),
             tests=tuple(tests),
@@ -344,7 +373,7 @@ class Generating:
             source=proposals.fingerprint(target.source),
         )
         path = proposals.write(folder, proposal, text)
-        if self._options.generate == "apply":
+        if self._applies:
             path = proposals.apply(folder, target.rootdir, proposal)
             proposal = replace(proposal, name=path.name)
         self._written.append((proposal, path))
@@ -382,8 +411,24 @@ class Generating:
         for place, (file, gaps) in enumerate(order):
             share = sizes[place] / sum(sizes[place:])
             target = self._target(self._uncovered.measured.files[file], gaps, share)
-            if target is not None:
+            if target is not None and self._is_reachable(target):
                 yield target
+
+    def _is_reachable(self, target: Target) -> bool:
+        """Tell whether a new test file could import the target; note why it could not."""
+        if target.module in self._unreachable:
+            return False
+        place = self._place(target)
+        failure = self._imports.failure(place, target.module, target.file)
+        if failure:
+            self._unreachable[target.module] = report.unreachable(
+                failure, self._shown(place), self._shown(Path(target.paths[0]))
+            )
+        return not failure
+
+    def _place(self, target: Target) -> Path:
+        testpaths = [str(each) for each in self._config.getini("testpaths")]
+        return proposals.place_of(target, testpaths)
 
     def _target(self, covered: FileCoverage, gaps: Sequence[Gap], share: float) -> Target | None:
         """Return a file as an author sees it; ``share`` is its part of the time that is left."""
@@ -479,6 +524,45 @@ class _Begun:
     pipeline: Pipeline
     trials: Trials
     tried: Future[tuple[list[Trial], float]]
+
+
+def _start(config: pytest.Config) -> Start:
+    """Return how another pytest is started as this session's was."""
+    arguments = [
+        f"--rootdir={config.rootpath}",
+        *(("-c", str(config.inipath)) if config.inipath else ()),
+        *handed_on(config),
+        "--no-aqe",
+        *(("--no-cov",) if config.pluginmanager.has_plugin("pytest_cov") else ()),
+    ]
+    environ = {name: value for name, value in os.environ.items() if name not in _OURS}
+    by_module = Path(sys.argv[0]).name == "__main__.py"
+    return Start(config.invocation_params.dir, tuple(arguments), environ, by_module)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait until something is done that is of use only as a whole.
+
+    Who presses it again does not wait.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)
+    if pressed:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _timed(

@@ -9,7 +9,7 @@ from pytest_aqe.generation import files, snapshots
 from pytest_aqe.generation.execution import LISTED, Call, Outcome
 from pytest_aqe.generation.harvest import spelled
 from pytest_aqe.generation.subjects import Subject
-from pytest_aqe.generation.values import Source, Writer
+from pytest_aqe.generation.values import SECRET, Source, Writer
 
 
 @dataclass(slots=True)
@@ -88,10 +88,10 @@ class Describer:
                 if after is not None:
                     setup += making if inline else []
                     seen = after
-        if not seen.lines:
+        lines = [*setup, *seen.lines]
+        if not seen.lines or SECRET.search("\n".join(lines)):
             return None
         imports |= seen.imports
-        lines = [*setup, *seen.lines]
         case = Case(0, subject.path, "", lines, sorted(imports), fixtures, strength=seen.strength)
         if outcome.error is not None:
             case.error = type(outcome.error).__name__

@@ -18,6 +18,7 @@ from pathlib import Path
 from pytest_aqe.data import Gap, NodeId, Target
 from pytest_aqe.generation.proposals import place_of
 from pytest_aqe.generation.similar import Index
+from pytest_aqe.generation.values import SECRET
 
 EXAMPLES = 3  # sibling tests that are shown
 CALLERS = 3  # places that call the code
@@ -31,11 +32,6 @@ _SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "build", "
 _SECRET_NAME = re.compile(
     r"""(?ix) ( \b \w* (?:secret|token|passw(?:or)?d|api_?key|private_?key|credential) \w*
         ["']? \s* (?: : \s* [\w\[\]. |]+ = | [:=] ) \s* ) [rbuf]{0,2} (["']) (?!\2) .+? \2"""
-)
-_SECRET_SHAPE = re.compile(
-    r"AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{16,}|xox[abpr]-[A-Za-z0-9-]{10,}"
-    r"|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.|\n)*?-----END [A-Z ]*PRIVATE KEY-----"
 )
 REDACTED = "<redacted>"
 
@@ -97,7 +93,7 @@ def build(
 
 def redact(text: str) -> str:
     """Return a text without what looks like a secret."""
-    return _SECRET_SHAPE.sub(REDACTED, _SECRET_NAME.sub(rf"\1\2{REDACTED}\2", text))
+    return SECRET.sub(REDACTED, _SECRET_NAME.sub(rf"\1\2{REDACTED}\2", text))
 
 
 class Tree:

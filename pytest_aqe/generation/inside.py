@@ -15,6 +15,7 @@ import importlib.util
 import os
 import random
 import sys
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -28,7 +29,7 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from pytest_aqe.generation import clock, confine
+from pytest_aqe.generation import clock, confine, machine
 from pytest_aqe.generation.guard import Guard, State, files, state, traces
 from pytest_aqe.generation.job import RESULT, Job, Ran, Report, decoded
 from pytest_aqe.generation.leaf import leaf
@@ -63,7 +64,7 @@ def run(text: str) -> None:
         )
     else:
         if job.order is not None:
-            _surround(job.order)
+            _surround(job.order, job.folder)
         guard = Guard(job.scratch)
         guard.install()
         if job.clock is not None:
@@ -77,9 +78,12 @@ def run(text: str) -> None:
     Path(job.scratch, RESULT).write_text(report.encode(), "utf-8")
 
 
-def _surround(number: int) -> None:
-    """Let this process be called otherwise, and know classes of others: tests must not notice."""
+def _surround(number: int, folder: str) -> None:
+    """Let this process be another elsewhere, and know classes of others: tests must not notice."""
     sys.argv = ["pytest", str(number)]
+    machine.install(number)
+    with suppress(OSError):  # the user's command may have left the project out
+        os.chdir(folder or os.curdir)
     _OTHERS.extend(type("Other", (kind,), {}) for kind in (object, int, str, dict, list, Exception))
 
 
@@ -202,6 +206,8 @@ class Inside:
         """Run all tests in one process, then the suite's own that were asked for."""
 
         def run() -> dict[str, Any]:
+            if self._job.order is not None:
+                threading.Thread(target=threading.Event().wait, daemon=True).start()
             items = [*own, *beside]
             following = [*items[1:], None]
             done = [

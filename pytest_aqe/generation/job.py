@@ -22,8 +22,9 @@ class Job:
     the suite misses of it. With ``alone`` each test runs in a process of its own, its gain and
     its traces are measured and up to ``mutants`` mutants are tried; then all run together.
     Those in ``weak`` (``file::name``) must notice more than a result that is gone.
-    ``conftests`` are loaded first. ``order`` shuffles, ``clock`` is the time it seems to be
-    (seconds since 1970). With ``enforced`` nothing runs unless the system confines it.
+    ``conftests`` are loaded first. ``order`` shuffles, and makes it another machine where
+    another thread runs; ``folder`` is the working directory there. ``clock`` is the time it
+    seems to be (seconds since 1970). With ``enforced`` nothing runs unless the system confines it.
     ``beside`` are files of the suite to be run afterwards.
     """
 
@@ -41,6 +42,7 @@ class Job:
     mutants: int = 0
     weak: tuple[str, ...] = ()
     order: int | None = None
+    folder: str = ""
     clock: float | None = None
     enforced: bool = False
     beside: tuple[str, ...] = ()

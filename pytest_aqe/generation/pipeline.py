@@ -42,7 +42,7 @@ class Pipeline:
 
     def finished(self, tried: Sequence[Trial], target: Target, author: Author) -> list[Trial]:
         """Review first trials, let what was refused be repaired; return every trial."""
-        trials = [self._reviewed(each) for each in tried]
+        trials = self.reviewed(tried)
         for _ in range(REPAIRS):
             closed = {trial.candidate.gap.id for trial in trials if trial.accepted}
             refused = [
@@ -54,8 +54,12 @@ class Pipeline:
             if not candidates:
                 break
             tried = self.judge(candidates, target)
-            trials += [self._reviewed(each) for each in tried]
+            trials += self.reviewed(tried)
         return trials
+
+    def reviewed(self, tried: Sequence[Trial]) -> list[Trial]:
+        """Review trials, and let nothing be repaired."""
+        return [self._reviewed(each) for each in tried]
 
     def _reviewed(self, trial: Trial) -> Trial:
         if not trial.accepted:

@@ -48,10 +48,18 @@ class Proposal:
     @property
     def summary(self) -> str:
         """One line for people."""
-        return (
-            f"{len(self.tests)} tests of {self.file} by {', '.join(self.authors)}: "
-            f"{self.lines} lines and {self.branches} branches more"
-        )
+        tests = _counted(len(self.tests), "test", "tests")
+        return f"{tests} of {self.file} by {', '.join(self.authors)}: {self.gain} more"
+
+    @property
+    def gain(self) -> str:
+        """What it adds to coverage."""
+        branches = _counted(self.branches, "branch", "branches")
+        return f"{_counted(self.lines, 'line', 'lines')} and {branches}"
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
 
 
 def fingerprint(source: str) -> str:
@@ -186,16 +194,19 @@ def _from(module: str, names: Sequence[str]) -> list[str]:
 
 def header(proposal: Proposal) -> str:
     """Return what stands at the top of a generated file: where it comes from, what it claims."""
+    faults = "no fault could be put there to see whether a test notices"
+    if proposal.mutants:
+        faults = f"{proposal.killed} of {proposal.mutants} faults put there noticed"
     return (
         f'"""Generated tests of {proposal.file}: they say what the code does, not what it should.\n'
         "\n"
-        "Each passes alone, in any order and at other dates, runs what no other test ran, and\n"
-        "notices a fault put there. Written by pytest-aqe; yours to keep, change or delete.\n"
+        "Each passes alone, in any order and at other dates, and runs what no other test ran.\n"
+        "Written by pytest-aqe; yours to keep, change or delete.\n"
         '"""\n'
         "\n"
         f"# aqe: by {', '.join(proposal.authors)}, run {proposal.run or 'unknown'}\n"
-        f"# aqe: {proposal.lines} lines and {proposal.branches} branches that nothing else ran; "
-        f"{proposal.killed} of {proposal.mutants} mutants noticed\n"
+        f"# aqe: {proposal.gain} that nothing else ran\n"
+        f"# aqe: {faults}\n"
         "\n"
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_aqe.generation.values import Source, Writer, same
+from pytest_aqe.generation.values import SECRET, Source, Writer, same
 
 NONE, SHAPE, VALUE = range(3)
 """How much assertions say: nothing but None, a length or a type, a value."""
@@ -17,8 +17,9 @@ NONE, SHAPE, VALUE = range(3)
 _MOST_ATTRIBUTES = 4
 _LONGEST_REPR = 300
 _LONGEST_OUTPUT = 500
+_AT = re.compile(r"0x[0-9a-fA-F]{4,}")  # an address, which may have fewer digits next time
 _ADDRESS = re.compile(
-    r"0x[0-9a-fA-F]{4,}|<locals>|<lambda>|\bid=\d{6}"
+    rf"{_AT.pattern}|<locals>|<lambda>|\bid=\d{6}"
     r"|aqe-trial-"  # where it ran
     r"|\{[^{}:]*['\"][^{}:]*,[^{}:]*\}"  # a set of texts is shown in any order
 )
@@ -113,7 +114,7 @@ def _object(text: str, value: object, writer: Writer, namespace: dict[str, Any])
     if lines:
         return Seen((f"result = {text}", *lines), VALUE, frozenset(imports))
     kind = Seen((f"assert type({text}).__name__ == {type(value).__name__!r}",), NONE)
-    if isinstance(value, (str, bytes)) and writer.is_local(value):
+    if isinstance(value, (str, bytes)) and (writer.is_local(value) or _AT.search(repr(value))):
         return kind
     try:
         return Seen((f"assert len({text}) == {len(value)}",), SHAPE)  # type: ignore[arg-type]
@@ -149,9 +150,14 @@ def _repr(value: object) -> str | None:
         shown = repr(value)
     except Exception:
         return None
-    if _ADDRESS.search(shown) or len(shown) > _LONGEST_REPR or "\n" in shown:
+    if _is_unfit(shown) or len(shown) > _LONGEST_REPR or "\n" in shown:
         return None
     return shown if type(value).__module__ != "builtins" else None
+
+
+def _is_unfit(text: str) -> bool:
+    """Tell a text that is another one next time, or that must not be repeated."""
+    return bool(_ADDRESS.search(text) or SECRET.search(text))
 
 
 def _attributes(value: object) -> Iterator[tuple[str, object]]:
@@ -169,7 +175,7 @@ def _attributes(value: object) -> Iterator[tuple[str, object]]:
 
 def printed(call: str, output: str) -> Seen:
     """Assert what a call printed; the test then takes ``capsys``."""
-    if len(output) > _LONGEST_OUTPUT or _ADDRESS.search(output):
+    if len(output) > _LONGEST_OUTPUT or _is_unfit(output):
         return Seen((), NONE)
     return Seen((call, f"assert capsys.readouterr().out == {output!r}"), VALUE)
 
@@ -192,7 +198,7 @@ def raised(call: str, error: BaseException, packages: frozenset[str]) -> Seen | 
     except Exception:
         return None
     match = ""
-    if message and not _ADDRESS.search(message):
+    if message and not _is_unfit(message):
         match = f", match={_pattern(message[:80])}"
     elif name in ("Exception", "BaseException"):
         return None

@@ -3,9 +3,9 @@
 Cheapest first. Read: it parses, is harmless as far as can be read (``rules.py``) and can fail
 for a reason (``oracle.py``). Run, in a sandbox: every test function passes alone, reaches for
 nothing and leaves nothing behind; it adds lines or branches in its gap; it passes in four more
-interpreters under other hash seeds, orders, time zones, home folders and at other dates, the
-last time before tests of the suite that must not notice; and it notices a mutant of what it
-gained. A function that does not is taken out, and the rest is judged without it.
+interpreters under other hash seeds, orders, time zones, folders, on other machines and at other
+dates, the last time before tests of the suite that must not notice; and it notices a mutant of
+what it gained. A function that does not is taken out, and the rest is judged without it.
 
 A candidate that says that the code is wrong, and fails the same way every time, is a bug
 found. It is never rewritten to pass.
@@ -39,11 +39,12 @@ HASH_SEEDS = ("388", "406", "265", "8")
 
 @dataclass(frozen=True, slots=True)
 class _Circumstances:
-    """What an interpreter has of its own: environment, order, date, tests of the suite."""
+    """What an interpreter has of its own: environment, order, date, folder, tests of the suite."""
 
     order: int
     environ: Mapping[str, str]
     clock: float | None = None
+    folder: str = ""
     beside: str = ""
 
 
@@ -263,8 +264,9 @@ class Trials:
         """Return what the four further interpreters have of their own: see the top."""
         beside = next(iter(self._target.tests), "").partition("::")[0]
         later = self._now + _LATER
+        root = str(self._target.rootdir)  # where the user's pytest runs it
         return [
-            _Circumstances(1, {"PYTHONHASHSEED": HASH_SEEDS[0], "TZ": "Asia/Tokyo"}),
+            _Circumstances(1, {"PYTHONHASHSEED": HASH_SEEDS[0], "TZ": "Asia/Tokyo"}, folder=root),
             _Circumstances(2, {"PYTHONHASHSEED": HASH_SEEDS[1], "TZ": "America/New_York"}, later),
             _Circumstances(3, {"PYTHONHASHSEED": HASH_SEEDS[2], "TZ": "UTC"}, _LEAP_DAY),
             _Circumstances(
@@ -274,14 +276,15 @@ class Trials:
 
     def _rerun(self, left: Sequence[_Trying], model: bool, other: _Circumstances) -> Report | str:
         with self._sandbox.scratch({each.file: each.text for each in left}) as scratch:
+            home = scratch / ("home" * other.order)
+            home.mkdir()
             job = changed(
                 self._job(left, scratch, model),
                 order=self._target.seed + other.order,
+                folder=other.folder or str(home),
                 clock=other.clock,
                 beside=self._beside(other.beside),
             )
-            home = scratch / ("home" * other.order)
-            home.mkdir()
             return self._sandbox.run(job, environ={**other.environ, "HOME": str(home)})
 
     def _read_again(
@@ -315,7 +318,8 @@ class Trials:
         if file not in self._alone:
             self._alone[file] = {}
             with self._sandbox.scratch({}) as scratch:
-                job = changed(self._sandbox.job(scratch, (), model=False), beside=(str(path),))
+                job = self._sandbox.job(scratch, (), model=False)
+                job = changed(job, order=self._target.seed, beside=(str(path),))
                 report = self._sandbox.run(job)
             if isinstance(report, Report):
                 self._alone[file] = report.beside

@@ -30,10 +30,14 @@ LONGEST_TEXT = 400  # characters of a text's repr
 LONGEST = 600  # of a whole expression
 LARGEST = 10**40
 
-_SECRET = re.compile(
-    r"(?i)(passw|secret|token|api[_-]?key|credential|bearer |-----BEGIN|AKIA[0-9A-Z]{12}"
-    r"|gh[pousr]_\w{20}|sk-\w{16}|eyJ[\w-]{20})"
+SECRET = re.compile(
+    r"AKIA[0-9A-Z]{12,}|gh[pousr]_[A-Za-z0-9]{20,}|xox[abpr]-[A-Za-z0-9-]{10,}"
+    r"|(?<![A-Za-z])(?:sk-[\w-]{16,}|[rs]k[-_](?:live|test|proj|ant)[-_][\w-]{4,})"
+    r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]+|eyJ[\w-]{20,}"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?:.|\n)*?-----END [A-Z ]*PRIVATE KEY-----)?"
 )
+"""What looks like a secret by its shape, in any text."""
+_SECRET_WORD = re.compile(r"(?i)passw|secret|token|api[_-]?key|credential|bearer |-----BEGIN")
 _ENTROPY = re.compile(r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/_=-]{32,}$")
 
 
@@ -150,7 +154,7 @@ class Writer:
         plain = _characters(value)
         if self.is_local(value):
             raise Refused
-        if len(text) > LONGEST_TEXT or _SECRET.search(plain) or _ENTROPY.match(plain):
+        if len(text) > LONGEST_TEXT or _is_secret(plain):
             raise Refused
         return text
 
@@ -255,6 +259,13 @@ _WRITERS: dict[type, Callable[[Writer, Any, int], str]] = {
     io.StringIO: Writer._stream,
     io.BytesIO: Writer._stream,
 }
+
+
+def _is_secret(text: str) -> bool:
+    return any(
+        found is not None
+        for found in (_SECRET_WORD.search(text), SECRET.search(text), _ENTROPY.match(text))
+    )
 
 
 def _characters(value: str | bytes) -> str:

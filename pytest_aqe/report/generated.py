@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pytest_aqe.data import Gap, Target, Trial
@@ -11,6 +11,7 @@ from pytest_aqe.report.terminal import counted, printable
 
 _REASONS = 3  # of refusal, in a session's summary
 _BUGS = 5
+_NAMED = 3  # modules of one reason
 
 
 class Proposed(Protocol):
@@ -29,12 +30,17 @@ class Proposed(Protocol):
 def target_line(target: Target, gaps: Sequence[Gap], trials: Sequence[Trial], author: str) -> str:
     """Say what came of one file, while the session goes on."""
     closed = {trial.candidate.gap.id for trial in trials if trial.accepted}
-    lines, branches = gained(trials)
     return printable(
         f"aqe: {target.module}: tests for {len(closed)} of {counted(len(gaps), 'gap')} "
         f"by {author}, "
-        f"{counted(lines, 'line')} and {branches} branches more"
+        f"{gain(trials)} more"
     )
+
+
+def gain(trials: Sequence[Trial]) -> str:
+    """Say what accepted trials add to coverage."""
+    lines, branches = gained(trials)
+    return f"{counted(lines, 'line')} and {counted(branches, 'branch', 'branches')}"
 
 
 def gained(trials: Sequence[Trial]) -> tuple[int, int]:
@@ -56,10 +62,9 @@ def session_lines(
     lines: list[str] = []
     if trials:
         tests = sum(len(proposal.tests) for proposal, _ in written)
-        more, branches = gained(trials)
         refused = [trial for trial in trials if trial.verdict.outcome == "rejected"]
         lines.append(
-            f"{counted(tests, 'test')} accepted: {counted(more, 'line')} and {branches} branches "
+            f"{counted(tests, 'test')} accepted: {gain(trials)} "
             f"that nothing else ran; {counted(len(refused), 'candidate')} refused"
             + _stages(refused)
         )
@@ -80,6 +85,26 @@ def session_lines(
         )  # fmt: skip
         lines += [f"    {printable(line)}" for line in trial.candidate.text.splitlines()]
     return [*lines, *map(printable, notes)]
+
+
+def unreachable(failure: str, place: str, path: str) -> str:
+    """Say why a new test file cannot import a module, and what would let it."""
+    said = f"a new test file in {place} cannot import it by itself ({failure})"
+    if not failure.startswith("ModuleNotFoundError"):
+        return said
+    return f"{said}; `pythonpath = {path}` in pytest's configuration lets it"
+
+
+def unreachable_lines(reasons: Mapping[str, str]) -> list[str]:
+    """Return a line for each reason why nothing is written for modules."""
+    modules: dict[str, list[str]] = {}
+    for module, reason in reasons.items():
+        modules.setdefault(reason, []).append(module)
+    return [
+        f"no tests for {', '.join(names[:_NAMED])}"
+        f"{f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''}: {reason}"
+        for reason, names in modules.items()
+    ]
 
 
 def _stages(refused: Sequence[Trial]) -> str:

@@ -260,9 +260,9 @@ def printable(line: str) -> str:
     )
 
 
-def counted(number: int, noun: str) -> str:
-    """Write ``1 run``, ``2 runs``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, several: str = "") -> str:
+    """Write ``1 run``, ``2 runs``; ``several`` is a plural that does not end in just an s."""
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
 
 def shown_path(path: Path, start: Path) -> str:

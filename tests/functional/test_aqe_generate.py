@@ -239,3 +239,58 @@ def test_a_sandbox_command_that_is_not_there(project: Project) -> None:
     done = project.run("--aqe-generate=propose", "--aqe-sandbox-cmd=no-such-wrapper --x")
     done.assert_outcomes(passed=1)
     done.stdout.fnmatch_lines(["*cannot start no-such-wrapper*"])
+
+
+INTERRUPTED = (
+    "generating tests was interrupted; what was accepted is kept, the next session goes on"
+)
+
+
+@pytest.mark.parametrize("how", ["propose", "apply"])
+def test_ctrl_c_ends_generating_and_keeps_what_was_accepted(
+    project: Project, workers: Workers, how: str
+) -> None:
+    """All tests had run: the run is complete, and its exit code theirs."""
+    project.write(
+        conftest="""
+            pressed = []
+
+            def pytest_aqe_review_test(trial):
+                if not pressed:
+                    pressed.append(True)
+                    raise KeyboardInterrupt
+        """
+    )
+    done = project.run(f"--aqe-generate={how}", *workers)
+    done.stdout.fnmatch_lines([f".aqe/proposals/{NAME}: 2 tests of pack/money.py", INTERRUPTED])
+    assert done.ret == pytest.ExitCode.OK
+    assert (project.folder / "proposals" / NAME).is_file()
+    assert {outcome for _, outcome, _ in generations(project)} == {"accepted"}
+    assert project.statuses() == ["complete"]
+
+
+def test_ctrl_c_waits_until_accepted_tests_are_written(project: Project) -> None:
+    """A file, its row and its report are kept together."""
+    project.write(
+        conftest="""
+            import os
+            import signal
+
+            pressed = []
+
+            def pytest_runtest_logstart(nodeid):
+                if "test_aqe_money" in nodeid and not pressed:
+                    pressed.append(True)
+                    os.kill(os.getpid(), signal.SIGINT)
+        """
+    )
+    done = project.run("--aqe-generate=propose")
+    done.stdout.fnmatch_lines([INTERRUPTED, "*= 1 passed, 2 generated passed in *"])
+    assert len(generations(project)) == 2
+
+
+def test_ctrl_c_in_the_suite_still_interrupts(project: Project) -> None:
+    project.write(tests__test_z="def test_z(): raise KeyboardInterrupt\n")
+    done = project.run_apart("--aqe-generate=propose")
+    assert done.ret == pytest.ExitCode.INTERRUPTED
+    assert project.statuses() == ["interrupted"]

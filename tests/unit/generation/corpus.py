@@ -14,6 +14,7 @@ SOURCE = '''
 
 import datetime
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -52,6 +53,22 @@ def program():
 
 def others():
     return sum(each.__name__ == "Other" for each in dict.__subclasses__())
+
+
+def host():
+    return socket.gethostname()
+
+
+def node():
+    return platform.node().lower()
+
+
+def threads():
+    return threading.active_count()
+
+
+def there(path):
+    return "here" if os.path.exists(path) else "away"
 
 
 def tags(text):
@@ -505,6 +522,30 @@ RUN: tuple[Bad, ...] = (
         """),
     _test("secret probe", "run", "none", "assert money.secret('AQE_CORPUS_KEY') == 'abc'"),
 )  # fmt: skip
+
+# what none of the others may disturb
+ELSEWHERE: tuple[Bad, ...] = (
+    _test("name of the machine", "stability", "interpreter", "assert money.host() == '{host}'"),
+    _test(
+        "name of the platform",
+        "stability",
+        "interpreter",
+        "assert money.node() == '{host}'.lower()",
+    ),
+    _test("number of threads", "stability", "interpreter", "assert money.threads() == 1"),
+    _test(
+        "a file that is there where the suite runs",
+        "stability",
+        "interpreter",
+        "assert money.there('pack') == 'away'",
+    ),
+    _test(
+        "a file that is there where the trial runs",
+        "stability",
+        "interpreter",
+        "assert money.there('pytest.ini') == 'here'",
+    ),
+)
 
 GOOD: tuple[tuple[str, str], ...] = (
     ("values", "def test_it():\n    assert money.convert(10) == 11.0\n"),

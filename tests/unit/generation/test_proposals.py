@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,25 @@ def test_helpers_of_one_name_need_files_of_their_own() -> None:
     two = trial("A = 2\ndef test_b(): assert A\n")
     same = trial("A = 1\ndef test_c(): assert A\n")
     assert proposals.bundled([one, two, same]) == [[one, same], [two]]
+
+
+@pytest.mark.parametrize(
+    "mutants, killed, said",
+    [
+        (2, 2, "# aqe: 2 of 2 faults put there noticed"),
+        (0, 0, "# aqe: no fault could be put there to see whether a test notices"),
+    ],
+)
+def test_a_file_claims_what_was_measured(mutants: int, killed: int, said: str) -> None:
+    header = proposals.header(replace(PROPOSAL, mutants=mutants, killed=killed))
+    assert said in header.splitlines()
+    assert "notices a fault" not in header
+
+
+def test_one_is_no_plural() -> None:
+    one = replace(PROPOSAL, branches=1)
+    assert one.summary == "1 test of pack/a.py by offline: 1 line and 1 branch more"
+    assert "# aqe: 1 line and 1 branch that nothing else ran" in proposals.header(one)
 
 
 def test_a_proposal_is_written_found_applied_and_dropped(tmp_path: Path) -> None:

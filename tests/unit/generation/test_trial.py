@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import datetime
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -77,6 +78,7 @@ def filled(text: str) -> str:
     true = {
         "{year}": str(datetime.datetime.now(datetime.timezone.utc).year),
         "{tags}": tags,
+        "{host}": socket.gethostname(),
         "{home}": str(len(str(home))),
         "{depth}": str(len(home.parts) - 1),
     }
@@ -110,6 +112,14 @@ def test_what_is_refused_by_running_it(ran: dict[str, Trial], bad: corpus.Bad) -
         return
     assert verdict.outcome == "rejected"
     assert (verdict.stage, bad.reason in verdict.reason) == (bad.stage, True), verdict
+
+
+def test_what_holds_only_here_is_refused(processes: Interpreters, target: Target) -> None:
+    """On this machine, in a process with one thread, in the folder of the trial."""
+    trials = judge(processes, target, (filled(bad.text) for bad in corpus.ELSEWHERE))
+    for bad, trial in zip(corpus.ELSEWHERE, trials, strict=True):
+        assert (trial.verdict.outcome, trial.verdict.stage) == ("rejected", bad.stage), bad.kind
+        assert bad.reason in trial.verdict.reason
 
 
 def test_good_candidates_are_accepted(processes: Interpreters, target: Target) -> None:

@@ -68,13 +68,20 @@ class Local:
     "value",
     [
         Local(), lambda: 1, list(range(100)), "x" * 1000, 10**50, [[[[[[[1]]]]]]], object(),
-        "AKIA" + "ABCDEFGHIJKL", "sk-" + "a1" * 20, "my password is x",
+        "AKIA" + "ABCDEFGHIJKL", "sk-" + "a1" * 20, "sk-live-0123456789", "sk_live_51Habc",
+        "my password is x",
         "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", [{"a": "token=1"}],
     ],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_what_cannot_or_must_not_be_written_is_refused(value: Any) -> None:
     assert writer.write(value) is None
+
+
+def test_a_text_with_an_address_says_nothing_of_its_length() -> None:
+    """An address may have fewer digits in another process."""
+    seen = assertions("shown()", repr(Local()), writer, {})
+    assert seen.lines == ("assert type(shown()).__name__ == 'str'",)
 
 
 def test_where_the_process_works_is_no_value() -> None:
