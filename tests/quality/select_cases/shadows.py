@@ -66,12 +66,12 @@ CASES: tuple[Case, ...] = (
         "new module over one of the standard library",
         """
         -- test_shop.py --
-        def test_color():
-            import colorsys
-            assert colorsys.rgb_to_hsv(0, 0, 0) == (0, 0, 0)
+        def test_tabs():
+            import tabnanny
+            assert tabnanny.verbose == 0
         """,
-        change={"colorsys.py": "def rgb_to_hsv(r, g, b):\n    return 'mine'\n"},
-        selected={"test_color"},
+        change={"tabnanny.py": "verbose = 1\n"},
+        selected={"test_tabs"},
     ),
     Case(
         "new module before another of its name",
