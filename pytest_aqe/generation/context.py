@@ -13,10 +13,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from pytest_aqe.data import Gap, NodeId, Target
-from pytest_aqe.generation.proposals import place_of
+from pytest_aqe.generation.proposals import place_of, python_files
 from pytest_aqe.generation.similar import Index
 from pytest_aqe.generation.values import SECRET
 
@@ -28,7 +29,6 @@ NEAR = 3  # lines shown on each side of a call
 LONG = 250  # lines; of a longer function only what is near a gap is shown
 AROUND = 20  # lines shown on each side of a missing line of a long function
 
-_SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "build", "dist", "venv"})
 _SECRET_NAME = re.compile(
     r"""(?ix) ( \b \w* (?:secret|token|passw(?:or)?d|api_?key|private_?key|credential) \w*
         ["']? \s* (?: : \s* [\w\[\]. |]+ = | [:=] ) \s* ) [rbuf]{0,2} (["']) (?!\2) .+? \2"""
@@ -134,7 +134,8 @@ class Tree:
         if self._tests is not None:
             return
         self._tests = {}
-        for path in _python_files(self._root):
+        files = (path for path in python_files(self._root) if path.stat().st_size <= FILE_BYTES)
+        for path in islice(files, FILES):
             try:
                 text = path.read_text("utf-8")
             except (OSError, ValueError):
@@ -143,28 +144,6 @@ class Tree:
             stem = path.stem
             is_test = stem.startswith("test_") or stem.endswith("_test") or stem == "conftest"
             (self._tests if is_test else self._others)[name] = text
-
-
-def _python_files(root: Path) -> Iterator[Path]:
-    """Yield at most `FILES` files, those near the root first."""
-    folders, seen = [root], 0
-    while folders:
-        folder = folders.pop(0)
-        try:
-            entries = sorted(folder.iterdir())
-        except OSError:
-            continue
-        for path in entries:
-            if path.is_symlink() or path.name.startswith(".") or path.name in _SKIPPED:
-                continue
-            if path.is_dir():
-                if not (path / "pyvenv.cfg").exists():
-                    folders.append(path)
-            elif path.suffix == ".py" and path.stat().st_size <= FILE_BYTES:
-                seen += 1
-                yield path
-                if seen >= FILES:
-                    return
 
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)

@@ -10,7 +10,7 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from pytest_aqe.generation.rules import without
 __all__ = ["Proposal", "without"]
 
 FOLDER = "proposals"  # in .aqe
+_SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "build", "dist", "venv"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,25 @@ def place_of(target: Target, testpaths: Sequence[str]) -> Path:
     return target.rootdir
 
 
+def python_files(root: Path) -> Iterator[Path]:
+    """Yield the project's Python files, those near its root first."""
+    folders = [root]
+    while folders:
+        folder = folders.pop(0)
+        try:
+            entries = sorted(folder.iterdir())
+        except OSError:
+            continue
+        for path in entries:
+            if path.is_symlink() or path.name.startswith(".") or path.name in _SKIPPED:
+                continue
+            if path.is_dir():
+                if not (path / "pyvenv.cfg").exists():
+                    folders.append(path)
+            elif path.suffix == ".py":
+                yield path
+
+
 def write(folder: Path, proposal: Proposal, text: str) -> Path:
     """Write a proposal and what is known of it; return its path."""
     place = folder / FOLDER
@@ -279,15 +299,20 @@ def text_of(folder: Path, proposal: Proposal) -> str:
 
 
 def apply(folder: Path, rootdir: Path, proposal: Proposal) -> Path:
-    """Move a proposal into the test tree; return where it lies. No file is overwritten."""
+    """Move a proposal into the test tree; return where it lies. No file is overwritten.
+
+    Nor has it the name of a file in another folder: pytest takes two for one module, unless their
+    folders are packages, and then collects neither.
+    """
     place = (rootdir / proposal.place).resolve()
     if not place.is_relative_to(rootdir.resolve()):
         raise AqeError(f"{proposal.name}: {proposal.place} is outside of {rootdir}")
     place.mkdir(parents=True, exist_ok=True)
     stem = proposal.name.removesuffix(".py")
     path = place / proposal.name
+    taken = {each.name for each in python_files(rootdir)}
     number = 2
-    while path.exists():
+    while path.exists() or path.name in taken:
         path = place / f"{stem}_{number}.py"
         number += 1
     try:

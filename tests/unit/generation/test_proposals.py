@@ -86,6 +86,14 @@ def test_a_proposal_is_written_found_applied_and_dropped(tmp_path: Path) -> None
         proposals.named(folder, "a")
 
 
+def test_no_two_applied_files_have_one_name(tmp_path: Path) -> None:
+    """Two test modules of one name cannot be collected together, whatever folders they are in."""
+    for place, name in (("one", "test_aqe_a.py"), ("two", "test_aqe_a_2.py")):
+        proposals.write(tmp_path / ".aqe", replace(PROPOSAL, place=place), TEXT)
+        applied = proposals.apply(tmp_path / ".aqe", tmp_path, replace(PROPOSAL, place=place))
+        assert applied == tmp_path / place / name
+
+
 def test_what_is_no_proposal_is_passed_over(tmp_path: Path) -> None:
     """A broken description, or one without its file."""
     place = tmp_path / proposals.FOLDER
