@@ -171,7 +171,7 @@ class TestVersion:
 
     def test_beside_a_name_that_a_framework_may_read(self, project: Project) -> None:
         """All who import the package are concerned."""
-        project.write("setup.py", "from setuptools import setup\nsetup(name='pack')\n")
+        project.write("app.py", "def load(frame): frame.install('pack')\n")
         project.write("use.py", "import pack\ndef f(): return pack.X\n")
         before = "__version__ = '1'\nX = 1\n"
         effect = edit(project, before, "__version__ = '2'\nX = 2\n", "pack/__init__.py")
