@@ -277,6 +277,7 @@ def test_ctrl_c_waits_until_accepted_tests_are_written(project: Project) -> None
             import signal
 
             pressed = []
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever ignored it before
 
             def pytest_runtest_logstart(nodeid):
                 if "test_aqe_money" in nodeid and not pressed:

@@ -6,38 +6,44 @@ How long the calls take is for ``benchmarks/observe_overhead.py`` and ``tracking
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-
-import pytest_aqe
 
 if TYPE_CHECKING:
     from .conftest import Project
 
-OURS = str(Path(pytest_aqe.__file__).parent)
 FEW, MANY = 50, 550
+# In a process of its own: what another test has loaded here would be looked at, too.
+PROGRAM = """
+    import sys
+    from pathlib import Path
+
+    import pytest
+    import pytest_aqe
+
+    OURS = str(Path(pytest_aqe.__file__).parent)
+    count = 0
+
+    def entered(frame, event, _):
+        global count
+        count += event == "call" and frame.f_code.co_filename.startswith(OURS)
+
+    sys.setprofile(entered)
+    code = pytest.main(["-q", "--aqe", *sys.argv[1:]])
+    sys.setprofile(None)
+    print()
+    print(int(code), count)
+"""
 
 
 def calls(project: Project, tests: int, *arguments: str) -> int:
     """Return how often a function of ours is entered in a session of so many empty tests."""
     project.write(test_a="".join(f"def test_{n}(): pass\n" for n in range(tests)))
-    count = 0
-
-    def entered(frame: FrameType, event: str, _: Any) -> None:
-        nonlocal count
-        count += event == "call" and frame.f_code.co_filename.startswith(OURS)
-
-    before = sys.getprofile()
-    sys.setprofile(entered)
-    try:
-        done = project.run(*arguments)
-    finally:
-        sys.setprofile(before)
-    done.assert_outcomes(passed=tests)
-    return count
+    printed, _ = project.python(PROGRAM, *arguments).communicate()
+    code, count = printed.splitlines()[-1].split()
+    assert code == "0", printed
+    return int(count)
 
 
 @pytest.mark.parametrize(
