@@ -70,7 +70,7 @@ def main() -> None:
         reduced = _coverage(project, package, ["-m", "pytest", "-q", "tests"])
     before = _cpu()
     session = _run(project, package, ["-m", "pytest", "--aqe", "--aqe-generate=apply",
-                   f"--aqe-generate-time={asked.time}", "-q", "tests"])  # fmt: skip
+                   f"--aqe-generate-time={asked.time}", "-q", "-o", "testpaths=tests"])  # fmt: skip
     spent = _cpu() - before
     print(session.stdout[-1500:])
     written = sorted(project.rglob("test_aqe_*.py"))
