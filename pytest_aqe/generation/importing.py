@@ -27,6 +27,8 @@ import pytest
 
 _LONGEST = 60  # seconds to start, or to import a module
 _SHOWN = 200  # characters of an error
+# Of us: this module is loaded before pytest is, which may be told to take warnings for errors.
+_LOADED = "ignore::pytest.PytestAssertRewriteWarning"
 _WITHOUT_FOLDER = "--without-folder"  # as ``pytest`` starts, not ``python -m pytest``
 
 
@@ -103,7 +105,7 @@ def main() -> None:
     if arguments[0] == _WITHOUT_FOLDER:
         del arguments[0], sys.path[0]
     answering = _Answering(Path(arguments[0]), asked, told)
-    pytest.main(arguments, plugins=[answering])
+    pytest.main([*arguments, "-W", _LOADED], plugins=[answering])
 
 
 class _Answering:

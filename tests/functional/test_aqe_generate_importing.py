@@ -79,6 +79,13 @@ def test_a_conftest_may_make_code_importable(project: Project, conftest: str) ->
     assert project.pytester.runpytest_subprocess(f"tests/{name}").ret == 0
 
 
+def test_warnings_may_be_errors(project: Project) -> None:
+    """Those that asking causes are not the project's."""
+    project.write_ini("testpaths = tests", "pythonpath = src", "filterwarnings = error")
+    done = project.run_fresh("--aqe-generate=propose")
+    done.stdout.fnmatch_lines(["*generated passed*"])
+
+
 def test_a_conftest_may_do_so_when_pytest_is_configured(project: Project) -> None:
     project.write(
         conftest="""
