@@ -173,6 +173,12 @@ class Bindings:
             return isinstance(decorator.value, ast.Name)
         return self._is_harmless(decorator)
 
+    def reads_nothing(self, called: ast.expr) -> bool:
+        """Tell a call that looks at neither annotations nor docstring of what it is given."""
+        if isinstance(called, ast.Name) and called.id in _BUILTINS:
+            return called.id not in self._first
+        return self.ignores(called) or self.origin(called) in _MAKES_VALUES
+
     def leaves_no_trace(self, decorator: ast.expr) -> bool:
         """Tell a harmless decorator with quiet arguments, of no fixture that is used unasked."""
         if not isinstance(decorator, ast.Call):

@@ -171,6 +171,8 @@ class _Reading:
         )
         self._flat: dict[str, list[Any]] = {MODULE: []}
         self._inert: set[str] = set()
+        self._given: set[str] = set()  # names given to calls that may read what they are given
+        self._unread: dict[str, Function] = {}  # functions that nothing reads where they stand
         self._above = 0  # statements that do more than bind, so far
         self._module(tree.body, self._flat[MODULE])
 
@@ -210,6 +212,8 @@ class _Reading:
             elif not does_nothing(statement):
                 for part in _parts(statement):
                     self._flatten([part], self._binding(part, out), "")
+        for name in sorted(self._given & self._unread.keys()):
+            self._all_of(self._unread[name], out)
 
     def _binding(self, statement: ast.stmt, out: list[Any]) -> list[Any]:
         """Return where a statement goes: apart when all it does is bind names, else to ``out``.
@@ -258,6 +262,8 @@ class _Reading:
                 add(node.func)
                 more(node.args)
                 more(node.keywords)
+                if prefix is not None:
+                    self._give(node)
             elif (fields := fields_of(kind)) is None:
                 push(node)  # what is no node: a name, a number, None
             elif kind in _BY_HAND:
@@ -266,6 +272,13 @@ class _Reading:
                 push(fields[0])
                 if (get := fields[1]) is not None:
                     more(get(node))
+
+    def _give(self, call: ast.Call) -> None:
+        """Note the names that ``command("x")(f)`` is given, as a decorator would be."""
+        given = [*call.args, *(each.value for each in call.keywords)]
+        names = {each.id for each in given if isinstance(each, Name)}
+        if names and not self._bindings.reads_nothing(call.func):
+            self._given |= names
 
     def _by_hand(
         self, node: Any, left: list[Any], out: list[Any], prefix: str | None, in_class: bool
@@ -383,6 +396,8 @@ class _Reading:
             self._flatten([annotation], hints, None)
         line: list[Any] = []
         read = self._line(node, line, prefix)
+        if not (prefix or read):
+            self._unread[name] = node
         if (
             may_be_inert
             and not read
@@ -435,6 +450,12 @@ class _Reading:
                 self._flatten([annotation], out, None)
                 read = True
         return read
+
+    def _all_of(self, node: Function, out: list[Any]) -> None:
+        """Append what may be read of a function without running it."""
+        out += (b"Given", node.name, docstring(node.body))
+        hints = [part for name, hint in annotations_of(node) for part in (name, hint)]
+        self._flatten([node.args, hints], out, None)
 
     def _quiet(self, expressions: Iterable[ast.expr | None]) -> bool:
         return self._bindings.are_quiet(expressions)

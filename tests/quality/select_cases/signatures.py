@@ -195,4 +195,26 @@ CASES: tuple[Case, ...] = (
         passing={"test_module"},
         spared={"test_bystander", "test_price"},
     ),
+    Case(
+        "docstring of a function that is given to a library",
+        """
+    -- shop.py --
+    from xmlrpc.server import SimpleXMLRPCDispatcher
+
+    def price():
+        "Sell it."
+        return 2
+
+    till = SimpleXMLRPCDispatcher()
+    till.register_function(price)
+    -- test_shop.py --
+    import shop
+
+    def test_help():
+        assert shop.till.system_methodHelp("price") == "Sell it."
+    """,
+        change={"shop.py": Swap('"Sell it."', '"Buy it."')},
+        selected={"test_help"},
+        spared={"test_bystander"},
+    ),
 )

@@ -267,6 +267,29 @@ class TestDocstrings:
         old = "@cli.command()\ndef f(): 'one'"
         assert changed(old, old.replace("one", "two")) == {MODULE}
 
+    @pytest.mark.parametrize(
+        "call", ["run = cli.command('x')(f)", "add(f)", "add(callback=f)", "class C: x = add(f)"]
+    )
+    def test_who_is_given_a_function_may_read_it(self, call: str) -> None:
+        """A call at import is to its arguments what a decorator is to what stands below it."""
+        old = f"def f(x: int): 'one'\n{call}"
+        for new in (old.replace("one", "two"), old.replace("int", "str")):
+            assert changed(old, new) == {MODULE}
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "p = property(f)",
+            "import functools\ng = functools.lru_cache(f)",
+            "def g(): return add(f)",
+            "g = f()",
+        ],
+    )
+    def test_others_that_name_a_function_do_not_read_it(self, call: str) -> None:
+        """Calls that are known to read nothing, and those inside functions, keep no docstring."""
+        old = f"def f(): 'one'\n{call}"
+        assert changed(old, old.replace("one", "two")) == set()
+
     def test_a_class_may_be_made_by_one_that_reads_it(self) -> None:
         """A docstring counts where bases or metaclasses are not known to ignore it."""
         old = "class C(Model): 'one'"
