@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -67,6 +68,11 @@ def project(
     # Shuffling is asked for by name where it is the subject; hypothesis takes 0.1 s a process.
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:hypothesispytest")
     (pytester.path / ".git").mkdir()  # the root of identities; no repository
+    if runs is not None and hasattr(os, "pidfd_open") and importlib.util.find_spec("execnet"):
+        # Workers of sessions in this process have imported everything already.
+        monkeypatch.setattr(
+            "execnet.gateway_io.create_io", lambda spec, execmodel: runs.work(execmodel)
+        )
     return Project(pytester, capsys, runs, grown)
 
 
