@@ -68,8 +68,9 @@ def main() -> None:
             if module is not None:
                 file = package.parent.joinpath(*module.split(".")).with_suffix(".py")
                 (project / ".coveragerc").write_text(f"[run]\ninclude = {file}\n", "utf-8")
-            _run(project, package, ["-m", "pytest", "--aqe", "--aqe-generate=apply",
-                 f"--aqe-generate-time={asked.seconds}s", "-q", "tests"])  # fmt: skip
+            # By the setting: "tests" on the command line would be a part of the suite.
+            _run(project, package, ["-m", "pytest", "--aqe", "--aqe-generate=apply", "-q",
+                 f"--aqe-generate-time={asked.seconds}s", "-o", "testpaths=tests"])  # fmt: skip
         (project / ".coveragerc").unlink(missing_ok=True)
         sets = {
             "ours": sorted(project.rglob("test_aqe_*.py")),
