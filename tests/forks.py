@@ -85,7 +85,7 @@ class Worker:
     """A forked process at the other end of two pipes: an ``IO`` of execnet."""
 
     def __init__(self, pid: int, stdin: int, stdout: int, execmodel: object) -> None:
-        self._handle = os.pidfd_open(pid)
+        self._handle: int | None = os.pidfd_open(pid)
         self._stdin = os.fdopen(stdin, "wb")
         self._stdout = os.fdopen(stdout, "rb")
         self.execmodel = execmodel
@@ -105,16 +105,21 @@ class Worker:
         return data
 
     def wait(self) -> None:
-        """Wait until it has ended."""
-        select.select([self._handle], [], [])
+        """Wait until it has ended. Execnet keeps what it speaks through for as long as it runs."""
+        if self._handle is not None:
+            ended = select.poll()  # `select` knows no file above 1,023
+            ended.register(self._handle, select.POLLIN)
+            ended.poll()
+            os.close(self._handle)
+            self._handle = None
+            self._stdin.close()
+            self._stdout.close()
 
     def kill(self) -> None:
         """End it at once."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
-
-    def __del__(self) -> None:
-        os.close(self._handle)
+        if self._handle is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
 
 def serve(pipes: socket.socket) -> int:
