@@ -183,8 +183,9 @@ class Generating:
         import numpy as np
 
         chance = np.random.default_rng(self._seed())
+        root = self._uncovered.root
         pending = {gap for each in proposals.proposals(self._options.folder) for gap in each.gaps
-                   if each.source == self._source_of(each.file)}  # fmt: skip
+                   if proposals.is_current(each, root)}  # fmt: skip
         waiting = [
             gap
             for gap in self._uncovered.gaps
@@ -470,12 +471,6 @@ class Generating:
         """Return the seconds that are left, not counted those that models took to answer."""
         waited = self._agents.waited if self._agents is not None else 0.0
         return self._stop + waited - time.monotonic()
-
-    def _source_of(self, file: str) -> str:
-        try:
-            return proposals.fingerprint((self._uncovered.root / file).read_text("utf-8"))
-        except (OSError, UnicodeDecodeError):
-            return ""
 
     def _seed(self) -> int:
         """Return a number for the session's seed; without one, the same every time."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from pytest_aqe.cli.answer import Answer
 from pytest_aqe.errors import NotFound
+from pytest_aqe.evidence.identity import git_root
 from pytest_aqe.generation import proposals
 from pytest_aqe.report.terminal import table
 
@@ -42,17 +44,27 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _list(asked: argparse.Namespace) -> Answer:
-    found = proposals.proposals(asked.history.parent)
+    folder = asked.history.parent
+    found = [(each, _is_current(each, folder)) for each in proposals.proposals(folder)]
     lines = ["no proposals; `pytest --aqe --aqe-generate=propose` writes them"]
     if found:
         headings = ("name", "code", "tests", "lines", "branches", "mutants", "by")
         cells = [
-            (each.name, each.file, len(each.tests), each.lines, each.branches,
-             f"{each.killed}/{each.mutants}", ", ".join(each.authors))
-            for each in found
-        ]  # fmt: skip
+            (
+                each.name,
+                each.file if current else f"{each.file} (changed since)",
+                len(each.tests),
+                each.lines,
+                each.branches,
+                f"{each.killed}/{each.mutants}",
+                ", ".join(each.authors),
+            )
+            for each, current in found
+        ]
         lines = table(headings, cells)
-    return Answer({"proposals": [asdict(each) for each in found]}, lines)
+    return Answer(
+        {"proposals": [{**asdict(each), "current": current} for each, current in found]}, lines
+    )
 
 
 def _show(asked: argparse.Namespace) -> Answer:
@@ -65,9 +77,17 @@ def _show(asked: argparse.Namespace) -> Answer:
 def _apply(asked: argparse.Namespace) -> Answer:
     folder = asked.history.parent
     done = [(each, proposals.apply(folder, folder.parent, each)) for each in _chosen(asked)]
+    applied = [
+        {"name": each.name, "path": str(path), "current": _is_current(each, folder)}
+        for each, path in done
+    ]
+    changed = [
+        f"{each.file} has changed since {each.name} was accepted: run it before you keep it"
+        for each, _ in done
+        if not _is_current(each, folder)
+    ]
     return Answer(
-        {"applied": [{"name": each.name, "path": str(path)} for each, path in done]},
-        [f"{each.name} -> {path}" for each, path in done],
+        {"applied": applied}, [*(f"{each.name} -> {path}" for each, path in done), *changed]
     )
 
 
@@ -78,6 +98,10 @@ def _drop(asked: argparse.Namespace) -> Answer:
     return Answer(
         {"dropped": [each.name for each in chosen]}, [f"{each.name} dropped" for each in chosen]
     )
+
+
+def _is_current(proposal: proposals.Proposal, folder: Path) -> bool:
+    return proposals.is_current(proposal, git_root(folder) or folder.parent)
 
 
 def _chosen(asked: argparse.Namespace) -> list[proposals.Proposal]:

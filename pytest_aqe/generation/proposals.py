@@ -68,6 +68,15 @@ def fingerprint(source: str) -> str:
     return hashlib.blake2b(source.encode(), digest_size=8).hexdigest()
 
 
+def is_current(proposal: Proposal, root: Path) -> bool:
+    """Tell whether the code that a proposal is about, below the git root, is what it was."""
+    try:
+        source = (root / proposal.file).read_text("utf-8")
+    except (OSError, ValueError):
+        return False
+    return fingerprint(source) == proposal.source
+
+
 def bundled(trials: Sequence[Trial]) -> list[list[Trial]]:
     """Return accepted trials in groups that fit into one file each.
 

@@ -142,6 +142,21 @@ def test_proposals_are_listed_shown_applied_and_dropped(project: Project) -> Non
     assert project.answer("proposals", "drop", "--all") == {"dropped": []}
 
 
+def test_a_proposal_says_that_its_code_has_changed(project: Project) -> None:
+    """What proved itself with other code may fail with this one: the list and the move say so."""
+    project.run("--aqe-generate=propose")
+    (proposal,) = project.answer("proposals", "list")["proposals"]
+    assert proposal["current"] is True
+    path = project.path / "pack" / "money.py"
+    path.write_text(path.read_text("utf-8").replace('"free"', '"nothing"'), "utf-8")
+    (proposal,) = project.answer("proposals", "list")["proposals"]
+    assert proposal["current"] is False
+    assert "pack/money.py (changed since)" in project.command("proposals", "list")[1]
+    _, said = project.command("proposals", "apply", NAME)
+    assert f"pack/money.py has changed since {NAME} was accepted: run it" in said
+    assert (project.path / "tests" / NAME).is_file()
+
+
 def test_the_same_code_gives_the_same_bytes(project: Project) -> None:
     """All but the line that names the run."""
     texts = []
