@@ -195,6 +195,7 @@ def _move(folder: str, environ: dict[str, str]) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
+    sys.dont_write_bytecode = bool(environ.get("PYTHONDONTWRITEBYTECODE"))  # read at its start
 
 
 def _ended(code: int) -> int:
