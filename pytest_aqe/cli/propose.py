@@ -76,19 +76,21 @@ def _show(asked: argparse.Namespace) -> Answer:
 
 def _apply(asked: argparse.Namespace) -> Answer:
     folder = asked.history.parent
-    done = [(each, proposals.apply(folder, folder.parent, each)) for each in _chosen(asked)]
     applied = [
-        {"name": each.name, "path": str(path), "current": _is_current(each, folder)}
-        for each, path in done
+        (each, proposals.apply(folder, folder.parent, each), _is_current(each, folder))
+        for each in _chosen(asked)
     ]
-    changed = [
+    lines = [f"{each.name} -> {path}" for each, path, _ in applied]
+    lines += [
         f"{each.file} has changed since {each.name} was accepted: run it before you keep it"
-        for each, _ in done
-        if not _is_current(each, folder)
+        for each, _, current in applied
+        if not current
     ]
-    return Answer(
-        {"applied": applied}, [*(f"{each.name} -> {path}" for each, path in done), *changed]
-    )
+    rows = [
+        {"name": each.name, "path": str(path), "current": current}
+        for each, path, current in applied
+    ]
+    return Answer({"applied": rows}, lines)
 
 
 def _drop(asked: argparse.Namespace) -> Answer:

@@ -172,7 +172,7 @@ class _Reading:
         self._flat: dict[str, list[Any]] = {MODULE: []}
         self._inert: set[str] = set()
         self._given: set[str] = set()  # names given to calls that may read what they are given
-        self._unread: dict[str, Function] = {}  # functions that nothing reads where they stand
+        self._unread: list[Function] = []  # functions that nothing reads where they stand
         self._above = 0  # statements that do more than bind, so far
         self._module(tree.body, self._flat[MODULE])
 
@@ -212,8 +212,9 @@ class _Reading:
             elif not does_nothing(statement):
                 for part in _parts(statement):
                     self._flatten([part], self._binding(part, out), "")
-        for name in sorted(self._given & self._unread.keys()):
-            self._all_of(self._unread[name], out)
+        for node in self._unread:
+            if node.name in self._given:
+                self._line(node, out, "", given=True)
 
     def _binding(self, statement: ast.stmt, out: list[Any]) -> list[Any]:
         """Return where a statement goes: apart when all it does is bind names, else to ``out``.
@@ -397,7 +398,7 @@ class _Reading:
         line: list[Any] = []
         read = self._line(node, line, prefix)
         if not (prefix or read):
-            self._unread[name] = node
+            self._unread.append(node)
         if (
             may_be_inert
             and not read
@@ -420,13 +421,16 @@ class _Reading:
         out += (node.__class__.__name__, node.name)
         self._flatten([type_params(node), body, node.args, node.decorator_list], out, None)
 
-    def _line(self, node: Function, out: list[Any], prefix: str | None) -> bool:
+    def _line(
+        self, node: Function, out: list[Any], prefix: str | None, given: bool = False
+    ) -> bool:
         """Append what a function is at import; return whether anything may read it there.
 
-        A decorator we do not know may read all of it, the names of the arguments too.
+        A decorator we do not know, or a call that it is ``given`` to, may read all of it, the
+        names of the arguments too.
         Annotations that are not quiet run at import, or fail there.
         """
-        known = all(map(self._bindings.ignores, node.decorator_list))
+        known = not given and all(map(self._bindings.ignores, node.decorator_list))
         out += (b"Line", node.__class__.__name__, node.name)
         doc = docstring(node.body)
         read = not known
@@ -450,12 +454,6 @@ class _Reading:
                 self._flatten([annotation], out, None)
                 read = True
         return read
-
-    def _all_of(self, node: Function, out: list[Any]) -> None:
-        """Append what may be read of a function without running it."""
-        out += (b"Given", node.name, docstring(node.body))
-        hints = [part for name, hint in annotations_of(node) for part in (name, hint)]
-        self._flatten([node.args, hints], out, None)
 
     def _quiet(self, expressions: Iterable[ast.expr | None]) -> bool:
         return self._bindings.are_quiet(expressions)

@@ -276,6 +276,12 @@ class TestDocstrings:
         for new in (old.replace("one", "two"), old.replace("int", "str")):
             assert changed(old, new) == {MODULE}
 
+    def test_each_definition_of_a_name_is_given(self) -> None:
+        """Which of two is bound when the call is made cannot be told."""
+        old = "if a:\n def f(): 'one'\nelse:\n def f(): 'two'\nadd(f)"
+        assert changed(old, old.replace("one", "three")) == {MODULE}
+        assert changed(old, old.replace("two", "three")) == {MODULE}
+
     @pytest.mark.parametrize(
         "call",
         [
