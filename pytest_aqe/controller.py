@@ -297,8 +297,7 @@ class Controller:
         change = self._change = changes.since(checkout, asked, service.base if service else None)
         if asked and change.base is None:
             self.notes.append(f"--aqe-base: {change.origin}; the change is unknown")
-        self.run = replace(
-            self.run,
+        self.run = self.run._replace(
             commit=checkout.commit,
             tree=checkout.tree,
             branch=checkout.branch or self.run.branch,

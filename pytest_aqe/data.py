@@ -1,11 +1,15 @@
-"""The nouns every floor shares: frozen values that import nothing of ours."""
+"""The nouns every floor shares: frozen values that import nothing of ours.
+
+Named tuples wherever no default is a mapping of its own: see "No frozen dataclass" in
+``docs/explanation/design.md``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 NodeId = str
 """A test as pytest names it in one run: ``tests/test_a.py::test_x[1]``."""
@@ -22,8 +26,7 @@ Status = Literal["complete", "stopped", "interrupted", "broken", "killed"]
 FAILING: frozenset[str] = frozenset({"failed", "error", "crashed"})
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """One pytest session, as it is known when the session starts.
 
     ``prefix`` is the path from the git root to pytest's rootdir, with a trailing slash,
@@ -53,8 +56,7 @@ class Run:
     changed_files: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunEnd:
+class RunEnd(NamedTuple):
     """How a run ended. A run file without one belongs to a killed run."""
 
     ended_at: str
@@ -69,8 +71,7 @@ Version = str
 """What a file was when it was used: a hash of its content, or ``absent``, ``unstable``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pieces:
+class Pieces(NamedTuple):
     """What a Python file consists of: checksums (16 hex digits) by name, and inert functions.
 
     An inert function's coming or going changes nothing at import. See ``evidence/pieces.py``.
@@ -94,8 +95,7 @@ written once. Such a set is no test's own, and the history has no row for it.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Depends:
+class Depends(NamedTuple):
     """What a test depends on, as the process that ran it saw: two sets and what it could not see.
 
     ``own`` is what ran, loaded or opened during the test, ``base`` what its module and its
@@ -109,8 +109,7 @@ class Depends:
     globs: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """One attempt at one test in one run. Durations are seconds.
 
     ``identity`` is None where it is the run's prefix followed by the node id.
@@ -137,8 +136,7 @@ class Result:
     depends: Depends | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """What selection did in a run (``mode`` "select"), or would have done ("shadow").
 
     Of the ``known`` tests, those it had an opinion about, it runs ``selected``. Judged by
@@ -158,8 +156,7 @@ class Selection:
     unstable: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rollup:
+class Rollup(NamedTuple):
     """What the history has rolled up about one test: all a session start reads.
 
     ``weight`` and ``failing`` are counts of executions and of failures that decay by
@@ -185,8 +182,7 @@ class Rollup:
     flagged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Rank:
+class Rank(NamedTuple):
     """How urgent one known test is. Lower tiers run first; inside one, higher scores.
 
     ``score`` is expected failures per second, or what a learnt policy gives (exp(Q) / seconds^b);
@@ -199,8 +195,7 @@ class Rank:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class PastRun:
+class PastRun(NamedTuple):
     """One run of the history as learners see it: a test is its number, its last attempt counts.
 
     ``tests`` stand in the order they were collected, or else recorded. ``seconds`` is None
@@ -228,8 +223,7 @@ class Policy(Protocol):
         """Return one `Rank` per test, in the order given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(NamedTuple):
     """How much may run: seconds of wall time, or a share (0 to 1) of the whole."""
 
     seconds: float | None
@@ -274,8 +268,7 @@ Arc = tuple[int, int]
 """A jump from one line to another, as coverage.py writes it: below zero it leaves the function."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(NamedTuple):
     """An uncovered segment: what of one function no test ran, and what makes that matter.
 
     ``file`` is the path from the git root, ``name`` the qualified name, or empty for what
@@ -315,8 +308,7 @@ class Gap:
         return len(self.lines) + len(self.branches or ())
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A file with gaps, and what an author and a trial need to reach its code.
 
     ``root`` is the git root, ``module`` the name by which tests import the file, ``paths``
@@ -340,8 +332,7 @@ class Target:
     seconds: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A generated test not yet accepted: the text of a whole test module for one gap.
 
     ``model`` tells that a language model wrote it, or a part of it. ``attempt`` counts the
@@ -370,8 +361,7 @@ Stage = Literal[
 """Where a candidate was refused, cheapest first. See ``generation/trial.py``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the trial decided, at which stage, and why in one line for people and repairers.
 
     A ``bug`` is a candidate that fails where the code, not the test, may be wrong: it is
@@ -412,8 +402,7 @@ class Trial:
         return self.verdict.outcome == "accepted"
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
+class Announcement(NamedTuple):
     """What is about to leave the machine: said before a language model is first asked.
 
     ``bytes`` are those of the ``prompts`` at hand, which quote ``files``; repairs may follow,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -333,7 +332,7 @@ class Recorder:
         if run is None:
             raise RunFileError("nothing is recorded: the run could not be described")
         mode = "observe" if self._controller.downgrade else run.mode
-        run = replace(run, mode=mode, policy=self._controller.plan.policy)
+        run = run._replace(mode=mode, policy=self._controller.plan.policy)
         self._controller.run = run
         return runfile.RunFileWriter(self._options.folder, run)
 

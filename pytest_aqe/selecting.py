@@ -12,8 +12,9 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_aqe.data import Identity, NodeId, Version
 from pytest_aqe.evidence import tree
@@ -29,8 +30,7 @@ from pytest_aqe.history.store import Connection
 from pytest_aqe.learning.impact import Decision, Known, decide
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(NamedTuple):
     """A commit that the change is measured against as well, and the files that differ."""
 
     commit: str
@@ -146,8 +146,8 @@ def select(
         },
     )
     gone = {name for name in decision.runs if name.partition("::")[0] in unvisited}
-    decision = replace(
-        decision, runs={name: why for name, why in decision.runs.items() if name not in gone}
+    decision = decision._replace(
+        runs={name: why for name, why in decision.runs.items() if name not in gone}
     )
     return Selected(
         decision,

@@ -37,7 +37,7 @@ def _gaps(asked: argparse.Namespace) -> Answer:
         {
             "suite": asked.suite,
             "files": [asdict(each) for each in covered],
-            "gaps": [asdict(gap) for gap in found],
+            "gaps": [gap._asdict() for gap in found],
         },
         [total_line(covered), *gap_table(found)],
     )

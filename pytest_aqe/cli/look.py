@@ -95,7 +95,7 @@ def _status(asked: argparse.Namespace) -> Answer:
             **asdict(totals),
             "latest_runs": [asdict(run) for run in runs],
             "failing": [asdict(test) for test in failing],
-            "selection": {suite: asdict(verdicts) for suite, verdicts in suites.items()},
+            "selection": {suite: verdicts._asdict() for suite, verdicts in suites.items()},
             "learning": {
                 suite: [asdict(each) for each in curve] for suite, curve in curves.items()
             },

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_aqe.evidence.environment import Checkout, git
 
@@ -18,8 +18,7 @@ RECENT_COMMITS = 500  # looked at for churn: about a year of a busy project
 _DEFAULT_BRANCHES = ("HEAD", "main", "master")  # of origin, in this order of trust
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """The base commit, how it was found, and the paths that differ from it.
 
     ``files`` is None when git could not tell (no base, a shallow clone): unknown, which
@@ -52,7 +51,7 @@ def since(checkout: Checkout, asked: str | None, ci_base: str | None) -> Change:
         return Change(base, f"merge-base with {ref}", _differing(checkout, base), named)
     if asked is not None:
         return Change(None, f"{asked} has no merge-base with HEAD here", None, True, asked)
-    return replace(_without_base(checkout), lost=ci_base if _is_lost(checkout, ci_base) else None)
+    return _without_base(checkout)._replace(lost=ci_base if _is_lost(checkout, ci_base) else None)
 
 
 def _is_lost(checkout: Checkout, ci_base: str | None) -> bool:

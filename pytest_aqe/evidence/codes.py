@@ -9,8 +9,8 @@ from __future__ import annotations
 import opcode
 import sys
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
 from types import CodeType
+from typing import NamedTuple
 
 MODULE = "<module>"
 
@@ -35,8 +35,7 @@ _LOAD_SMALL_INT = opcode.opmap.get("LOAD_SMALL_INT", -1)
 _BY_NAME = frozenset({"__import__", "import_module", "importorskip", "import_string", "resolve"})
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(NamedTuple):
     """One import statement: ``from <level dots><name> import <names>``."""
 
     name: str

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from pytest_aqe.data import Pieces, Version
 from pytest_aqe.evidence import mentions
@@ -41,8 +42,7 @@ from pytest_aqe.evidence.versions import FIXTURE, UNSTABLE, digest
 OldPieces = Callable[[str, Version], Pieces | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Differing:
+class Differing(NamedTuple):
     """A file that is not now what a run saw; ``seen`` is False when the run saw no such file."""
 
     run_no: int
@@ -69,8 +69,7 @@ class Effect:
     """Per run, the files whose change can mean anything: not one that only got a comment."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Python:
+class _Python(NamedTuple):
     """What differs in a Python file: pieces (None: all of them), and among those the new ones.
 
     ``inert`` are names of functions that came or went without a trace, ``keys`` those of
@@ -86,8 +85,7 @@ class _Python:
     moved: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Noticed:
+class _Noticed(NamedTuple):
     """Who notices what a module binds: all that depends on it, or pieces if they do."""
 
     by_all: bool

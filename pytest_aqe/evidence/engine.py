@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from types import CodeType, FrameType, FunctionType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Mark = int
 """What stands for a function while a process lives."""
@@ -20,8 +19,7 @@ Notice = Callable[[CodeType, FrameType], None]
 Started = Callable[[CodeType, FrameType], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(NamedTuple):
     """A piece of a module, and the code objects that one mark stands for.
 
     Of one that is not ``told`` nobody will say whether it ran.

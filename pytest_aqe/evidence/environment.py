@@ -11,18 +11,17 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 GIT_TIMEOUT = 10.0  # seconds; a repository slower than that is recorded without its commit
 _MOST_DIRTY_FILES = 2000  # beyond it hashing the edits would delay the tests: tree is None
 _MOST_BYTES = 32 << 20  # of edits read; beyond it files count by size and time of change
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
+class Checkout(NamedTuple):
     """The state of the git work tree. ``dirty`` lists changed and untracked paths."""
 
     root: Path
@@ -33,8 +32,7 @@ class Checkout:
     dirty: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CI:
+class CI(NamedTuple):
     """The CI service a run is in. ``base`` is the ref it names as the change's base."""
 
     provider: str

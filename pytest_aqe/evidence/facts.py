@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_aqe.data import PARTS
 from pytest_aqe.evidence.contexts import Context
@@ -23,8 +22,7 @@ from pytest_aqe.evidence.versions import (
 _MANY = 16  # files of one test: more are written apart
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What one test depends on, as it travels: keys, and what this process never sent before.
 
     ``sets`` are ``{key: {file: [names]}}``, and under `PARTS` the keys of sets that are in it;
@@ -38,25 +36,25 @@ class Facts:
     files: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A set that was interned."""
 
     key: str
     doubts: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Base(Part):
+class Base(NamedTuple):
     """The modules in it, functions of theirs as they come to be known, and what was made on it.
 
     These are the own sets, and what is in many of them.
     """
 
+    key: str
+    doubts: frozenset[str]
     closure: frozenset[str]
-    functions: set[Mark] = field(default_factory=set)
-    own: dict[Any, Part] = field(default_factory=dict)
-    parts: dict[str | frozenset[str], Part] = field(default_factory=dict)
+    functions: set[Mark]
+    own: dict[Any, Part]
+    parts: dict[str | frozenset[str], Part]
 
 
 class Sets:
@@ -87,7 +85,7 @@ class Sets:
             walk = Walk(list(marks), list(modules), set(files), set(doubts))
             closure = self._program.follow(walk, skip=frozenset())
             key = self._intern(walk)
-            known = self._bases[made_of] = Base(key, frozenset(walk.doubts), closure)
+            known = self._bases[made_of] = Base(key, frozenset(walk.doubts), closure, set(), {}, {})
         return known
 
     def own(self, charged: Context, base: Base) -> Part:

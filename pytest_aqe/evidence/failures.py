@@ -10,10 +10,9 @@ type the kind is `Failure`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 _TYPE = re.compile(r"(?:(?:\w+|<locals>)\.)*([A-Za-z_]\w*)(?=:|$)")
 _KNOWN_TYPE = re.compile(
@@ -42,8 +41,7 @@ def signature(longrepr: Any, rootdir: Path) -> str | None:
     return f"{kind}@{_where(crash.path, rootdir)}#{digest.hexdigest()}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Crash:
+class _Crash(NamedTuple):
     """Where, what was said, and which first words of that are taken for a type."""
 
     path: str | None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_aqe.data import Version
 from pytest_aqe.evidence import tree
@@ -14,8 +14,7 @@ from pytest_aqe.evidence.invocation import NAMES
 from pytest_aqe.evidence.versions import ABSENT, VARIABLE, Packages, version_of
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(NamedTuple):
     """Where selection looks: the git root (or rootdir), and the folder pytest runs in.
 
     ``folder`` is where what was read of the project is kept, if anywhere. ``invocation`` is None

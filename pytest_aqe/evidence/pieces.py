@@ -25,10 +25,9 @@ import re
 from ast import Attribute, Call, Constant, Name, arg
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_aqe.data import Pieces
 from pytest_aqe.evidence.bindings import Bindings, bound_by
@@ -49,8 +48,7 @@ MODULE = "<module>"
 _FORMAT = 2  # of marshal: the last one whose bytes depend on values alone, not on identity
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """What two versions of a file differ in: names of pieces."""
 
     changed: frozenset[str]

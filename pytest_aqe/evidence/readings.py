@@ -10,10 +10,9 @@ from __future__ import annotations
 import marshal
 import os
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from pytest_aqe import __version__
 from pytest_aqe.data import Pieces
@@ -27,8 +26,7 @@ _FORMAT = f"3 {__version__} {sys.version_info[0]}.{sys.version_info[1]}"
 _MOST = 4  # times as many files as were asked for are kept
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """All that is asked of a file: without ``words`` and ``top`` when no Python can parse it."""
 
     pieces: Pieces
@@ -118,9 +116,9 @@ def _keep(path: Path, size: int, found: Reading) -> None:
     words: Any = None
     top: Any = None
     if found.words is not None and found.top is not None:
-        words = _fields(found.words)
-        statements, *others = _fields(found.top)
-        top = (tuple(map(_fields, statements)), *others)
+        words = tuple(found.words)
+        statements, *others = found.top
+        top = (tuple(map(tuple, statements)), *others)
     held = (_FORMAT, size, dict(found.pieces.checksums), found.pieces.inert, words, top)
     scratch = path.with_name(f"{path.name}.{os.getpid()}")
     try:
@@ -129,7 +127,3 @@ def _keep(path: Path, size: int, found: Reading) -> None:
         scratch.replace(path)
     except OSError:
         return
-
-
-def _fields(value: Any) -> tuple[Any, ...]:
-    return tuple(getattr(value, name) for name in value.__slots__)

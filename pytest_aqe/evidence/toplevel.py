@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_aqe.data import Pieces
 from pytest_aqe.evidence.bindings import Bindings, bound_by, ties
@@ -26,8 +25,7 @@ from pytest_aqe.evidence.words import named, words_in
 _ANNOTATIONS_READ = re.compile(b"|".join(READ_ANNOTATIONS))
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """What one statement does at import: the words it uses, those in texts, what it binds.
 
     ``acting`` are the words of a class that only binds its name as far as its file tells, when
@@ -42,8 +40,7 @@ class Statement:
     acting: tuple[frozenset[str], frozenset[str]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TopLevel:
+class TopLevel(NamedTuple):
     """A file's top level, its classes with the names of their bases, and all it imports.
 
     ``plain_classes`` only bind their names if their bases allow it; ``heirs`` are those that ask
@@ -64,10 +61,9 @@ class TopLevel:
         """Return the same with these of the ``plain_classes`` doing more than bind a name."""
         if not classes:
             return self
-        return replace(
-            self,
+        return self._replace(
             statements=tuple(
-                replace(each, used=each.acting[0], texts=each.acting[1], acts=True)
+                each._replace(used=each.acting[0], texts=each.acting[1], acts=True)
                 if each.acting is not None and not classes.isdisjoint(each.bound)
                 else each
                 for each in self.statements

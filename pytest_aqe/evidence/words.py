@@ -6,8 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_aqe.data import Pieces
 from pytest_aqe.evidence.pieces import MODULE
@@ -42,8 +41,7 @@ _ATTRIBUTES = frozenset({"__dict__", "getmembers", "getmembers_static"})
 _FINDERS = _BY_TEXT.keys() | _BY_VALUE | _ATTRIBUTES
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(NamedTuple):
     """Where a file says what: for each piece, its words.
 
     ``named`` in any role, ``given`` as more than what is called, ``values`` as a value of which

@@ -89,7 +89,7 @@ class ModelAuthor:
         asked = [self._about(trial, target, "repairer", prompts.repairer) for trial in wrong]
         replies = self._correspondence.ask(asked, self._files(wrong, target))
         found = [
-            replace(trial.candidate, bug=bug, attempt=trial.candidate.attempt + 1)
+            trial.candidate._replace(bug=bug, attempt=trial.candidate.attempt + 1)
             for trial in trials
             if (bug := bugs.get(trial.candidate.text))
         ]
@@ -97,7 +97,7 @@ class ModelAuthor:
             old = trial.candidate
             repaired = self._candidate(old.gap, question, replies[question.id])
             if repaired is not None and repaired.text != old.text:
-                found.append(replace(repaired, attempt=old.attempt + 1))
+                found.append(repaired._replace(attempt=old.attempt + 1))
         return found
 
     def _bugs(self, trials: Sequence[Trial], target: Target) -> dict[str, str]:

@@ -12,7 +12,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 from pytest_aqe.data import Candidate, Gap, Target, Trial
@@ -68,7 +67,7 @@ class Offline:
             cases = self._found.get(old.gap, [])
             text = written(cases, old.gap, merge=False) if len(cases) >= LEAST else old.text
             if not old.attempt and text != old.text:
-                found.append(replace(old, text=text, attempt=1))
+                found.append(old._replace(text=text, attempt=1))
         return found
 
     def _search(self, target: Target) -> None:

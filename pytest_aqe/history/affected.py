@@ -7,15 +7,13 @@ run and now are a few files, and in them a few pieces. Which tests that reaches 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_aqe.data import Identity, NodeId, Pieces, Version
 from pytest_aqe.history.store import Connection
 
 
-@dataclass(frozen=True, slots=True)
-class Conditional:
+class Conditional(NamedTuple):
     """Pieces that matter only to tests that also depend on the module of ``file``."""
 
     run_no: int
@@ -23,8 +21,7 @@ class Conditional:
     pieces: frozenset[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(NamedTuple):
     """What a change does to one known test.
 
     ``clean`` are the runs since which nothing that the test depends on has changed, newest

@@ -20,7 +20,6 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ class RunFileWriter:
             ) from error
         _claim(self._file)
         try:
-            self._write(_line({"type": "run", "format": FORMAT, **_without_none(asdict(run))}))
+            self._write(_line({"type": "run", "format": FORMAT, **_without_none(run._asdict())}))
         except RunFileError:
             os.close(self._file)
             self.path.unlink(missing_ok=True)  # without its first line it is no run file
@@ -129,7 +128,7 @@ class RunFileWriter:
 
     def append_selection(self, selection: Selection) -> None:
         """Write what selection did, or would have done, and how that turned out."""
-        self._write(_line({"type": "selection", **_without_none(asdict(selection))}))
+        self._write(_line({"type": "selection", **_without_none(selection._asdict())}))
 
     def append_told(self, kind: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write rows of one of the tables in ``gaps.py`` or ``agents.py``, as JSON inside JSON."""
@@ -139,7 +138,7 @@ class RunFileWriter:
     def close(self, end: RunEnd) -> None:
         """Write the footer and let go of the file."""
         try:
-            self._write(_line({"type": "end", **_without_none(asdict(end))}))
+            self._write(_line({"type": "end", **_without_none(end._asdict())}))
         finally:
             unlock(self._file)  # closing is not enough: a test's forked child holds it open too
             os.close(self._file)
@@ -212,7 +211,7 @@ def read_run(path: Path) -> Run:
         raise RunFileError(
             f"{path} has format {version!r}, this version reads {FORMAT}; upgrade pytest-aqe"
         )
-    known = {name: first[name] for name in Run.__dataclass_fields__ if name in first}
+    known = {name: first[name] for name in Run._fields if name in first}
     for name in ("plugins", "changed_files"):
         if isinstance(known.get(name), list):
             known[name] = tuple(map(str, known[name]))
@@ -220,11 +219,11 @@ def read_run(path: Path) -> Run:
         run = Run(**known)
     except TypeError as error:
         raise RunFileError(f"{path} is not a run file ({error})") from error
-    for field in fields(Run):
-        value = getattr(run, field.name)
-        wanted = tuple if field.name in ("plugins", "changed_files") else str
-        if not (isinstance(value, wanted) or (value is None and field.default is None)):
-            raise RunFileError(f"{path} is not a run file ({field.name} is {value!r})")
+    for name, value in run._asdict().items():
+        wanted = tuple if name in ("plugins", "changed_files") else str
+        may_lack = name in Run._field_defaults and Run._field_defaults[name] is None
+        if not (isinstance(value, wanted) or (value is None and may_lack)):
+            raise RunFileError(f"{path} is not a run file ({name} is {value!r})")
     return run
 
 

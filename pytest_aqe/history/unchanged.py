@@ -12,8 +12,8 @@ import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_aqe.data import Version
 from pytest_aqe.history.runfile import waiting
@@ -24,8 +24,7 @@ _FORMAT = 1
 State = Callable[[Collection[str]], Mapping[str, Version | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Unchanged:
+class Unchanged(NamedTuple):
     """The runs of the history, and the files whose tests are all left out, with their number."""
 
     runs: int

@@ -9,10 +9,9 @@ always runs.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pytest_aqe.data import ALWAYS, Identity
 
@@ -20,8 +19,7 @@ MOST_AFFECTED = 0.5  # of the tests; a change of more tells nothing apart
 Kind = Literal["affected", "always", "failed", "doubt", "probe"]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """A test of which some run is known: see `history.affected.Reached`."""
 
     identity: Identity
@@ -31,16 +29,14 @@ class Known:
     globs: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Because:
+class Because(NamedTuple):
     """Why a known test runs."""
 
     kind: Kind
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The known tests that run, each with its reason, and those that are left out.
 
     ``changed`` are those whose code differs, or may, from every run in which they passed,

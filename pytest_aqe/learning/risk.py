@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
 
 from pytest_aqe.data import Gap
 
@@ -32,5 +31,5 @@ def risk(gap: Gap) -> float:
 
 def ranked(gaps: Iterable[Gap]) -> list[Gap]:
     """Return gaps with their risk, most urgent first; equal ones by their place."""
-    weighed = [replace(gap, risk=round(risk(gap), 3)) for gap in gaps if gap.size]
+    weighed = [gap._replace(risk=round(risk(gap), 3)) for gap in gaps if gap.size]
     return sorted(weighed, key=lambda gap: (not gap.changed, -gap.risk, gap.file, gap.line))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pytest_aqe.data import Identity, Rank, Rollup
 
@@ -69,8 +70,7 @@ def record_of(test: Rollup) -> str:
 NEW_TEST = Rank(NEW, 0.0, None, "new: no run recorded")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """One collected test, as far as its order is concerned.
 
     ``phase`` numbers the parts of the session that must follow each other (pytest-django's

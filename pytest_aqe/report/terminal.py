@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 SUMMARY_LINES = 6
 SHORT_COMMIT = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What a session knows when it starts."""
 
     mode: str
@@ -30,8 +30,7 @@ class Header:
     tests: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(NamedTuple):
     """How selection would have done in the full runs so far, and the limit of what it misses.
 
     ``at_most`` is the upper end (95 %) of the share of failures that selection leaves out.

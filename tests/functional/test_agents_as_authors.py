@@ -160,7 +160,7 @@ def test_of_several_samples_identical_ones_are_one(
     """The best of three are two."""
     session = Session(tmp_path, server, 1, samples=3)
     server.script = lambda request: fenced(written("half", min(request.body["seed"], 1)))
-    found = session.author.author(GAPS[0], replace(target, gaps=GAPS[:1]))
+    found = session.author.author(GAPS[0], target._replace(gaps=GAPS[:1]))
     assert sorted(each.text for each in found) == [written("half", 0), written("half", 1)]
     assert len(server.requests) == 3
     session.close()
@@ -198,7 +198,7 @@ def test_a_failing_value_is_doubted_before_it_is_repaired(
     trial = refused(candidate, "assert 0 == 2", output="E   AssertionError")
     (again,) = session.author.repair([trial], target)
     if bug:
-        assert again == replace(candidate, bug="half(1) is 0, not 2", attempt=1)
+        assert again == candidate._replace(bug="half(1) is 0, not 2", attempt=1)
         assert session.author.repair([refused(again, "it passes", "run")], target) == []
     else:
         assert (again.text, again.bug) == (written("half", 0), "")
@@ -253,7 +253,7 @@ def test_what_was_refused_is_told_to_the_next_session_until_the_code_changes(
 
     second = Session(tmp_path, server, 2)
     server.requests.clear()
-    changed = replace(target, source=SOURCE.replace("n * 2", "n + n"))
+    changed = target._replace(source=SOURCE.replace("n * 2", "n + n"))
     for gap in GAPS:
         second.author.author(gap, changed)
     second.close()

@@ -10,7 +10,6 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +104,7 @@ def through(
     replies: Sequence[str], target: Target, server: Server, **more: Any
 ) -> tuple[list[list[Trial]], list[str]]:
     """Let a model say each of these for a gap of its own; return all trials of each gap."""
-    gaps = tuple(replace(whole(target), name=f"k{n}") for n in range(len(replies)))
+    gaps = tuple(whole(target)._replace(name=f"k{n}") for n in range(len(replies)))
 
     def script(request: Request) -> Answer:
         if "Decide what is wrong" in request.system:
@@ -123,7 +122,7 @@ def through(
         lambda gap, goal, author: author.author(gap, goal), trials.judge, lambda _: ()
     )
     try:
-        found = pipeline.run(gaps, replace(target, gaps=gaps), agents.authors[0])
+        found = pipeline.run(gaps, target._replace(gaps=gaps), agents.authors[0])
         agents.learn(found, target)
     finally:
         agents.close()
@@ -202,14 +201,14 @@ def test_a_bug_that_the_reviewer_believes_in_is_proved_by_the_trial(
 def one(target: Target, server: Server, script: Any) -> tuple[list[Trial], Agents]:
     """Run the pipeline over one gap."""
     server.script = script
-    gap = replace(whole(target), name="k0")
+    gap = whole(target)._replace(name="k0")
     llm = LLM(("mine/small",), server.url, None, "1/10", None, 5_000_000, 30.0, 300.0, 1, 0)
     agents = Agents(llm, target.root / "none.duckdb", lambda *_: None, lambda _: None)
     trials = Trials(Settings(), target, time.time(), Fresh(()))
     pipeline = Pipeline(
         lambda gap, goal, author: author.author(gap, goal), trials.judge, lambda _: ()
     )
-    return pipeline.run([gap], replace(target, gaps=(gap,)), agents.authors[0]), agents
+    return pipeline.run([gap], target._replace(gaps=(gap,)), agents.authors[0]), agents
 
 
 def test_the_project_and_the_home_are_as_they_were(target: Target) -> None:

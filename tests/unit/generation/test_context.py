@@ -129,7 +129,7 @@ def test_nearest_tests_callers_and_fixtures_are_found(target: Target) -> None:
 
 def test_a_test_that_helped_before_is_preferred(target: Target) -> None:
     """A use that paid changes what is shown the next time."""
-    gap = replace(GAP, tests=())
+    gap = GAP._replace(tests=())
     assert context.build(gap, target).examples[0].node_id != "tests/test_other.py::test_weather"
     helped = ["tests/test_other.py::test_weather"] * 3
     found = context.build(gap, target, helped).examples
@@ -138,8 +138,8 @@ def test_a_test_that_helped_before_is_preferred(target: Target) -> None:
 
 def test_a_rootdir_below_the_git_root_is_no_hindrance(target: Target) -> None:
     """Node ids begin at the rootdir, files at the git root."""
-    below = replace(target, rootdir=target.root / "tests")
-    gap = replace(GAP, tests=("test_money.py::TestWallet::test_spend",))
+    below = target._replace(rootdir=target.root / "tests")
+    gap = GAP._replace(tests=("test_money.py::TestWallet::test_spend",))
     assert context.build(gap, below).examples[0].covers
 
 
@@ -156,7 +156,7 @@ def test_a_long_function_is_cut_to_what_is_near_the_gap(target: Target) -> None:
     body = "".join(f"    x{n} = {n}\n" for n in range(1000))
     source = f"def long():\n{body}    return 1\n"
     gap = Gap("shop/money.py", "long", 1, 1002, (500,), (), 1001)
-    segment = context.build(gap, replace(target, source=source)).segment
+    segment = context.build(gap, target._replace(source=source)).segment
     assert ">  500" in segment
     assert "def long" in segment
     assert "..." in segment

@@ -212,8 +212,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name, node in named:
         end = node.end_lineno or node.lineno
         lines = tuple(range(node.body[0].lineno, end + 1))
-        gaps.append(replace(gaps[0], name=name, line=node.lineno, end=end, lines=lines))
-    target = replace(target, gaps=tuple(gaps), tests=("tests/test_money.py::test_box",))
+        gaps.append(gaps[0]._replace(name=name, line=node.lineno, end=end, lines=lines))
+    target = target._replace(gaps=tuple(gaps), tests=("tests/test_money.py::test_box",))
     author = Offline(Settings(), Fresh(()))
     return {
         f"{gap.name}:{gap.line}": candidate.text
@@ -298,8 +298,8 @@ def test_all_of_it_is_a_module(written: dict[str, str]) -> None:
 def written_for(folder: Path, source: str, name: str) -> str:
     """Return the one test written for a function on lines 13 and 14."""
     target = make_target(folder, source)
-    gap = replace(target.gaps[0], name=name, line=13, end=14, lines=(14,))
-    (candidate,) = Offline(Settings(), Fresh(())).author(gap, replace(target, gaps=(gap,)))
+    gap = target.gaps[0]._replace(name=name, line=13, end=14, lines=(14,))
+    (candidate,) = Offline(Settings(), Fresh(())).author(gap, target._replace(gaps=(gap,)))
     return candidate.text
 
 
@@ -338,12 +338,12 @@ def test_what_is_returned_is_called(tmp_path: Path) -> None:
     )
     target = make_target(tmp_path, source)
     gaps = (
-        replace(target.gaps[0], name="times.<locals>.decorator", line=2, end=5, lines=(3, 5)),
-        replace(
-            target.gaps[0], name="times.<locals>.decorator.<locals>.wrapper", line=3, lines=(4,)
+        target.gaps[0]._replace(name="times.<locals>.decorator", line=2, end=5, lines=(3, 5)),
+        target.gaps[0]._replace(
+            name="times.<locals>.decorator.<locals>.wrapper", line=3, lines=(4,)
         ),
     )
-    target = replace(target, gaps=gaps)
+    target = target._replace(gaps=gaps)
     author = Offline(Settings(), Fresh(()))
     text = "".join(each.text for gap in gaps for each in author.author(gap, target))
     assert re.search(r"times\(\d+\)\(\w+\)\(.*\) == \[", text), text
@@ -419,8 +419,8 @@ class Saver:
 def test_functions_that_take_a_file_get_one(tmp_path: Path) -> None:
     """What they make of a folder is asserted, and proves itself."""
     target = make_target(tmp_path, FILES)
-    saver = replace(target.gaps[0], name="Saver.save", line=20, end=24, lines=tuple(range(21, 25)))
-    target = replace(target, gaps=(*target.gaps, saver))
+    saver = target.gaps[0]._replace(name="Saver.save", line=20, end=24, lines=tuple(range(21, 25)))
+    target = target._replace(gaps=(*target.gaps, saver))
     author = Offline(Settings(), Fresh(()))
     candidates = [each for gap in target.gaps for each in author.author(gap, target)]
     trials = Trials(Settings(), target, time.time(), Fresh(())).judge(candidates, target)
@@ -496,8 +496,8 @@ def test_a_command_line_ends_with_its_code(tmp_path: Path) -> None:
     )
     target = make_target(tmp_path, source)
     arcs = ((7, -4), (8, 9), (8, 10))
-    gaps = (replace(target.gaps[0], branches=arcs),)
-    target = replace(target, gaps=gaps)
+    gaps = (target.gaps[0]._replace(branches=arcs),)
+    target = target._replace(gaps=gaps)
     author = Offline(Settings(), Fresh(()))
     candidates = [each for gap in gaps for each in author.author(gap, target)]
     (trial,) = Trials(Settings(), target, time.time(), Fresh(())).judge(candidates, target)

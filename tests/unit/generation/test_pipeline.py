@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from pytest_aqe.data import Candidate, Gap, Target, Trial, Verdict
@@ -26,7 +25,7 @@ class Scripted:
 
     def repair(self, trials: Sequence[Trial], target: Target) -> Sequence[Candidate]:
         return [
-            replace(trial.candidate, text=self.texts.pop(0), attempt=trial.candidate.attempt + 1)
+            trial.candidate._replace(text=self.texts.pop(0), attempt=trial.candidate.attempt + 1)
             for trial in trials
             if self.texts
         ]

@@ -196,10 +196,7 @@ def test_a_test_of_the_suite_must_not_notice(processes: Interpreters, tmp_path: 
     suite.write_text(
         "from pack import money\n\ndef test_fresh():\n    assert money.recall() is None\n", "utf-8"
     )
-    target = Target(
-        **{name: getattr(target, name) for name in target.__dataclass_fields__}
-        | {"tests": ("tests/test_suite.py::test_fresh",)}
-    )
+    target = target._replace(tests=("tests/test_suite.py::test_fresh",))
     spoils = "from pack import money\n\n\ndef test_it():\n    assert money.remember(7) == 7\n"
     good = "from pack import money\n\n\ndef test_it():\n    assert money.label(0) == 'free'\n"
     first, second = judge(processes, target, [spoils, good])

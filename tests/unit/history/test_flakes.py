@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import tempfile
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -141,8 +140,8 @@ def what_happened(name: str, how: str) -> list[Result]:
         "fail": [failed(name)],
         "flake": flaked(name),
         "skip": [Result(f"t.py::{name}", "skipped")],
-        "late fail": [passed(name), replace(failed(name), attempt=1, attempt_mode="inproc")],
-        "alike": [replace(failed(name), signature="E@all")],
+        "late fail": [passed(name), failed(name)._replace(attempt=1, attempt_mode="inproc")],
+        "alike": [failed(name)._replace(signature="E@all")],
     }[how]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pytest_aqe.data import Announcement
 from pytest_aqe.report.agents import announcement_lines, dollars, session_lines
 
@@ -16,10 +14,10 @@ def test_an_announcement_says_whom_what_and_how_much() -> None:
         "asking m/x, m/y at h: 2 prompts, 3,000 bytes, then repairs; at most 500 tokens and $0.50",
         "they quote 0.py, 1.py, 2.py, 3.py, 4.py, 2 more",
     ]
-    assert announcement_lines(replace(TOLD, files=("a.py", "b.py"), again=True)) == [
+    assert announcement_lines(TOLD._replace(files=("a.py", "b.py"), again=True)) == [
         "prompts now quote a.py, b.py too"
     ]
-    assert "the price is unknown" in announcement_lines(replace(TOLD, dollars=None))[0]
+    assert "the price is unknown" in announcement_lines(TOLD._replace(dollars=None))[0]
 
 
 def test_a_session_that_asked_nothing_says_nothing() -> None:
