@@ -309,8 +309,7 @@ class Dependencies:
         """Charge what a text imports: no function says so, and all of it may be loaded already."""
         if self._territory.is_foreign(code.co_filename):
             return
-        place = self._executing()
-        mark = self._program.text(place, code) if place else None
+        mark = self._program.text(self._executing, code)
         if mark is not None:
             self._stack[-1].marks.add(mark)
 

@@ -7,7 +7,7 @@ keep for whoever names it: a cache, a global.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -132,13 +132,20 @@ class Program:
     def _add_class(self, mark: Mark, place: str, name: str) -> None:
         self._entries[mark] = _Entry(place, name, ())
 
-    def text(self, place: str, code: CodeType) -> Mark | None:
-        """Return what stands for a text that code in ``place`` executes, if it leads anywhere."""
+    def text(self, executing: Callable[[], str], code: CodeType) -> Mark | None:
+        """Return what stands for a text that is executed, if it leads anywhere.
+
+        Most texts do not (`dataclasses` and `namedtuple` execute several for each class): only
+        of others it is asked where the code stands that is ``executing`` them, which is slow.
+        """
         inside = tuple(codes.whole(code))
         imports = tuple(each for inner in inside for each in codes.imports(inner))
         texts = tuple(each for inner in inside for each in codes.imported_by_name(inner))
         is_doctest = code.co_filename.startswith("<doctest ")
         if not imports and not texts and not is_doctest:
+            return None
+        place = executing()
+        if not place:
             return None
         names = frozenset(name for inner in inside for name in inner.co_names)
         known = self._texts.get((place, imports, texts, names))
