@@ -19,7 +19,14 @@ from pytest_aqe.evidence import mentions
 from pytest_aqe.evidence.bases import module_of
 from pytest_aqe.evidence.configuration import CONFIGURATION
 from pytest_aqe.evidence.packages import Packages
-from pytest_aqe.evidence.pieces import MODULE, READ_ANNOTATIONS, Difference, compare, pieces
+from pytest_aqe.evidence.pieces import (
+    MODULE,
+    READ_ANNOTATIONS,
+    Difference,
+    compare,
+    given,
+    pieces,
+)
 from pytest_aqe.evidence.plain import (
     BINDING,
     DOCS,
@@ -182,6 +189,7 @@ class Differences:
         self._reached: dict[tuple[object, ...], Reach] = {}
         self._lookers: dict[str, frozenset[tuple[str, str]]] = {}
         self._readers: dict[frozenset[str], bool] = {}
+        self._givers: dict[str, frozenset[str]] = {}
         self._packages = Packages(root)
 
     def effect(self, differing: Collection[Differing], tracked: Collection[str]) -> Effect:
@@ -267,7 +275,7 @@ class Differences:
         bindings, difference = _apart(difference)
         moved = difference.added | difference.removed
         # of functions only the signature stands there
-        keys = frozenset(key for key in self._read(bindings) if signed(key) not in moved)
+        keys = frozenset(key for key in self._read(each.file, bindings) if signed(key) not in moved)
         if not all(self._only_binds(each.file, key) for key in keys):
             keys, difference = frozenset(), _with_module(difference)
         inert = (difference.added & new.inert) | (difference.removed & old.inert)
@@ -283,13 +291,13 @@ class Differences:
             _in_order(old, new) != _in_order(new, old) and self._reads(_LISTING),
         )
 
-    def _read(self, keys: Set[str]) -> Set[str]:
+    def _read(self, file: str, keys: Set[str]) -> Set[str]:
         """Leave out what nothing in the project reads: annotations, and what is for checkers."""
         if any(map(is_annotations, keys)) and not self._reads(_ANNOTATION_READERS):
             keys = {key for key in keys if not is_annotations(key)}
         if TYPE_CHECKING in keys and not self._sets_type_checking:
             keys = keys - {TYPE_CHECKING}
-        if DOCS in keys and not self._readers_of_docs:
+        if DOCS in keys and not (self._readers_of_docs or self._giving(file)):
             keys = keys - {DOCS}
         return keys
 
@@ -456,6 +464,32 @@ class Differences:
         for file, piece in self._readers_of_docs:
             if piece != MODULE or MODULE in mentions.mentions(self._source(file) or b"", names):
                 yield file, piece
+        for file in self._giving(module):
+            yield file, MODULE
+
+    def _giving(self, module: str) -> frozenset[str]:
+        """Return who gives a function or class of a module away as it is imported: see `given`.
+
+        Of a function that its own module gives away the docstring is a part of the module.
+        """
+        known = self._givers.get(module)
+        if known is None:
+            keys = self._now(module).checksums
+            classes = {name for key in keys if is_class(key) for name in names_of(key)}
+            names = classes.union(filter(str.isidentifier, keys))
+            known = self._givers[module] = frozenset(
+                file
+                for file in self._python_files
+                if self._gives(self._source(file) or b"", classes if file == module else names)
+            )
+        return known
+
+    def _gives(self, source: bytes, names: Collection[str]) -> bool:
+        if MODULE not in mentions.mentions(source, names):
+            return False
+        may_rename = b" as " in source
+        given_here = may_rename or MODULE in mentions.hands_on(source, names)
+        return given_here and not given(source).isdisjoint(names)
 
     @cached_property
     def _subclass_finders(self) -> frozenset[tuple[str, str]]:
@@ -595,7 +629,7 @@ class Differences:
                 continue
             difference = compare(pieces(before).checksums, self._now(file).checksums)
             bindings, difference = _apart(difference)
-            if self._read(bindings):
+            if self._read(file, bindings):
                 difference = _with_module(difference)
             found += [
                 (file, name)

@@ -72,6 +72,19 @@ def compare(old: Mapping[str, str], new: Mapping[str, str]) -> Difference:
     )
 
 
+@lru_cache(maxsize=4096)
+def given(source: bytes) -> frozenset[str]:
+    """Return the names, here and where they come from, that an import of a file gives away.
+
+    It gives them to calls that may read what a function is; see `Bindings.reads_nothing`.
+    """
+    tree = parse(source)
+    try:
+        return frozenset(_Reading(tree, source).given) if tree else frozenset()
+    except RecursionError:
+        return frozenset()
+
+
 def read(tree: ast.Module, source: bytes) -> Pieces:
     """Tell the pieces of a file that is parsed already.
 
@@ -170,6 +183,8 @@ class _Reading:
         self._flat: dict[str, list[Any]] = {MODULE: []}
         self._inert: set[str] = set()
         self._given: set[str] = set()  # names given to calls that may read what they are given
+        self.given: set[str] = set()
+        """These, and what they and parts of modules are called where they come from."""
         self._unread: list[Function] = []  # functions that nothing reads where they stand
         self._above = 0  # statements that do more than bind, so far
         self._module(tree.body, self._flat[MODULE])
@@ -274,10 +289,12 @@ class _Reading:
 
     def _give(self, call: ast.Call) -> None:
         """Note the names that ``command("x")(f)`` is given, as a decorator would be."""
-        given = [*call.args, *(each.value for each in call.keywords)]
-        names = {each.id for each in given if isinstance(each, Name)}
-        if names and not self._bindings.reads_nothing(call.func):
-            self._given |= names
+        each_given = [*call.args, *(each.value for each in call.keywords)]
+        named = [each for each in each_given if isinstance(each, (Name, Attribute))]
+        if named and not self._bindings.reads_nothing(call.func):
+            self._given |= {each.id for each in named if isinstance(each, Name)}
+            for each in named:
+                self.given |= {last_name(each), self._bindings.path(each).rpartition(".")[2]}
 
     def _by_hand(
         self, node: Any, left: list[Any], out: list[Any], prefix: str | None, in_class: bool

@@ -217,4 +217,83 @@ CASES: tuple[Case, ...] = (
         selected={"test_help"},
         spared={"test_bystander"},
     ),
+    Case(
+        "docstring of a function that another module gives to a library",
+        """
+    -- shop.py --
+    def price():
+        "Sell it."
+        return 2
+    -- till.py --
+    from xmlrpc.server import SimpleXMLRPCDispatcher
+    from shop import price as cost
+
+    till = SimpleXMLRPCDispatcher()
+    till.register_function(cost)
+    -- test_till.py --
+    import till
+
+    def test_help():
+        assert till.till.system_methodHelp("price") == "Sell it."
+    -- test_price.py --
+    import shop
+
+    def test_price():
+        assert shop.price() == 2
+    """,
+        change={"shop.py": Swap('"Sell it."', '"Buy it."')},
+        selected={"test_help"},
+        spared={"test_bystander", "test_price"},
+    ),
+    Case(
+        "docstring of a function that another module gives away, by its module's name",
+        """
+    -- shop.py --
+    def price():
+        "Sell it."
+        return 2
+    -- till.py --
+    from xmlrpc.server import SimpleXMLRPCDispatcher
+    import shop
+
+    till = SimpleXMLRPCDispatcher()
+    till.register_function(shop.price)
+    -- test_till.py --
+    import till
+
+    def test_help():
+        assert till.till.system_methodHelp("price") == "Sell it."
+    -- test_list.py --
+    import shop
+
+    PRICES = list(map(shop.price, ()))
+
+    def test_list():
+        assert PRICES == []
+    """,
+        change={"shop.py": Swap('"Sell it."', '"Buy it."')},
+        selected={"test_help"},
+        spared={"test_bystander", "test_list"},
+    ),
+    Case(
+        "docstring of a class that is given to a library",
+        """
+    -- shop.py --
+    from xmlrpc.server import SimpleXMLRPCDispatcher
+
+    class Price:
+        "Sell it."
+
+    till = SimpleXMLRPCDispatcher()
+    till.register_function(Price)
+    -- test_shop.py --
+    import shop
+
+    def test_help():
+        assert shop.till.system_methodHelp("Price") == "Sell it."
+    """,
+        change={"shop.py": Swap('"Sell it."', '"Buy it."')},
+        selected={"test_help"},
+        spared={"test_bystander"},
+    ),
 )
