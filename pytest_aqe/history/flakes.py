@@ -505,10 +505,11 @@ def _conditions(
     many = sorted({run_no for (run_no, _), each in found.items() if each.failed >= together})
     if many:
         for run_no, environment, tests in connection.execute(
-            """
+            f"""
             select run_no, coalesce(environment, ''), count(distinct node_no)
             from results
-            where attempt = 0
+            where run_no >= {many[0]} -- as in `_executions`
+                and attempt = 0
                 and outcome <> 'skipped'
                 and list_contains($1::integer[], run_no)
             group by all
