@@ -14,7 +14,7 @@ import json
 import tempfile
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +106,8 @@ class Meter:
             return self._coverage.get_data()
 
 
-_CHOOSING = ("source", "source_pkgs", "run_include", "source_dirs")  # of the configuration
+_SOURCES = ("source", "source_pkgs", "source_dirs")  # of the configuration
+_CHOOSING = (*_SOURCES, "run_include")
 _INSTALLED = ["*/site-packages/*", "*/dist-packages/*"]  # an environment below the root
 _WARNINGS = ("no-data-collected", "module-not-measured", "module-not-imported",
              "already-imported", "couldnt-parse", "no-sysmon", "no-ctracer")  # fmt: skip
@@ -163,7 +164,7 @@ def measured(
     """Say what was covered of the files ``wanted``, named from the git root.
 
     ``parts`` are the data of one or several processes. Files that hold no data were not
-    imported: all of them is missing.
+    imported: all of them is missing, unless coverage is configured to leave them out.
     """
     with _quiet():
         whole = _combined(parts, rootdir)
@@ -171,8 +172,11 @@ def measured(
         files: dict[str, FileCoverage] = {}
         branches = bool(data.has_arcs()) or not data.measured_files()
         contexts = any(name for name in data.measured_contexts())
-        report, notes = _report(whole, wanted.values())
         real = {str(Path(name).resolve()): name for name in data.measured_files()}
+        silent = {path for path in wanted.values() if str(path.resolve()) not in real}
+        left_out = silent - _chosen(whole, silent)
+        wanted = {file: path for file, path in wanted.items() if path not in left_out}
+        report, notes = _report(whole, wanted.values())
         for file, path in wanted.items():
             found = report.get(path)
             if found is None:
@@ -213,7 +217,44 @@ def _configuration(rootdir: Path) -> str | bool:
     return str(own) if own.is_file() else True
 
 
-def _report(whole: Coverage, paths: Iterable[Path]) -> tuple[dict[Path, dict[str, Any]], list[str]]:
+def _chosen(whole: Coverage, paths: Collection[Path]) -> set[Path]:
+    """Return those of the files that coverage would measure if they were imported.
+
+    Its report knows ``include`` and ``omit`` of a report alone, so these are lent those of the
+    run.
+    """
+    config = vars(whole.config)  # some options are newer than coverage 7.6
+    sources = [source for name in _SOURCES for source in config.get(name) or ()]
+    found = {path for path in paths if not sources or _is_of(path, sources)}
+    include = None if sources else config["run_include"]
+    omit = config["run_omit"]
+    if not found or not (include or omit):
+        return found
+    report, _ = _report(whole, found, include or None, omit or None)
+    return found & report.keys()
+
+
+def _is_of(path: Path, sources: Sequence[str]) -> bool:
+    """Tell whether a file is in one of these folders, or packages."""
+    name, folder = path.with_suffix("").parts, path.parent
+    top = len(folder.parts)
+    while (folder / "__init__.py").is_file():
+        folder, top = folder.parent, top - 1
+    dotted = ".".join((*name[top:], ""))
+    return any(
+        path.is_relative_to(Path(source).absolute())
+        if Path(source).is_dir()
+        else dotted.startswith(f"{source}.")
+        for source in sources
+    )
+
+
+def _report(
+    whole: Coverage,
+    paths: Iterable[Path],
+    include: list[str] | None = None,
+    omit: list[str] | None = None,
+) -> tuple[dict[Path, dict[str, Any]], list[str]]:
     """Return coverage's own JSON report: the one public way to jumps that were not taken."""
     import coverage
 
@@ -226,6 +267,8 @@ def _report(whole: Coverage, paths: Iterable[Path]) -> tuple[dict[Path, dict[str
                 outfile=str(target),
                 ignore_errors=True,
                 show_contexts=False,
+                include=include,
+                omit=omit,
             )
         except coverage.CoverageException as error:
             return {}, [f"coverage cannot report ({error}); gaps are unknown"]

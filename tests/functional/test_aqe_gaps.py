@@ -281,6 +281,34 @@ def test_excluded_lines_are_no_gaps(project: Project) -> None:
     assert places(project)["pack/a.py::C.never"] == ([8], [])
 
 
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        "omit = */lonely.py",
+        "omit = pack/lonely.py",
+        "include = pack/a.py",
+        "include =\n    */a.py\n    elsewhere/*",
+        "source = pack.a",
+        "source = pack\nomit = */lonely.py",
+    ],
+)
+def test_what_coverage_is_told_to_leave_out_is_no_gap(project: Project, chosen: str) -> None:
+    """Also of files that no test imports, of which coverage has no data."""
+    (project.path / ".coveragerc").write_text(f"[run]\n{chosen}\n", "utf-8")
+    project.run("--aqe-gaps").assert_outcomes(passed=1)
+    assert {name.partition("::")[0] for name in places(project)} == {"pack/a.py"}
+
+
+@pytest.mark.parametrize(
+    "chosen", ["include = pack/*", "source = pack", "source = .", "omit = tests/*"]
+)
+def test_what_coverage_is_told_to_measure_is_a_gap(project: Project, chosen: str) -> None:
+    """Whether a test imports it or not."""
+    (project.path / ".coveragerc").write_text(f"[run]\n{chosen}\n", "utf-8")
+    project.run("--aqe-gaps").assert_outcomes(passed=1)
+    assert {name.partition("::")[0] for name in places(project)} == {"pack/a.py", "pack/lonely.py"}
+
+
 def test_a_session_that_stops_early_measures_no_further(project: Project, workers: Workers) -> None:
     """With -x it says what the tests that ran cover, or nothing; never a fault."""
     project.write(test_b="def test_b(): assert 0\n", test_c="def test_c(): pass\n")
