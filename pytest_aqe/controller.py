@@ -387,7 +387,6 @@ class Controller:
     def _select(self, connection: Connection, tests: list[Rollup]) -> None:
         """Decide what selection runs; a full run is scored in silence against it."""
         from pytest_aqe import selecting
-        from pytest_aqe.evidence.readings import forget
         from pytest_aqe.learning.impact import upper_bound
 
         counts = dependencies.verdicts(connection, self._options.suite)
@@ -413,7 +412,7 @@ class Controller:
                 seed=self.seed,
             )
         finally:
-            forget()
+            selecting.forget()
         decision = self.selected.decision
         if self._options.mode == "select" and base is None and decision is not None:
             self._note_unchanged(self.tests.keys() | decision.runs.keys() | decision.left_out)

@@ -14,20 +14,28 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_aqe.data import Identity, NodeId, Version
 from pytest_aqe.evidence import tree
 from pytest_aqe.evidence.configuration import CONFIGURATION, meaning
-from pytest_aqe.evidence.differences import Differences, Differing, Effect
 from pytest_aqe.evidence.environment import git_bytes
-from pytest_aqe.evidence.ground import Ground, configuration_files, content_of, state
-from pytest_aqe.evidence.readings import keep_in
+from pytest_aqe.evidence.ground import (
+    Differing,
+    Effect,
+    Ground,
+    configuration_files,
+    content_of,
+    state,
+)
 from pytest_aqe.evidence.versions import ABSENT
 from pytest_aqe.history import affected
 from pytest_aqe.history.affected import Conditional
 from pytest_aqe.history.store import Connection
 from pytest_aqe.learning.impact import Decision, Known, decide
+
+if TYPE_CHECKING:
+    from pytest_aqe.evidence.differences import Differences
 
 
 class Base(NamedTuple):
@@ -77,7 +85,6 @@ def select(
     seed: str,
 ) -> Selected:
     """Decide which known tests run. Reads the history and the work tree, writes neither."""
-    keep_in(ground.folder)
     runs, reason = _usable_runs(connection, ground)
     if not runs:
         return Selected(None, reason)
@@ -90,22 +97,16 @@ def select(
         or each.file.endswith(".py")
         or each.file.startswith((tree.INSTALLED, CONFIGURATION))
     ]
-    wanted = {
-        (each.file, version)
-        for each in differing
-        if each.version is not None and each.file.endswith(".py")
-        for version in (each.version, now.get(each.file) or ABSENT)
-    }
-    old = affected.pieces_at(connection, wanted)
-    python_files = tuple(file for file in now if file.endswith(".py") and now[file] != ABSENT)
-    differences = Differences(ground.root, python_files, lambda *key: old.get(key))
-    effect = differences.effect(differing, now.keys())
+    differences, effect = None, Effect()
+    if differing or base is not None:
+        differences = _differences(connection, ground, differing, now)
+        effect = differences.effect(differing, now.keys())
     latest = runs[0]
     runs = [run for run in runs if run not in effect.full]
     if not runs:
         return Selected(None, effect.full[latest])
     changed = set(effect.changed)
-    if base is not None:
+    if base is not None and differences is not None:
         before = _at(ground.root, base.commit)
         for file in configuration_files(ground):
             content = before(file) if file in base.files else None
@@ -159,6 +160,35 @@ def select(
         unvisited,
         now,
     )
+
+
+def _differences(
+    connection: Connection,
+    ground: Ground,
+    differing: Collection[Differing],
+    now: Mapping[str, Version | None],
+) -> Differences:
+    """Return what compares files; imported where anything differs at all: it takes a while."""
+    from pytest_aqe.evidence.differences import Differences
+    from pytest_aqe.evidence.readings import keep_in
+
+    keep_in(ground.folder)
+    wanted = {
+        (each.file, version)
+        for each in differing
+        if each.version is not None and each.file.endswith(".py")
+        for version in (each.version, now.get(each.file) or ABSENT)
+    }
+    old = affected.pieces_at(connection, wanted)
+    python_files = tuple(file for file in now if file.endswith(".py") and now[file] != ABSENT)
+    return Differences(ground.root, python_files, lambda *key: old.get(key))
+
+
+def forget() -> None:
+    """Give back what was read of the project's files, where any was: see `readings.forget`."""
+    readings = sys.modules.get("pytest_aqe.evidence.readings")
+    if readings is not None:
+        readings.forget()
 
 
 def _unvisited(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from pytest_aqe.data import Pieces, Version
 from pytest_aqe.evidence import mentions
 from pytest_aqe.evidence.bases import module_of
 from pytest_aqe.evidence.configuration import CONFIGURATION
+from pytest_aqe.evidence.ground import Differing, Effect
 from pytest_aqe.evidence.packages import Packages
 from pytest_aqe.evidence.pieces import (
     MODULE,
@@ -47,33 +47,6 @@ from pytest_aqe.evidence.tree import INSTALLED
 from pytest_aqe.evidence.versions import FIXTURE, UNSTABLE, digest
 
 OldPieces = Callable[[str, Version], Pieces | None]
-
-
-class Differing(NamedTuple):
-    """A file that is not now what a run saw; ``seen`` is False when the run saw no such file."""
-
-    run_no: int
-    file: str
-    version: Version | None
-    seen: bool
-
-
-@dataclass(slots=True)
-class Effect:
-    """What changed for tests: per run, file and piece (None: all of the file's).
-
-    ``conditional`` holds, for a run and a module, pieces that matter only to tests that also
-    depend on that module: a function that came or went is noticed by who names it. ``full``
-    says of a run why nothing can be known since then.
-    """
-
-    changed: set[tuple[int, str, str | None]] = field(default_factory=set)
-    conditional: list[tuple[int, str, frozenset[tuple[str, str]]]] = field(default_factory=list)
-    full: dict[int, str] = field(default_factory=dict)
-    added: set[tuple[int, str, str]] = field(default_factory=set)
-    """Run, file and name of functions that are new; of a new file the name is empty."""
-    files: dict[int, set[str]] = field(default_factory=dict)
-    """Per run, the files whose change can mean anything: not one that only got a comment."""
 
 
 class _Python(NamedTuple):

@@ -1,9 +1,10 @@
-"""Where selection looks, and what everything there is now."""
+"""Where selection looks, what everything there is now, and what of it may have an effect."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,33 @@ class Ground(NamedTuple):
     folder: Path | None = None
     environ: tuple[str, ...] = ()  # declared variables: what cannot be followed may read them
     invocation: tuple[tuple[str, Version], ...] | None = None  # see `invocation`
+
+
+class Differing(NamedTuple):
+    """A file that is not now what a run saw; ``seen`` is False when the run saw no such file."""
+
+    run_no: int
+    file: str
+    version: Version | None
+    seen: bool
+
+
+@dataclass(slots=True)
+class Effect:
+    """What changed for tests: per run, file and piece (None: all of the file's).
+
+    ``conditional`` holds, for a run and a module, pieces that matter only to tests that also
+    depend on that module: a function that came or went is noticed by who names it. ``full``
+    says of a run why nothing can be known since then.
+    """
+
+    changed: set[tuple[int, str, str | None]] = field(default_factory=set)
+    conditional: list[tuple[int, str, frozenset[tuple[str, str]]]] = field(default_factory=list)
+    full: dict[int, str] = field(default_factory=dict)
+    added: set[tuple[int, str, str]] = field(default_factory=set)
+    """Run, file and name of functions that are new; of a new file the name is empty."""
+    files: dict[int, set[str]] = field(default_factory=dict)
+    """Per run, the files whose change can mean anything: not one that only got a comment."""
 
 
 def state(ground: Ground, files: Collection[str]) -> dict[str, Version | None]:
