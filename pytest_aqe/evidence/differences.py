@@ -450,10 +450,13 @@ class Differences:
             keys = self._now(module).checksums
             classes = {name for key in keys if is_class(key) for name in names_of(key)}
             names = classes.union(filter(str.isidentifier, keys))
+            as_given = b"|".join(map(str.encode, sorted(names))) or b"(?!)"
+            search = re.compile(rb"(?:%b)\s*(?:[,)#\\]|as\b)" % as_given).search
             known = self._givers[module] = frozenset(
                 file
                 for file in self._python_files
-                if self._gives(self._source(file) or b"", classes if file == module else names)
+                if search(source := self._source(file) or b"")
+                and self._gives(source, classes if file == module else names)
             )
         return known
 

@@ -81,8 +81,8 @@ def given(source: bytes) -> frozenset[str]:
     tree = parse(source)
     try:
         return frozenset(_Reading(tree, source).given) if tree else frozenset()
-    except RecursionError:
-        return frozenset()
+    except RecursionError:  # it may give away whatever it says
+        return frozenset(re.findall(r"\w+", source.decode(errors="replace")))
 
 
 def read(tree: ast.Module, source: bytes) -> Pieces:

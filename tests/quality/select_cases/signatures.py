@@ -296,4 +296,37 @@ CASES: tuple[Case, ...] = (
         selected={"test_help"},
         spared={"test_bystander"},
     ),
+    Case(
+        "docstring of a function that a package passes on, and another module gives away",
+        """
+    -- pack/__init__.py --
+    from pack.shop import price
+    -- pack/shop.py --
+    def price():
+        "Sell it."
+        return 2
+    -- till.py --
+    from xmlrpc.server import SimpleXMLRPCDispatcher
+    import pack
+
+    till = SimpleXMLRPCDispatcher()
+    till.register_function(
+        name="price",
+        function=pack.price  # for a day
+    )
+    -- test_till.py --
+    import till
+
+    def test_help():
+        assert till.till.system_methodHelp("price") == "Sell it."
+    -- test_price.py --
+    from pack import price
+
+    def test_price():
+        assert price() == 2
+    """,
+        change={"pack/shop.py": Swap('"Sell it."', '"Buy it."')},
+        selected={"test_help"},
+        spared={"test_bystander", "test_price"},
+    ),
 )
