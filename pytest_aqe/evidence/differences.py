@@ -461,11 +461,11 @@ class Differences:
         return known
 
     def _gives(self, source: bytes, names: Collection[str]) -> bool:
-        if MODULE not in mentions.mentions(source, names):
-            return False
-        may_rename = b" as " in source
-        given_here = may_rename or MODULE in mentions.hands_on(source, names)
-        return given_here and not given(source).isdisjoint(names)
+        """Tell whether an import gives one of these away; it is parsed only if it may."""
+        may_give = MODULE in mentions.hands_on(source, names) or (
+            b" as " in source and MODULE in mentions.mentions(source, names)
+        )
+        return may_give and not given(source).isdisjoint(names)
 
     @cached_property
     def _subclass_finders(self) -> frozenset[tuple[str, str]]:

@@ -80,7 +80,7 @@ def given(source: bytes) -> frozenset[str]:
     """
     tree = parse(source)
     try:
-        return frozenset(_Reading(tree, source).given) if tree else frozenset()
+        return frozenset(_Reading(tree, source).given_away) if tree else frozenset()
     except RecursionError:  # it may give away whatever it says
         return frozenset(re.findall(r"\w+", source.decode(errors="replace")))
 
@@ -183,7 +183,7 @@ class _Reading:
         self._flat: dict[str, list[Any]] = {MODULE: []}
         self._inert: set[str] = set()
         self._given: set[str] = set()  # names given to calls that may read what they are given
-        self.given: set[str] = set()
+        self.given_away: set[str] = set()
         """These, and what they and parts of modules are called where they come from."""
         self._unread: list[Function] = []  # functions that nothing reads where they stand
         self._above = 0  # statements that do more than bind, so far
@@ -294,7 +294,7 @@ class _Reading:
         if named and not self._bindings.reads_nothing(call.func):
             self._given |= {each.id for each in named if isinstance(each, Name)}
             for each in named:
-                self.given |= {last_name(each), self._bindings.path(each).rpartition(".")[2]}
+                self.given_away |= {last_name(each), self._bindings.path(each).rpartition(".")[2]}
 
     def _by_hand(
         self, node: Any, left: list[Any], out: list[Any], prefix: str | None, in_class: bool

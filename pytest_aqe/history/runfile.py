@@ -221,7 +221,7 @@ def read_run(path: Path) -> Run:
         raise RunFileError(f"{path} is not a run file ({error})") from error
     for name, value in run._asdict().items():
         wanted = tuple if name in ("plugins", "changed_files") else str
-        may_lack = name in Run._field_defaults and Run._field_defaults[name] is None
+        may_lack = Run._field_defaults.get(name, ...) is None
         if not (isinstance(value, wanted) or (value is None and may_lack)):
             raise RunFileError(f"{path} is not a run file ({name} is {value!r})")
     return run

@@ -195,9 +195,10 @@ CASES: tuple[Case, ...] = (
         passing={"test_module"},
         spared={"test_bystander", "test_price"},
     ),
-    Case(
-        "docstring of a function that is given to a library",
-        """
+    *(
+        Case(
+            f"docstring of a {kind} that is given to a library",
+            """
     -- shop.py --
     from xmlrpc.server import SimpleXMLRPCDispatcher
 
@@ -205,17 +206,24 @@ CASES: tuple[Case, ...] = (
         "Sell it."
         return 2
 
+    class Price:
+        "Tell it."
+
     till = SimpleXMLRPCDispatcher()
     till.register_function(price)
+    till.register_function(Price)
     -- test_shop.py --
     import shop
 
     def test_help():
-        assert shop.till.system_methodHelp("price") == "Sell it."
+        helps = [shop.till.system_methodHelp(name) for name in ("price", "Price")]
+        assert helps == ["Sell it.", "Tell it."]
     """,
-        change={"shop.py": Swap('"Sell it."', '"Buy it."')},
-        selected={"test_help"},
-        spared={"test_bystander"},
+            change={"shop.py": Swap(f'"{doc}"', '"Buy it."')},
+            selected={"test_help"},
+            spared={"test_bystander"},
+        )
+        for kind, doc in (("function", "Sell it."), ("class", "Tell it."))
     ),
     Case(
         "docstring of a function that another module gives to a library",
@@ -274,27 +282,6 @@ CASES: tuple[Case, ...] = (
         change={"shop.py": Swap('"Sell it."', '"Buy it."')},
         selected={"test_help"},
         spared={"test_bystander", "test_list"},
-    ),
-    Case(
-        "docstring of a class that is given to a library",
-        """
-    -- shop.py --
-    from xmlrpc.server import SimpleXMLRPCDispatcher
-
-    class Price:
-        "Sell it."
-
-    till = SimpleXMLRPCDispatcher()
-    till.register_function(Price)
-    -- test_shop.py --
-    import shop
-
-    def test_help():
-        assert shop.till.system_methodHelp("Price") == "Sell it."
-    """,
-        change={"shop.py": Swap('"Sell it."', '"Buy it."')},
-        selected={"test_help"},
-        spared={"test_bystander"},
     ),
     Case(
         "docstring of a function that a package passes on, and another module gives away",
