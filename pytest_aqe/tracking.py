@@ -79,12 +79,12 @@ class Tracking:
         territory = Territory(str(root), outside)
         engine: Engine
         if sys.version_info >= (3, 12):
-            from pytest_aqe.evidence.monitoring import Monitor, free_tool
+            from pytest_aqe.evidence.monitoring import Monitor, free_tools
 
-            tool = free_tool()
-            if tool is None:
-                return "other tools hold every free id of sys.monitoring"
-            engine = Monitor(tool)
+            tools = free_tools()
+            if tools is None:
+                return "other tools hold too many ids of sys.monitoring"
+            engine = Monitor(tools)
         else:
             from pytest_aqe.evidence.flags import Flags
 

@@ -1,10 +1,12 @@
-"""Which functions ran, from CPython 3.12 on: `sys.monitoring` with a tool of our own.
+"""Which functions ran, from CPython 3.12 on: `sys.monitoring` with two tools of our own.
 
-Only the project's code objects are watched (local events). To silence a function and watch it
-again costs far more than being told of a start. So each start is told, unless a function started
-often between two looks: for the next looks it is silent from its first start on and then watched
-again. Whenever it starts often after that, it is so for twice as many. A global `restart_events`
-costs more than both.
+Only the project's code objects are watched (local events). A callback that merely keeps what
+started costs 0.14 microseconds, one that asks what is to be done 0.4; to silence a function and
+watch it again costs 0.7 and more, for all of its code is walked (benchmarks/starts.py). So one
+tool keeps every start. The other asks: it has the functions that somebody wants to hear of at
+once, and those that started often between two looks, which it tells once a look. These go back
+after some looks, and stay for twice as many whenever they start often again. A global
+`restart_events` costs more than all of this.
 
 What a generator or coroutine is thrown is told for all code there is: no event of single code
 objects says so, and it is rare.
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -22,19 +24,21 @@ from pytest_aqe.evidence import codes
 from pytest_aqe.evidence.engine import Function, Mark, Notice, Started, mark_of
 
 NAME = "pytest-aqe"
-_OFTEN = 48  # starts between two looks: see benchmarks/tracking.py
+_OFTEN = 48  # starts between two looks from which on a function is told once a look
+_SAMPLE = 7  # of so many starts one is counted
 _MOST = 4096  # starts that are told between two looks, before everything is silent
-_STEP = 32  # starts after which it is seen how deep they are
+_STEP = 128  # starts after which it is seen how deep they are
 _DEEP = 4  # nothing is told in what is deeper than this part of the recursion limit
-_PAUSE = 4  # looks for which a function is silent that started often once
+_PAUSE = 4  # looks for which a function is told once that started often once
 # 0 is the debugger's, 1 coverage's, 2 the profiler's; the optimizer's, 5, nobody takes but by
-# its name, while code that wants just any tries 3 or 4.
+# its name, while code that wants just any tries 3 or 4, and hypothesis 3 alone.
 _TOOLS = (5, 4, 3)
 
 
-def free_tool() -> int | None:
-    """Return a tool id that nobody uses, or None."""
-    return next((tool for tool in _TOOLS if sys.monitoring.get_tool(tool) is None), None)
+def free_tools() -> tuple[int, int] | None:
+    """Return two tool ids that nobody uses, or None."""
+    free = [tool for tool in _TOOLS if sys.monitoring.get_tool(tool) is None]
+    return (free[0], free[1]) if len(free) > 1 else None
 
 
 class Monitor:
@@ -42,14 +46,15 @@ class Monitor:
 
     precise = True
 
-    def __init__(self, tool: int) -> None:
-        self._tool = tool
+    def __init__(self, tools: tuple[int, int]) -> None:
+        self._keeping, self._asking = tools
         self._fired: list[CodeType] = []
         self._told = [_STEP]  # starts that are told until the next look at how deep they are
-        self._often: dict[Mark, int] = {}  # silent from their first start on, for so many looks
+        self._often: dict[Mark, int] = {}  # told once a look, for so many looks
         self._pauses: dict[Mark, int] = {}  # for how many the last time
-        self._kept: list[CodeType] = []  # a mark is unique while its code object lives
-        self._special: dict[str, set[Mark]] = {}  # told at once, by name
+        self._hushed: set[Mark] = set()  # silent from their next start to the next look
+        self._codes: dict[Mark, CodeType] = {}  # a mark is unique while its code object lives
+        self._special: set[Mark] = set()  # told at once
         self._called: set[Mark] = set()  # of these, with their returns
         self._resumable: set[Mark] = set()
         self._quiet: list[CodeType] = []  # special, and silent until the next look
@@ -57,28 +62,31 @@ class Monitor:
         self._ended: Notice = _ignore
 
     def start(self, started: Started, ended: Notice) -> None:
-        """Take the tool id."""
+        """Take the tool ids."""
         self._started, self._ended = started, ended
-        monitoring = sys.monitoring
-        monitoring.use_tool_id(self._tool, NAME)
-        events = monitoring.events
-        monitoring.register_callback(self._tool, events.PY_START, self._on_start(self._special))
-        monitoring.register_callback(self._tool, events.PY_RESUME, self._on_start({}))
-        monitoring.register_callback(self._tool, events.PY_RETURN, self._on_return)
-        monitoring.register_callback(self._tool, events.PY_THROW, self._on_throw)
-        monitoring.set_events(self._tool, events.PY_THROW)
+        monitoring, events = sys.monitoring, sys.monitoring.events
+        monitoring.use_tool_id(self._keeping, NAME)
+        monitoring.use_tool_id(self._asking, f"{NAME}, asking")
+        keep = self._keep()
+        monitoring.register_callback(self._keeping, events.PY_START, keep)
+        monitoring.register_callback(self._keeping, events.PY_RESUME, keep)
+        monitoring.register_callback(self._keeping, events.PY_THROW, self._on_throw())
+        monitoring.register_callback(self._asking, events.PY_START, self._ask())
+        monitoring.register_callback(self._asking, events.PY_RESUME, self._on_resume)
+        monitoring.register_callback(self._asking, events.PY_RETURN, self._on_return)
+        monitoring.set_events(self._keeping, events.PY_THROW)
 
     def stop(self) -> None:
-        """Watch nothing any more, and give the tool id back."""
-        monitoring = sys.monitoring
-        for code in self._kept:
-            monitoring.set_local_events(self._tool, code, 0)
-        events = monitoring.events
-        monitoring.set_events(self._tool, 0)
-        for event in (events.PY_START, events.PY_RESUME, events.PY_RETURN, events.PY_THROW):
-            monitoring.register_callback(self._tool, event, None)
-        monitoring.free_tool_id(self._tool)
-        self._kept.clear()
+        """Watch nothing any more, and give the tool ids back."""
+        monitoring, events = sys.monitoring, sys.monitoring.events
+        monitoring.set_events(self._keeping, 0)
+        for tool in (self._keeping, self._asking):
+            for code in self._codes.values():
+                monitoring.set_local_events(tool, code, 0)
+            for event in (events.PY_START, events.PY_RESUME, events.PY_RETURN, events.PY_THROW):
+                monitoring.register_callback(tool, event, None)
+            monitoring.free_tool_id(tool)
+        self._codes.clear()
 
     def adopt(self, module: CodeType) -> list[Function]:
         """Watch every function of a module."""
@@ -93,91 +101,117 @@ class Monitor:
         ]
 
     def _watch(self, name: str, code: CodeType) -> Function:
-        self._kept.append(code)
+        mark = mark_of(code)
+        self._codes[mark] = code
         if codes.suspends(code):
-            self._resumable.add(mark_of(code))
-        sys.monitoring.set_local_events(self._tool, code, _starting(code))
-        return Function(mark_of(code), name, (code,))
+            self._resumable.add(mark)
+        sys.monitoring.set_local_events(self._keeping, code, _starting(code))
+        return Function(mark, name, (code,))
 
     def watch_calls(self, code: CodeType) -> None:
         """Tell of every start and every return of this code at once."""
         events = sys.monitoring.events
-        self._kept.append(code)
-        self._special.setdefault(code.co_name, set()).add(mark_of(code))
         self._called.add(mark_of(code))
-        sys.monitoring.set_local_events(self._tool, code, 0)  # it may be silent already
-        sys.monitoring.set_local_events(self._tool, code, events.PY_START | events.PY_RETURN)
+        self._ask_of(code, events.PY_START | events.PY_RETURN)
 
     def watch_starts(self, code: CodeType) -> None:
         """Tell of every start of this code at once."""
         if mark_of(code) not in self._called:
-            self._kept.append(code)
-            self._special.setdefault(code.co_name, set()).add(mark_of(code))
-            self._watch_anew(code)
+            self._ask_of(code, _starting(code))
+
+    def _ask_of(self, code: CodeType, events: int) -> None:
+        mark = mark_of(code)
+        self._codes[mark] = code
+        self._special.add(mark)
+        self._often.pop(mark, None)
+        sys.monitoring.set_local_events(self._keeping, code, 0)
+        sys.monitoring.set_local_events(self._asking, code, 0)  # it may be silent already
+        sys.monitoring.set_local_events(self._asking, code, events)
 
     def watch_end(self, code: CodeType) -> None:
         """Tell of every return of this code at once."""
-        self._kept.append(code)
-        sys.monitoring.set_local_events(self._tool, code, sys.monitoring.events.PY_RETURN)
+        self._codes[mark_of(code)] = code
+        sys.monitoring.set_local_events(self._asking, code, sys.monitoring.events.PY_RETURN)
 
     def drain(self) -> set[Mark]:
         """Return what started since the last call, and watch again what fell silent."""
         while self._quiet:
-            self._watch_anew(self._quiet.pop())
+            _watch_anew(self._asking, self._quiet.pop())
         if not self._fired:
             return set()
         fired = self._fired[:]
         del self._fired[: len(fired)]  # another thread may have appended meanwhile
         self._told[0] = _STEP
-        marks = list(map(mark_of, fired))
-        found = set(marks)
+        found = set(map(mark_of, fired))
+        if self._hushed:
+            self._hear(self._hushed & found)
         if not self._often.keys().isdisjoint(found):
-            self._watch_again(
-                {mark: code for mark, code in zip(marks, fired, strict=True) if mark in self._often}
-            )
-        if len(marks) - len(found) >= _OFTEN:
-            for mark, starts in Counter(marks).items():
-                if starts > _OFTEN:
-                    self._pauses[mark] = 2 * self._pauses.get(mark, _PAUSE // 2)
-                    self._often[mark] = self._pauses[mark]
+            self._look_at(self._often.keys() & found)
+        if len(fired) - len(found) >= _OFTEN:
+            counted = Counter(map(mark_of, fired[::_SAMPLE]))
+            self._set_aside(mark for mark, count in counted.items() if count * _SAMPLE > _OFTEN)
         return found
 
-    def _watch_again(self, silent: Mapping[Mark, CodeType]) -> None:
-        for mark, code in silent.items():
+    def _hear(self, silent: set[Mark]) -> None:
+        """Watch again what is silent as everything was."""
+        self._hushed -= silent
+        for mark in silent:
+            tool = self._asking if mark in self._special else self._keeping
+            _watch_anew(tool, self._codes[mark])
+
+    def _look_at(self, silent: Iterable[Mark]) -> None:
+        """Watch again what is told once a look, or let it go back."""
+        for mark in silent:
+            code = self._codes[mark]
             self._often[mark] -= 1
-            if not self._often[mark]:
+            if self._often[mark]:
+                _watch_anew(self._asking, code)
+            else:
                 del self._often[mark]
-            if mark not in self._called:  # or it spoke before it became special
-                self._watch_anew(code)
+                sys.monitoring.set_local_events(self._asking, code, 0)
+                sys.monitoring.set_local_events(self._keeping, code, _starting(code))
 
-    def _watch_anew(self, code: CodeType) -> None:
-        sys.monitoring.set_local_events(self._tool, code, 0)
-        sys.monitoring.set_local_events(self._tool, code, _starting(code))
+    def _set_aside(self, busy: Iterable[Mark]) -> None:
+        """Be told once a look, from now on, of what started often."""
+        for mark in busy:
+            if mark not in self._special:
+                code = self._codes[mark]
+                self._often[mark] = self._pauses[mark] = 2 * self._pauses.get(mark, _PAUSE // 2)
+                sys.monitoring.set_local_events(self._keeping, code, 0)
+                sys.monitoring.set_local_events(self._asking, code, _starting(code))
 
-    def _on_start(self, special: Mapping[str, set[Mark]]) -> Callable[[CodeType, int], Any]:
-        """Tell special code by its name first: comparing code objects compares all of them."""
+    def _keep(self) -> Callable[[CodeType, int], Any]:
+        """Return what most starts are told: it must be short."""
+        fired, told, goes_on, hush = self._fired, self._told, self._goes_on, self._hush
+
+        def keep(code: CodeType, _offset: int) -> Any:
+            if len(fired) < told[0] or goes_on():
+                fired.append(code)
+                return None
+            return hush(code)
+
+        return keep
+
+    def _hush(self, code: CodeType) -> Any:
+        """Be told of code for the last time; `drain` may run between any two lines."""
+        self._hushed.add(mark_of(code))
+        self._fired.append(code)
+        return sys.monitoring.DISABLE
+
+    def _ask(self) -> Callable[[CodeType, int], Any]:
         disable, identity, frame = sys.monitoring.DISABLE, mark_of, sys._getframe
-        started, quiet = self._started, self._quiet
-        fired, often, append = self._fired, self._often, self._fired.append
-        told, goes_on = self._told, self._goes_on
+        special, started, quiet, fired = self._special, self._started, self._quiet, self._fired
 
-        def start(code: CodeType, _offset: int) -> Any:
-            mark = identity(code)
-            name = code.co_name
-            if name in special and mark in special[name]:
-                if not started(code, frame(1)):
-                    return None
+        def ask(code: CodeType, _offset: int) -> Any:
+            if identity(code) not in special:  # comparing code objects compares all of them
+                fired.append(code)
+                return disable
+            if started(code, frame(1)):
                 quiet.append(code)
                 return disable
-            if mark not in often:
-                if len(fired) < told[0] or goes_on():
-                    append(code)
-                    return None
-                often[mark] = 1
-            append(code)  # after it was called silent: `drain` may run between any two lines
-            return disable
+            return None
 
-        return start
+        return ask
 
     def _goes_on(self) -> bool:
         """Tell whether more starts are to be told until the next look.
@@ -195,12 +229,27 @@ class Monitor:
         self._told[0] = 0
         return False
 
+    def _on_resume(self, code: CodeType, _offset: int) -> Any:
+        return self._hush(code)
+
     def _on_return(self, code: CodeType, _offset: int, _value: object) -> None:
         self._ended(code, sys._getframe(1))
 
-    def _on_throw(self, code: CodeType, _offset: int, _error: object) -> None:
-        if mark_of(code) in self._resumable:
-            self._fired.append(code)
+    def _on_throw(self) -> Callable[[CodeType, int, object], None]:
+        resumable, fired, identity = self._resumable, self._fired, mark_of
+
+        def thrown(code: CodeType, _offset: int, _error: object) -> None:
+            if identity(code) in resumable:
+                fired.append(code)
+
+        return thrown
+
+
+def _watch_anew(tool: int, code: CodeType) -> None:
+    """Tell again of what was silenced."""
+    events = sys.monitoring.get_local_events(tool, code)
+    sys.monitoring.set_local_events(tool, code, 0)
+    sys.monitoring.set_local_events(tool, code, events)
 
 
 def _starting(code: CodeType) -> int:

@@ -11,7 +11,7 @@ from pytest_aqe.evidence.engine import mark_of
 if sys.version_info < (3, 12):
     pytest.skip("sys.monitoring is newer", allow_module_level=True)
 
-from pytest_aqe.evidence.monitoring import NAME, Monitor, free_tool
+from pytest_aqe.evidence.monitoring import NAME, Monitor, free_tools
 
 TEXT = """
 def f(): return g()
@@ -22,10 +22,10 @@ def h(): return 2
 
 @pytest.fixture
 def monitor():
-    tool = free_tool()
-    if tool is None:
-        pytest.skip("all tool ids are taken")
-    monitor = Monitor(tool)
+    tools = free_tools()
+    if tools is None:
+        pytest.skip("too many tool ids are taken")
+    monitor = Monitor(tools)
     calls = []
 
     def started(code, frame):
@@ -40,7 +40,7 @@ def monitor():
     monitor.enough = set()
     yield monitor
     monitor.stop()
-    assert sys.monitoring.get_tool(tool) is None
+    assert all(sys.monitoring.get_tool(tool) is None for tool in tools)
 
 
 def load(monitor):
@@ -51,10 +51,21 @@ def load(monitor):
     return namespace, lambda: sorted(names[mark] for mark in monitor.drain())
 
 
-def test_the_ids_that_are_for_anybody_are_left_to_the_project(monitor):
-    """As long as others are free: a test may ask for one of these by its number."""
-    assert sys.monitoring.get_tool(3) != NAME
-    assert sys.monitoring.get_tool(4) != NAME or sys.monitoring.get_tool(5) is not None
+def test_the_id_that_hypothesis_takes_is_left_to_it(monitor):
+    """As long as others are free: it asks for this one by its number."""
+    assert not (sys.monitoring.get_tool(3) or "").startswith(NAME)
+
+
+def test_two_ids_are_needed(monitor):
+    """With one left nobody is followed."""
+    taken = [tool for tool in (3, 4, 5) if sys.monitoring.get_tool(tool) is None][1:]
+    for tool in taken:
+        sys.monitoring.use_tool_id(tool, "another")
+    try:
+        assert free_tools() is None
+    finally:
+        for tool in taken:
+            sys.monitoring.free_tool_id(tool)
 
 
 def test_what_ran_since_the_last_time_is_told(monitor):
@@ -158,6 +169,40 @@ def test_a_generator_is_told_at_once_as_it_starts_only(monitor):
         next(going)
     assert monitor.calls == [("start", "g", True)]
     assert monitor.drain() == {function.mark}
+
+
+@pytest.mark.parametrize("times", [1, 100, 10_000])
+def test_a_generator_whose_starts_are_told_at_once_is_told_as_it_goes_on(monitor, times):
+    """Once a look, however often it was asked for more."""
+    code = compile("def g():\n    while True: yield", "shop.py", "exec")
+    (function,) = monitor.adopt(code)
+    namespace = {}
+    exec(code, namespace)
+    monitor.watch_starts(namespace["g"].__code__)
+    going = namespace["g"]()
+    for _ in range(3):
+        for _ in range(times):
+            next(going)
+        next(going)  # which is no start
+        assert monitor.drain() == {function.mark}
+        assert monitor.drain() == set()
+    assert monitor.calls == [("start", "g", True)]
+
+
+def test_what_became_special_while_it_was_told_once_a_look_is_told_at_once(monitor):
+    """From its next start on, and no more with the others."""
+    shop, ran = load(monitor)
+    for _ in range(100):
+        shop["g"]()
+    assert ran() == ["g"]
+    monitor.watch_starts(shop["g"].__code__)
+    shop["g"]()
+    shop["f"]()
+    assert monitor.calls == [("start", "g", True)] * 2
+    assert ran() == ["f"]
+    shop["g"]()
+    assert ran() == []
+    assert len(monitor.calls) == 3
 
 
 def test_equal_code_of_two_functions_is_two_marks(monitor):
