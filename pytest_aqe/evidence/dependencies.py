@@ -36,13 +36,14 @@ from pytest_aqe.evidence.versions import FIXTURE, VARIABLE
 
 _ONCE = 256  # starts of cache-filling functions told apart in one test; the rest are lumped
 _IMPORT_MODULE = importlib.import_module.__code__  # each look at it is audited
-_OURS = auditing.__file__.removesuffix("auditing.py")
+_OURS = __name__.removesuffix("dependencies")
 _MAKERS = (
     functools.lru_cache.__code__,
     *(each for each in functools.lru_cache.__code__.co_consts if isinstance(each, CodeType)),
     functools.cached_property.__init__.__code__,
 )  # of what remembers
 _FAILED = "tracking failed"
+_LOCATING = "_pytest._code.code"  # asks in each test whether its file is there
 _SCOPED_BY_FOLDER = frozenset({"conftest.py", "__init__.py"})
 
 
@@ -437,8 +438,11 @@ class Dependencies:
         caller = frame.f_back
         if self._stack[-1].kind is Kind.SESSION:
             return
-        if caller is not None and mark_of(caller.f_code) in self._looking:
-            return  # it told already
+        if caller is not None:
+            if caller.f_globals.get("__name__") == _LOCATING:
+                return
+            if mark_of(caller.f_code) in self._looking:
+                return  # it told already
         self._busy = True
         try:
             note(frame.f_locals[code.co_varnames[0]])
@@ -609,12 +613,18 @@ class Dependencies:
 
 
 def _cause() -> FrameType | None:
-    """Return the frame that caused the event being handled: the innermost that is not ours."""
+    """Return the frame that caused the event being handled: the innermost that is not ours.
+
+    Globals tell, for each look at a frame's code is audited.
+    """
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_OURS):
-        if frame.f_code.co_filename == auditing.__file__:
-            return frame.f_back
+    while frame is not None:
+        name = frame.f_globals.get("__name__")
+        if not (is_a(name, str) and name.startswith(_OURS)):
+            break
         frame = frame.f_back
+        if name == auditing.__name__:
+            break
     return frame
 
 

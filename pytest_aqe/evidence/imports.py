@@ -47,10 +47,14 @@ class Module:
 
 @dataclass(slots=True)
 class Found:
-    """What import statements lead to: places in the project, and ``<package>/NAME``."""
+    """What import statements lead to: places in the project, and ``<package>/NAME``.
+
+    It is not ``complete`` where something is named that is not there, or not yet.
+    """
 
     places: set[str] = field(default_factory=set)
     packages: set[str] = field(default_factory=set)
+    complete: bool = True
 
 
 class Resolver:
@@ -114,6 +118,7 @@ class Resolver:
                 self.name(submodule, found)
                 continue
             value = namespace.get(member)
+            found.complete &= member in namespace
             home = members_of(value).get("__module__") if is_a(value, type) else None
             if is_a(home, str) and home != name and self.place(home) is not None:
                 self.name(home, found)

@@ -34,6 +34,19 @@ _SHOWING_SOURCE = frozenset({"inspect.py", "doctest.py"})  # for code that looks
 _COPYING = "shutil.py"
 _LOADERS = "<frozen importlib._bootstrap"
 _IMPORTLIB = f"{os.sep}importlib{os.sep}"
+_RUNNING_TESTS = frozenset(  # most of the stack; to ask for the code of a frame is audited
+    {
+        "pluggy._hooks",
+        "pluggy._manager",
+        "pluggy._callers",
+        "pluggy._execution",
+        "_pytest.config",
+        "_pytest.fixtures",
+        "_pytest.main",
+        "_pytest.python",
+        "_pytest.runner",
+    }
+)
 _NOBODYS = frozenset(  # packages that read for themselves
     {"_pytest", "pluggy", "importlib", "coverage", "pytest_cov", "xdist", "pytest_aqe"}
 )
@@ -204,22 +217,21 @@ class Observer:
             self._context().doubts.add("thread")  # nobody can tell when it ends
 
     def looked_at(self, path: Any) -> None:
-        """Note a file or a folder that was asked about, there or not."""
-        place = self._wanted(path)
-        if place is not None:
+        """Note a file or a folder that was asked about, there or not.
+
+        Not the file of a test, or a module that runs: without it, neither does. And pytest asks
+        for that of each test.
+        """
+        place = self._place(path)
+        if place is None or place == self._context().owner:
+            return
+        if not self._is_made(place) and self._is_wanted(place):
             self._note(f"{PRESENCE}{place}/" if place.endswith(_CODE) else place)
 
     def _shown(self, path: Any) -> None:
-        place = self._wanted(path)
-        if place is not None:
-            self._note(place)
-
-    def _wanted(self, path: Any) -> str | None:
-        """Return the place of a path that the project's code asks for, and no test has made."""
         place = self._place(path)
-        if place is None or self._is_made(place) or not self._is_wanted(place):
-            return None
-        return place
+        if place is not None and not self._is_made(place) and self._is_wanted(place):
+            self._note(place)
 
     def _link_followed(self, path: Any) -> None:
         """Note the links on the way."""
@@ -270,6 +282,9 @@ class Observer:
         base = ""  # of the file of the frame before
         reading = showing = copying = False
         while frame is not self._runner and frame is not None:
+            if frame.f_globals.get("__name__") in _RUNNING_TESTS:
+                reader, base, frame = reader or frame, "", frame.f_back
+                continue
             name = frame.f_code.co_filename
             if (
                 name.startswith(_LOADERS)

@@ -6,11 +6,12 @@ keep for whoever names it: a cache, a global.
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_aqe.evidence import codes
 from pytest_aqe.evidence.codes import Import
@@ -30,6 +31,14 @@ class _Entry:
     name: str
     codes: tuple[CodeType, ...]
     imports: tuple[tuple[Import, ...], tuple[str, ...]] | None = None
+
+
+class _Lead(NamedTuple):
+    """Where a function leads besides its own module."""
+
+    marks: frozenset[Mark]
+    modules: frozenset[str]
+    files: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -58,6 +67,8 @@ class Program:
         self._entries: dict[Mark, _Entry] = {}
         self._plain: set[Mark] = set()  # of entries that lead to nothing but their own module
         self._leading: set[Mark] = set()  # of others; the rest was not looked at
+        self._leads: dict[Mark, _Lead] = {}  # of these, while what is imported is the same
+        self._imported: list[str] = []
         self._marks: dict[Mark, Mark] = {}  # a code object's to the one that stands for it
         self._caches: dict[str, set[Mark]] = defaultdict(set)  # the keepers, by name
         self._made: dict[Mark, set[Mark]] = {}  # the keepers, by the function that made them so
@@ -167,6 +178,7 @@ class Program:
         if mark is not None and "__import__" in code.co_names:
             self._loaded.setdefault(mark, set()).add(place)
             self._plain.discard(mark)
+            self._leads.pop(mark, None)
 
     def imported(self, name: str) -> Found:
         """Return what a module that was imported by name needs."""
@@ -189,6 +201,7 @@ class Program:
         if module.lazy and namespace is not None:
             for mark, inherited in self.heirs.take_up(module.place, namespace, self._marks):
                 self._plain.discard(mark)
+                self._leads.clear()
                 self._engine.watch_starts(inherited)
 
     # --- what is kept
@@ -216,6 +229,7 @@ class Program:
         if not self._caches[name]:  # so far this name told nothing
             self._plain.clear()
         self._caches[name].add(mark)
+        self._leads.clear()
         self._take_as_keeper(mark, code)
         return True
 
@@ -233,6 +247,7 @@ class Program:
             return False
         self._made.setdefault(made_by, set()).add(mark)
         self._plain.discard(made_by)
+        self._leads.pop(made_by, None)
         self._take_as_keeper(mark, cached)
         return True
 
@@ -307,6 +322,9 @@ class Program:
 
     def _follow_marks(self, walk: Walk) -> None:
         """Follow what functions import and what caches keep; leave the modules."""
+        if walk.marks and (imported := list(sys.modules)) != self._imported:
+            self._leads.clear()
+            self._imported = imported
         while walk.marks:
             mark = walk.marks.pop()
             if mark in walk.seen:
@@ -317,24 +335,36 @@ class Program:
             walk.modules.append(entry.place)
             if self._is_plain(mark, entry):
                 continue
-            found = Found()
-            module = self.modules.get(entry.place)  # none of a text that pytest executes
-            package = module.package if module is not None else ""
-            self._resolver.resolve(*self._imports_of(entry), package, found)
-            walk.modules += found.places
-            walk.files |= found.packages
-            walk.modules += self._loaded.get(mark, ())
-            walk.marks += self._made.get(mark, ())
-            if not self._engine.precise:
-                walk.marks += self.heirs.of(mark)
-            for code in entry.codes:
-                walk.marks += self._caches_named(code.co_names)
+            lead = self._leads.get(mark) or self._lead(mark, entry)
+            walk.marks += lead.marks
+            walk.modules += lead.modules
+            walk.files |= lead.files
             kept = self.keepers.get(mark)
             if kept is not None:
                 walk.marks += kept.marks
                 walk.modules += kept.modules
                 walk.files |= kept.files
                 walk.doubts |= kept.doubts
+
+    def _lead(self, mark: Mark, entry: _Entry) -> _Lead:
+        """Find where a function leads; keep that, unless some of its imports are still to run."""
+        found = Found()
+        module = self.modules.get(entry.place)  # none of a text that pytest executes
+        package = module.package if module is not None else ""
+        self._resolver.resolve(*self._imports_of(entry), package, found)
+        marks = {*self._made.get(mark, ())}
+        if not self._engine.precise:
+            marks |= self.heirs.of(mark)
+        for code in entry.codes:
+            marks.update(self._caches_named(code.co_names))
+        lead = _Lead(
+            frozenset(marks),
+            frozenset(found.places.union(self._loaded.get(mark, ()))),
+            frozenset(found.packages),
+        )
+        if found.complete:
+            self._leads[mark] = lead
+        return lead
 
     def _is_plain(self, mark: Mark, entry: _Entry) -> bool:
         if mark in self._plain:

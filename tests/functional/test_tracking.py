@@ -668,6 +668,54 @@ def test_what_pytest_looks_at_is_not_the_doing_of_a_script_that_runs_it(project:
     assert "./::" not in followed.all("test_a.py::test_none")
 
 
+def test_whether_its_own_file_is_there_is_nothing_a_test_depends_on(project: Project) -> None:
+    """Without it there is no test; whether another one's is there, or what it says, is."""
+    project.write(
+        test_a="""
+        from pathlib import Path
+        def test_own(): assert Path(__file__).exists()
+        def test_other(): assert Path(__file__).with_name("test_b.py").exists()
+        def test_text(): assert Path(__file__).read_text()
+        """,
+        test_b="def test_b(): pass",
+    )
+    followed = project.follow()
+    assert followed.own("test_a.py::test_own") == {"test_a.py::test_own"}
+    assert "<presence>/test_b.py/::" in followed.own("test_a.py::test_other")
+    assert "test_a.py::" in followed.own("test_a.py::test_text")
+
+
+def test_where_a_function_leads_can_become_known_later(project: Project) -> None:
+    """The first test that ran it left out its import, and what that names was not there yet."""
+    project.write(
+        shop="""
+        def f(deep):
+            if deep:
+                from pkg import Thing
+                return Thing.price
+        """,
+        test_a="""
+        import shop
+        def test_1_load(): import pkg._thing
+        def test_2_shallow(): assert shop.f(False) is None
+        def test_3_fill():
+            import pkg
+            assert pkg.Thing.price == 1
+        def test_4_deep(): assert shop.f(True) == 1
+        """,
+    )
+    (project.path / "pkg").mkdir()
+    (project.path / "pkg" / "__init__.py").write_text(
+        "def __getattr__(name):\n"
+        "    if name != 'Thing': raise AttributeError(name)\n"
+        "    import pkg._thing\n"
+        "    return globals().setdefault(name, pkg._thing.Thing)\n"
+    )
+    (project.path / "pkg" / "_thing.py").write_text("class Thing: price = 1\n")
+    followed = project.follow("-p", "no:randomly")
+    assert "pkg/_thing.py::<module>" in followed.own("test_a.py::test_4_deep")
+
+
 def test_data_read_at_import_belongs_to_the_importers(project: Project) -> None:
     """A module that reads a file as it is imported hands it to all who import it."""
     (project.path / "a.json").write_text("{}")
