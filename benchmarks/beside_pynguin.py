@@ -9,12 +9,16 @@ SOURCE and PACKAGE are as for `offline_author.py`, a MODULE is a dotted name, PR
 with ``--each`` a session of its own for each, in which only that module is measured.
 The tests of both are then run by plain pytest five times, shuffled where pytest-randomly is
 there, under other hash seeds and time zones; only tests that always pass count, and only lines
-of these modules that importing everything does not run. The last number is the geometric mean
-of ours divided by Pynguin's, where nothing counts as one line. A module for which Pynguin ends
-without a file of tests, by an error of its own or because it is still running after ten times
-its seconds, says nothing about what a search finds: it is named in ``failed`` and left out.
-With ``--theirs`` Pynguin's tests are kept in a folder, and a module that has some there is not
-searched by it again.
+of these modules that importing everything does not run. A module for which Pynguin ends
+without a file of tests, by an error of its own or because it is still running after five times
+its seconds, is named in ``failed``; it has no line of Pynguin's. ``lines`` are sums over the
+modules and ``ratio`` is ours to Pynguin's; the bar is the geometric mean of that over humanize,
+semver and boltons. ``where_both`` leaves out the failed ones, which say nothing about what a
+search finds, and ``geometric_mean_of_modules`` takes each of these by itself, where nothing
+counts as one line.
+Pynguin spends 45 seconds at most on mutants, which give assertions and no lines. With
+``--theirs`` its tests are kept in a folder, and a module that has some there is not searched by
+it again.
 """
 
 from __future__ import annotations
@@ -24,9 +28,10 @@ import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from offline_author import _coverage, _importing, _run, _unstable
@@ -43,6 +48,7 @@ def main() -> None:
     parser.add_argument("--pynguin", required=True)
     parser.add_argument("--theirs", type=Path)
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--at-once", type=int, default=1, help="modules that Pynguin searches")
     parser.add_argument("--each", action="store_true", help="a session of ours for each module")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="beside-pynguin-") as folder:
@@ -57,9 +63,13 @@ def main() -> None:
         theirs = project / "pynguin"
         if asked.theirs is not None and asked.theirs.is_dir():
             shutil.copytree(asked.theirs, theirs)
-        for module in asked.modules:
-            if not _written(theirs / module):
-                _pynguin(asked.pynguin, package.parent, module, theirs / module, asked.seconds)
+        with ThreadPoolExecutor(asked.at_once) as pool:
+            for module in asked.modules:
+                if not _written(theirs / module):
+                    output = theirs / module
+                    pool.submit(
+                        _pynguin, asked.pynguin, package.parent, module, output, asked.seconds
+                    )
         if asked.theirs is not None:
             shutil.copytree(theirs, asked.theirs, dirs_exist_ok=True)
         failed = [module for module in asked.modules if not _written(theirs / module)]
@@ -79,14 +89,27 @@ def main() -> None:
         found = {}
         for name, tests in sets.items():
             flaky = _unstable(project, package, tests, ROUNDS)
-            lines = _lines(project, package, tests, flaky) - base
+            ran = _lines(project, package, tests, flaky) - base
             found[name] = {
-                module: sum(_module(package, file) == module for file, _ in lines)
+                module: sum(_module(package, file) == module for file, _ in ran)
                 for module in asked.modules
             } | {"unstable": len(flaky)}
+    lines = {name: sum(found[name][module] for module in asked.modules) for name in found}
+    both = {name: sum(found[name][module] for module in compared) for name in found}
     ratios = [max(found["ours"][m], 1) / max(found["pynguin"][m], 1) for m in compared]
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
-    print(json.dumps(found | {"failed": failed, "geometric_mean_ratio": mean and round(mean, 2)}))
+    print(
+        json.dumps(
+            {
+                **found,
+                "failed": failed,
+                "lines": lines,
+                "ratio": round(lines["ours"] / max(lines["pynguin"], 1), 2),
+                "where_both": round(both["ours"] / max(both["pynguin"], 1), 2),
+                "geometric_mean_of_modules": mean and round(mean, 2),
+            }
+        )
+    )
 
 
 def _written(folder: Path) -> list[Path]:
@@ -95,13 +118,18 @@ def _written(folder: Path) -> list[Path]:
 
 def _pynguin(program: str, path: Path, module: str, output: Path, seconds: int) -> None:
     output.mkdir(parents=True, exist_ok=True)
-    with suppress(subprocess.TimeoutExpired):
-        subprocess.run(
-            [program, "--project-path", str(path), "--module-name", module, "--output-path",
-             str(output), "--maximum-search-time", str(seconds), "--seed", "1"],
-            env={**os.environ, "PYNGUIN_DANGER_AWARE": "1", "PYTHONHASHSEED": "0"},
-            cwd=output, check=False, capture_output=True, timeout=seconds * 10,
-        )  # fmt: skip
+    searching = subprocess.Popen(
+        [program, "--project-path", str(path), "--module-name", module, "--output-path",
+         str(output), "--maximum-search-time", str(seconds), "--maximum-mutation-time", "45",
+         "--seed", "1"],
+        env={**os.environ, "PYNGUIN_DANGER_AWARE": "1", "PYTHONHASHSEED": "0"},
+        cwd=output, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        searching.wait(seconds * 5)
+    except subprocess.TimeoutExpired:
+        os.killpg(searching.pid, signal.SIGKILL)  # its workers, too
+        searching.wait()
 
 
 def _lines(
