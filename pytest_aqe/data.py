@@ -332,6 +332,10 @@ class Target(NamedTuple):
     seconds: float = 10.0
 
 
+SEARCHED = "search"
+"""The origin of a candidate whose calls were searched for: nobody reads how it failed."""
+
+
 class Candidate(NamedTuple):
     """A generated test not yet accepted: the text of a whole test module for one gap.
 

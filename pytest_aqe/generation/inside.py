@@ -90,6 +90,7 @@ def _surround(number: int, folder: str) -> None:
 def _pytest(job: Job, report: Report, guard: Guard) -> None:
     # the folder, not its files: for each of them pytest would list all of them
     asked = [*arguments(job.scratch), *([job.scratch] if job.files else []), *job.beside]
+    asked += ["--assert=plain"] if job.plain else []
     pytest.main(asked, plugins=[Inside(job, report, guard)])
 
 
@@ -243,10 +244,12 @@ class Inside:
         runs = {key: {*ran.lines, *(line for line, _ in ran.arcs)} for key, ran in open_.items()}
         lines = frozenset(line for found in runs.values() for line in found)
         source = Path(job.target).read_text("utf-8")
-        for mutant in mutants(source, job.target, lines):
+
+        def is_open(line: int) -> bool:
+            return any(line in runs[key] for key in open_)
+
+        for mutant in mutants(source, job.target, lines, is_open):
             meeting = [key for key in open_ if mutant.line in runs[key]]
-            if not meeting:
-                continue
             meet = partial(self._meet, mutant, [groups[key] for key in meeting])
             killed = leaf(meet, LEAST + LONGER * sum(self._took[key] for key in meeting))
             if killed is None:

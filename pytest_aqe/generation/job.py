@@ -25,7 +25,8 @@ class Job:
     ``conftests`` are loaded first. ``order`` shuffles, and makes it another machine where
     another thread runs; ``folder`` is the working directory there. ``clock`` is the time it
     seems to be (seconds since 1970). With ``enforced`` nothing runs unless the system confines it.
-    ``beside`` are files of the suite to be run afterwards.
+    ``beside`` are files of the suite to be run afterwards. With ``plain`` a failed assertion
+    says no more than that: to rewrite a test takes longer than to run it.
     """
 
     nonce: str
@@ -46,6 +47,7 @@ class Job:
     clock: float | None = None
     enforced: bool = False
     beside: tuple[str, ...] = ()
+    plain: bool = False
 
     def encode(self) -> str:
         """Return the job as JSON."""

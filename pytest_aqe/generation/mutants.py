@@ -7,10 +7,11 @@ arithmetic, and/or, constants, negated conditions, and the returned value replac
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 import gc
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import CodeType, FunctionType
 
@@ -28,17 +29,23 @@ _MARKER = "mutant"
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A fault at a line; ``code`` is the outermost function or class with it, compiled."""
+    """A fault at a line; ``code`` is the function with it, in its class or classes, compiled."""
 
     line: int
     what: str
     code: CodeType
 
 
-def mutants(source: str, file: str, lines: frozenset[int]) -> Iterator[Mutant]:
+def mutants(
+    source: str,
+    file: str,
+    lines: frozenset[int],
+    is_open: Callable[[int], bool] = lambda _line: True,
+) -> Iterator[Mutant]:
     """Yield mutants of a module at given lines, one a line before the second of any.
 
-    What a fault does to the result is likeliest noticed, so returned values come first.
+    What a fault does to the result is likeliest noticed, so returned values come first. Lines
+    that are not open any more, when it is their turn, are left out.
     """
     tree = ast.parse(source)
     parts = list(_parts(tree))
@@ -53,7 +60,7 @@ def mutants(source: str, file: str, lines: frozenset[int]) -> Iterator[Mutant]:
     depth = max(map(len, by_line.values()), default=0)
     for place in range(depth):
         for line in sorted(by_line):
-            if place < len(by_line[line]):
+            if place < len(by_line[line]) and is_open(line):
                 what, node = by_line[line][place]
                 part = next((part for part, last in parts if line <= last), None)
                 code = _compiled(part, node, what, file) if part is not None else None
@@ -64,15 +71,29 @@ def mutants(source: str, file: str, lines: frozenset[int]) -> Iterator[Mutant]:
 def _parts(tree: ast.Module) -> Iterator[tuple[ast.Module, int]]:
     """Yield each statement as a module with what it imports from the future, and its last line.
 
-    To compile all of a long module for every fault would take longer than to try it.
+    Those of a class come one by one, in a class that has nothing else: to compile all of a long
+    one for every fault would take longer than to try it.
     """
-    future = [
+    future: list[ast.stmt] = [
         each
         for each in tree.body
         if isinstance(each, ast.ImportFrom) and each.module == "__future__"
     ]
-    for each in tree.body:
+    for each in _statements(tree.body):
         yield ast.Module([*future, each], []), each.end_lineno or each.lineno
+
+
+def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    for each in body:
+        if not isinstance(each, ast.ClassDef):
+            yield each
+            continue
+        for inner in _statements(each.body):
+            alone = copy.copy(each)
+            alone.bases, alone.keywords, alone.decorator_list = [], [], []
+            alone.body = [inner]
+            alone.end_lineno = inner.end_lineno
+            yield alone
 
 
 _RANK = {"return": 0, "negate": 1, "compare": 2, "arithmetic": 3, "raise": 4, "assign": 5}

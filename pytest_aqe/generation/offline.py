@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from pytest_aqe.data import Candidate, Gap, Target, Trial
+from pytest_aqe.data import SEARCHED, Candidate, Gap, Target, Trial
 from pytest_aqe.generation.cases import Case
 from pytest_aqe.generation.hunt import Wanted
 from pytest_aqe.generation.interpreters import Interpreters
@@ -57,7 +57,7 @@ class Offline:
         cases = self._found.get(gap)
         if not cases:
             return []
-        return [Candidate(gap, written(cases, gap), self.name, origin="search")]
+        return [Candidate(gap, written(cases, gap), self.name, origin=SEARCHED)]
 
     def repair(self, trials: Sequence[Trial], target: Target) -> Sequence[Candidate]:
         """Give each case of a refused parametrized test a test of its own, once."""

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_aqe.data import Candidate, Stage, Target, Trial, Verdict
+from pytest_aqe.data import SEARCHED, Candidate, Stage, Target, Trial, Verdict
 from pytest_aqe.generation.interpreters import Interpreters
 from pytest_aqe.generation.job import Job, Ran, Report
 from pytest_aqe.generation.rules import Refusal, Static, check, without
@@ -190,8 +190,9 @@ class Trials:
         return (each.candidate.gap for each in trying)
 
     def _job(self, trying: Sequence[_Trying], scratch: Path, model: bool) -> Job:
-        files = [each.file for each in trying if each.refusal is None]
-        return self._sandbox.job(scratch, files, model=model)
+        left = [each for each in trying if each.refusal is None]
+        job = self._sandbox.job(scratch, [each.file for each in left], model=model)
+        return changed(job, plain=all(each.candidate.origin == SEARCHED for each in left))
 
     def _read_first(self, trying: Sequence[_Trying], report: Report) -> None:
         """Judge each function by what it did alone: run, traces, gain, mutants."""
@@ -278,12 +279,15 @@ class Trials:
         with self._sandbox.scratch({each.file: each.text for each in left}) as scratch:
             home = scratch / ("home" * other.order)
             home.mkdir()
+            job = self._job(left, scratch, model)
+            beside = self._beside(other.beside)
             job = changed(
-                self._job(left, scratch, model),
+                job,
                 order=self._target.seed + other.order,
                 folder=other.folder or str(home),
                 clock=other.clock,
-                beside=self._beside(other.beside),
+                beside=beside,
+                plain=job.plain and not beside,  # the suite's tests run as they do
             )
             return self._sandbox.run(job, environ={**other.environ, "HOME": str(home)})
 
@@ -332,7 +336,8 @@ class Trials:
             return
         for part in (left[: len(left) // 2], left[len(left) // 2 :]):
             with self._sandbox.scratch({each.file: each.text for each in part}) as scratch:
-                job = changed(self._job(part, scratch, model), beside=self._beside(beside))
+                job = self._job(part, scratch, model)
+                job = changed(job, beside=self._beside(beside), plain=False)
                 report = self._sandbox.run(job, environ={"PYTHONHASHSEED": HASH_SEEDS[3]})
             if isinstance(report, str) or report.beside.get(test) != "passed":
                 self._find_spoilers(part, model, beside, test)

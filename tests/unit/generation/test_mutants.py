@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pytest_aqe.evidence.codes import whole
 from pytest_aqe.generation.mutants import exchange, living, mutants
 from pytest_aqe.generation.tracing import Tracer, statement_starts
 
@@ -56,6 +57,45 @@ def test_every_fault_changes_what_the_code_does(tmp_path: Path) -> None:
         results = [space["price"](a, r) for a, r in ((20, 3), (3, 3), (20, 0))]
         changed += results != [60, 4, 21] or space["Till"]().open() != "open"
     assert changed >= len(found) - 2  # a default's value may not matter
+
+
+def test_a_fault_comes_with_nothing_but_its_function_and_the_classes_around_it() -> None:
+    """To compile a long class for each of its faults takes longer than to try them."""
+    source = """
+class Till(Base):
+    rate = key(2)
+
+    class Drawer:
+        @kept
+        def open(self):
+            return super().open()
+
+        def close(self):
+            return 2
+
+    def total(self):
+        return 3
+"""
+    found = {
+        each.line: [code.co_name for code in whole(each.code)]
+        for each in mutants(source, "shop.py", frozenset({8, 11, 14}))
+        if each.what == "return"
+    }
+    assert found == {
+        8: ["<module>", "Till", "Drawer", "open"],
+        11: ["<module>", "Till", "Drawer", "close"],
+        14: ["<module>", "Till", "total"],
+    }
+
+
+def test_lines_that_nothing_is_left_for_get_no_fault() -> None:
+    """What has been noticed meanwhile is not made wrong again."""
+    open_ = {5, 7}
+    found = []
+    for each in mutants(SOURCE, "shop.py", frozenset({4, 5, 6, 7}), lambda line: line in open_):
+        found.append(each.line)
+        open_.discard(each.line)
+    assert found == [5, 7]
 
 
 def test_a_living_function_gets_the_fault(tmp_path: Path) -> None:
