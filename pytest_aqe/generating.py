@@ -444,7 +444,7 @@ class Generating:
             return None
         name, place = module
         most = sorted((covered.tests or {}).items(), key=lambda item: (-len(item[1]), item[0]))
-        left = max(self._left(), 1.0)
+        left = max(self._left() - self._offline.pending, 1.0)
         return Target(
             root=root,
             rootdir=self._config.rootpath,

@@ -36,6 +36,7 @@ class Offline:
         self._processes = processes
         self._found: dict[Gap, list[Case]] = {}  # of the targets searched
         self._searches: dict[str, Future[None]] = {}
+        self._promised: dict[str, float] = {}  # seconds, by file
         self._worker = ThreadPoolExecutor(1, "aqe-search")  # one search at a time
         self.searched: set[Gap] = set()
         """Gaps that were looked at; for others there was no time."""
@@ -43,8 +44,17 @@ class Offline:
 
     def prepare(self, target: Target) -> None:
         """Search a file beside whatever else goes on, after those that were prepared before."""
-        if str(target.file) not in self._searches:
-            self._searches[str(target.file)] = self._worker.submit(self._search, target)
+        file = str(target.file)
+        if file not in self._searches:
+            self._promised[file] = target.seconds
+            self._searches[file] = self._worker.submit(self._search, target)
+
+    @property
+    def pending(self) -> float:
+        """Seconds that files may take which were prepared and are not searched yet."""
+        return sum(
+            seconds for file, seconds in self._promised.items() if not self._searches[file].done()
+        )
 
     def close(self) -> None:
         """Begin no other search."""

@@ -357,6 +357,21 @@ def test_text_of_a_set_is_not_repeated(tmp_path: Path) -> None:
     assert not re.search(r"\{'[^{}]*,", "".join(texts))
 
 
+def test_time_is_promised_once(tmp_path: Path) -> None:
+    """To a file until it was searched, however often it is asked for: the next has what is left."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    one = make_target(tmp_path / "one")._replace(seconds=1.0)
+    two = make_target(tmp_path / "two")._replace(seconds=2.0)
+    author = Offline(Settings(), Fresh(()))
+    assert author.pending == 0
+    for target in (one, two, one):
+        author.prepare(target)
+    assert author.pending in (3.0, 2.0)  # the first may be done by now
+    author.author(two.gaps[0], two)
+    assert author.pending == 0
+
+
 def test_a_repair_takes_shared_tests_apart(tmp_path: Path) -> None:
     """Once; a candidate that shares nothing is given up."""
     source = "def label(amount: int):\n    if amount > 5:\n        return 'x'\n    return 'y'\n"
