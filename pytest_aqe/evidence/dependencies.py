@@ -43,7 +43,7 @@ _MAKERS = (
     functools.cached_property.__init__.__code__,
 )  # of what remembers
 _FAILED = "tracking failed"
-_LOCATING = "_pytest._code.code"  # asks in each test whether its file is there
+_LOCATING = "_pytest._code.code"  # asks in each test for its file: told before the path is read
 _SCOPED_BY_FOLDER = frozenset({"conftest.py", "__init__.py"})
 
 

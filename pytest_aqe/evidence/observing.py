@@ -34,19 +34,6 @@ _SHOWING_SOURCE = frozenset({"inspect.py", "doctest.py"})  # for code that looks
 _COPYING = "shutil.py"
 _LOADERS = "<frozen importlib._bootstrap"
 _IMPORTLIB = f"{os.sep}importlib{os.sep}"
-_RUNNING_TESTS = frozenset(  # most of the stack; to ask for the code of a frame is audited
-    {
-        "pluggy._hooks",
-        "pluggy._manager",
-        "pluggy._callers",
-        "pluggy._execution",
-        "_pytest.config",
-        "_pytest.fixtures",
-        "_pytest.main",
-        "_pytest.python",
-        "_pytest.runner",
-    }
-)
 _NOBODYS = frozenset(  # packages that read for themselves
     {"_pytest", "pluggy", "importlib", "coverage", "pytest_cov", "xdist", "pytest_aqe"}
 )
@@ -282,9 +269,6 @@ class Observer:
         base = ""  # of the file of the frame before
         reading = showing = copying = False
         while frame is not self._runner and frame is not None:
-            if frame.f_globals.get("__name__") in _RUNNING_TESTS:
-                reader, base, frame = reader or frame, "", frame.f_back
-                continue
             name = frame.f_code.co_filename
             if (
                 name.startswith(_LOADERS)
