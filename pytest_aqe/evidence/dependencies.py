@@ -44,6 +44,7 @@ _MAKERS = (
 )  # of what remembers
 _FAILED = "tracking failed"
 _LOCATING = "_pytest._code.code"  # asks in each test for its file: told before the path is read
+_LOOKING_UP = ("os", "collections.abc")  # what is between a variable and its reader
 _SCOPED_BY_FOLDER = frozenset({"conftest.py", "__init__.py"})
 
 
@@ -461,7 +462,11 @@ class Dependencies:
         top.files |= found.packages
 
     def _variable_read(self, name: str) -> None:
-        self._stack[-1].files.add(f"{VARIABLE}{name}")
+        reader = _cause()
+        while reader is not None and reader.f_globals.get("__name__") in _LOOKING_UP:
+            reader = reader.f_back
+        if reader is None or not str(reader.f_globals.get("__name__")).startswith(_OURS):
+            self._stack[-1].files.add(f"{VARIABLE}{name}")
 
     # --- the stack
 

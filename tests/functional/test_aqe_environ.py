@@ -44,6 +44,18 @@ def test_changed(
     assert select(project, *workers) == {"test_reads"}
 
 
+def test_a_session_that_looks_at_the_variables_reads_them_for_no_test(
+    project: Project, monkeypatch: pytest.MonkeyPatch, workers: Workers
+) -> None:
+    """What the history compares is nobody's dependency: only who read the variable runs."""
+    run = project.run if workers else project.run_apart
+    run(VARIABLES, *workers)
+    project.write(test_b="def test_later(): pass\n")
+    run(VARIABLES, *workers)
+    monkeypatch.setenv("COLOUR", "blue")
+    assert select(project, *workers) == {"test_reads"}
+
+
 @pytest.mark.parametrize(
     ("file", "lines"),
     [
