@@ -362,6 +362,7 @@ class Controller:
             ranks={test.identity: rank for test, rank in zip(tests, ranks, strict=True)},
             left_out=decision.left_out if decision else frozenset(),
             only=self.selected.only if decision and self.selected else {},
+            carried=self.selected.carried if self.selected else {},
             unvisited=self.selected.unvisited if self.selected and self._may_pass_by() else {},
             because=self._because(tests),
             budget=self._options.budget,
@@ -410,6 +411,7 @@ class Controller:
                 failed={test.identity for test in tests if test.failed_last},
                 probe=self._options.probe if self._options.mode == "select" else 0.0,
                 seed=self.seed,
+                runs_all=self._options.mode == "order" or self._full_ref is not None,
             )
         finally:
             selecting.forget()
@@ -440,15 +442,19 @@ class Controller:
         if self._options.mode != "select":
             self.full = None
             return
-        ref = environment.full_ref(os.environ)
-        if ref is not None and not self._options.allow_full_refs:
-            self.full = f"{ref} runs everything (--aqe-allow-full-refs)"
+        if self._full_ref is not None:
+            self.full = f"{self._full_ref} runs everything (--aqe-allow-full-refs)"
         elif not self._options.dependencies:
             self.full = "--aqe-dependencies is off"
         elif self.full is None and self.selected is None:
             self.full = "no history yet" if not self._runs else "selection failed"
         elif self.full is None and self.selected is not None:
             self.full = self.selected.full
+
+    @cached_property
+    def _full_ref(self) -> str | None:
+        """The branch, or other occasion, on which select runs everything."""
+        return None if self._options.allow_full_refs else environment.full_ref(os.environ)
 
     @property
     def seed(self) -> str:

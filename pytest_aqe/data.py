@@ -237,7 +237,8 @@ class Plan:
     A worker moves tests by ``ranks`` unless ``mode`` is ``"observe"``; a test that is absent
     from ``ranks`` is new. ``prefix`` turns a node id into an identity. ``left_out`` are tests
     that do not run, unless marked; where parameters share an identity, of them those in ``only``
-    alone. ``because`` names why others do (a test in neither is new).
+    alone. ``carried`` is what tests depend on that run although nothing of it has changed: it is
+    recorded again, and not followed. ``because`` names why others do (a test in neither is new).
     ``unvisited`` are files of which every test is left out, with their number: they need not
     even be imported. ``stale`` are tests not run for longest, to which a part of the budget goes.
     ``replay`` are the node ids of a written plan, which is then all that runs. ``brief`` is what
@@ -251,6 +252,7 @@ class Plan:
     ranks: Mapping[Identity, Rank]
     left_out: frozenset[Identity] = frozenset()
     only: Mapping[Identity, frozenset[NodeId]] = field(default_factory=dict)
+    carried: Mapping[Identity, Depends] = field(default_factory=dict)
     unvisited: Mapping[str, int] = field(default_factory=dict)
     because: Mapping[Identity, str] = field(default_factory=dict)
     budget: Budget | None = None

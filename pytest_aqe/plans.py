@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pytest_aqe.data import Budget, Identity, NodeId, Plan, Rank
+from pytest_aqe.data import Budget, Depends, Identity, NodeId, Plan, Rank
 from pytest_aqe.errors import AqeError
 
 WRITTEN_FORMAT = 1
@@ -34,6 +34,10 @@ def pack(plan: Plan, folder: Path | None) -> dict[str, Any]:
         },
         "left_out": sorted(plan.left_out),
         "only": {identity: sorted(names) for identity, names in plan.only.items()},
+        "carried": {
+            identity: [known.own, known.base, list(known.doubt)]
+            for identity, known in plan.carried.items()
+        },
         "unvisited": dict(plan.unvisited),
         "because": dict(plan.because),
         "budget": [plan.budget.seconds, plan.budget.share] if plan.budget else None,
@@ -46,7 +50,7 @@ def pack(plan: Plan, folder: Path | None) -> dict[str, Any]:
         "environ": list(plan.environ),
         "brief": plan.brief,
     }
-    if folder is None or len(plan.ranks) + len(plan.left_out) <= LONG_PLAN:
+    if folder is None or len(plan.ranks) + len(plan.left_out) + len(plan.carried) <= LONG_PLAN:
         return wire
     data = json.dumps(wire).encode()
     digest = sha256(data).hexdigest()
@@ -108,6 +112,10 @@ def unpack(wire: dict[str, Any]) -> Plan:
         },
         left_out=frozenset(wire["left_out"]),
         only={identity: frozenset(names) for identity, names in wire["only"].items()},
+        carried={
+            identity: Depends(own, base, tuple(doubt))
+            for identity, (own, base, doubt) in wire["carried"].items()
+        },
         unvisited=wire["unvisited"],
         because=wire["because"],
         budget=Budget(*wire["budget"]) if wire["budget"] else None,

@@ -193,6 +193,8 @@ def _be_worker(config: Any, faults: Any) -> None:
         tracking.stop()
     finish = lambda output: config.workeroutput.update(aqe=output)  # noqa: E731
     worker = Worker(config, faults, lambda: plan, finish)
+    if tracking is not None:
+        tracking.carry(worker.carried)
     config.pluginmanager.register(worker, "aqe-worker")
     config.pluginmanager.register(Carrier(worker, faults), "aqe-carrier")
     if plan.brief is not None:
@@ -228,6 +230,8 @@ def _be_controller(
     register(Defaults(), "aqe-defaults")
     controller = Controller(config, settings, faults, unchanged)
     worker = Worker(config, faults, lambda: controller.plan, controller.take)
+    if tracking := config.pluginmanager.get_plugin("aqe-tracking"):
+        tracking.carry(worker.carried)
     register(worker, "aqe-worker")
     register(controller, "aqe-controller")
     if settings.dry_run or settings.explain:

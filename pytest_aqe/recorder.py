@@ -322,8 +322,20 @@ class Recorder:
             if self._controller.plan.follows:
                 from pytest_aqe.evidence.ground import state
 
-                self._writer.append_files(state(self._controller.ground, ()))
+                everywhere = state(self._controller.ground, ())
+                self._writer.append_files(everywhere)
+                self._keep_dependencies(
+                    {}, dict(self._carried_files().items() - everywhere.items())
+                )
         return self._writer
+
+    def _carried_files(self) -> dict[str, Version]:
+        """Return the versions of all that tests may depend on which nobody follows."""
+        controller = self._controller
+        if not controller.plan.carried or controller.selected is None:
+            return {}
+        looked = controller.selected.state.items()
+        return {file: version for file, version in looked if version is not None}
 
     def _open(self) -> runfile.RunFileWriter:
         if self._controller.run is None:  # nothing was going to run

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_aqe.data import Identity, NodeId, Version
+from pytest_aqe.data import Depends, Identity, NodeId, Version
 from pytest_aqe.evidence import tree
 from pytest_aqe.evidence.configuration import CONFIGURATION, meaning
 from pytest_aqe.evidence.environment import git_bytes
@@ -57,6 +57,7 @@ class Selected:
     only: Mapping[Identity, frozenset[NodeId]] = field(default_factory=dict)  # see `data.Plan`
     unvisited: Mapping[str, int] = field(default_factory=dict)  # see `data.Plan`
     state: Mapping[str, Version | None] = field(default_factory=dict)  # what was looked at
+    carried: Mapping[Identity, Depends] = field(default_factory=dict)  # see `data.Plan`
 
 
 @contextmanager
@@ -83,8 +84,12 @@ def select(
     failed: Collection[Identity],
     probe: float,
     seed: str,
+    runs_all: bool = False,
 ) -> Selected:
-    """Decide which known tests run. Reads the history and the work tree, writes neither."""
+    """Decide which known tests run. Reads the history and the work tree, writes neither.
+
+    Where the session ``runs_all`` anyway, what those depend on that need not is looked up too.
+    """
     runs, reason = _usable_runs(connection, ground)
     if not runs:
         return Selected(None, reason)
@@ -137,6 +142,13 @@ def select(
         ground.suite,
         {each.identity: each.clean for each in tests if each.identity in decision.left_out},
     )
+    carried: dict[Identity, Depends] = {}
+    if runs_all:
+        latest_clean = {each.identity: each.clean[0] for each in tests if each.clean}
+        left_out = decision.left_out - only.keys()
+        carried = affected.carried(
+            connection, ground.suite, {name: latest_clean[name] for name in left_out}
+        )
     unvisited = _unvisited(
         affected.collected(connection, runs),
         {(each.run_no, each.file) for each in differing},
@@ -159,6 +171,7 @@ def select(
         only,
         unvisited,
         now,
+        carried,
     )
 
 

@@ -7,12 +7,13 @@ says so. See `evidence.dependencies` for what is followed, and how it is charged
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_aqe.data import Depends
 from pytest_aqe.evidence import auditing
 from pytest_aqe.evidence.contexts import Context, Kind
 from pytest_aqe.evidence.dependencies import Dependencies
@@ -20,6 +21,8 @@ from pytest_aqe.evidence.engine import Engine
 from pytest_aqe.evidence.identity import git_root
 from pytest_aqe.evidence.territory import Territory
 from pytest_aqe.faults import Faults
+
+Carries = Callable[[pytest.Item], Depends | None]
 
 
 class Tracking:
@@ -48,6 +51,8 @@ class Tracking:
         self._shared: dict[Any, Context] = {}
         self._used: dict[str, Any] = {}
         self._known = False
+        self._carries: Carries | None = None
+        self._carried: Depends | None = None
         self.reason: str | None = "tracking was not started"
         """Why no test is followed, or None."""
 
@@ -59,6 +64,10 @@ class Tracking:
         with self._following:
             self.reason = self._start()
         self._config.add_cleanup(self._end)  # unlike a hook, that of a forked child too
+
+    def carry(self, carries: Carries) -> None:
+        """Ask of each test what is known already of what it depends on: that is not followed."""
+        self._carries = carries
 
     def stop(self) -> None:
         """Leave nothing behind."""
@@ -128,7 +137,10 @@ class Tracking:
             if not self._known:
                 self._learn(item.session)
             self._item, self._node_id, self._used = item, item.nodeid, {}
-            self._test = following.begin(Kind.TEST, following.place(str(item.path)))
+            self._carried = self._carries(item) if self._carries is not None else None
+            self._test = following.begin(
+                Kind.TEST, following.place(str(item.path)), kept=self._carried is None
+            )
         try:
             return (yield)
         finally:
@@ -169,7 +181,7 @@ class Tracking:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """See which fixtures the test used, while that is known."""
-        if self._test is not None:
+        if self._test is not None and self._carried is None:
             with self._following:
                 self._used.update(_active(getattr(item, "_request", None)))
         return (yield)
@@ -203,6 +215,10 @@ class Tracking:
         if following is None or item is None or report.nodeid != self._node_id:
             return
         following.pause(test)
+        if self._carried is not None:
+            following.leave(test, str(item.path))
+            _hang(report, self._carried)
+            return
         shared = [self._shared[each] for each in self._used.values() if each in self._shared]
         shared += self._overridden(getattr(item, "_request", None))
         if not following.precise:
@@ -210,15 +226,10 @@ class Tracking:
         facts = following.facts(
             test, str(item.path), shared, whole=isinstance(item, pytest.DoctestItem)
         )
-        depends: dict[str, Any] = {"own": facts.own, "base": facts.base}
-        if facts.doubt:
-            depends["doubt"] = facts.doubt
-        hung: dict[str, Any] = {**getattr(report, "aqe", {}), "depends": depends}
-        if facts.sets:
-            hung["sets"] = facts.sets
+        new: dict[str, Any] = {"sets": facts.sets} if facts.sets else {}
         if facts.files:
-            hung["files"] = facts.files
-        report.aqe = hung  # type: ignore[attr-defined]  # travels with the report
+            new["files"] = facts.files
+        _hang(report, Depends(facts.own, facts.base, tuple(facts.doubt)), **new)
 
     def _learn(self, session: pytest.Session) -> None:
         """Hear of the fixtures of others that tests use, which the project may come to override.
@@ -242,6 +253,15 @@ class Tracking:
             following.know(getattr(item, "function", None))
         for definition in _fixtures(session):
             following.know(definition.func)
+
+
+def _hang(report: pytest.TestReport, depends: Depends, **new: Any) -> None:
+    """Let a report tell what its test depends on, and what it is the first to tell."""
+    told: dict[str, Any] = {"own": depends.own, "base": depends.base}
+    if depends.doubt:
+        told["doubt"] = list(depends.doubt)
+    hung = {**getattr(report, "aqe", {}), "depends": told, **new}
+    report.aqe = hung  # type: ignore[attr-defined]  # travels with the report
 
 
 def _fixtures(session: pytest.Session) -> Iterator[Any]:

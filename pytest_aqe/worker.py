@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pytest_aqe.data import ALWAYS, Identity, NodeId, Plan
+from pytest_aqe.data import ALWAYS, Depends, Identity, NodeId, Plan
 from pytest_aqe.evidence import identity as identities
 from pytest_aqe.evidence.reports import Facts
 from pytest_aqe.faults import Faults
@@ -140,6 +140,10 @@ class Worker:
     def identity(self, item: pytest.Item) -> Identity:
         """Return an item's name in the history."""
         return self._identities.of(item, item.nodeid)
+
+    def carried(self, item: pytest.Item) -> Depends | None:
+        """Return what a test depends on, where nothing of it has changed."""
+        return self._plan().carried.get(self.identity(item))
 
     def facts(self, report: pytest.TestReport) -> Facts:
         """Return what the history wants to know of an attempt; ``report`` is its last one."""

@@ -31,7 +31,7 @@ class Context:
     """What happened in it. ``owner`` is a place, or the mark of a sticky function.
 
     ``files`` are data files, folders, packages and variables, ``modules`` places that were
-    imported, ``threads`` those that were started.
+    imported, ``threads`` those that were started. Of one that is not ``kept`` nobody will ask.
     """
 
     kind: Kind
@@ -44,6 +44,7 @@ class Context:
     modules: set[str] = field(default_factory=set)
     doubts: set[str] = field(default_factory=set)
     threads: list[Thread] = field(default_factory=list)
+    kept: bool = True
 
     def absorb(self, other: Context) -> bool:
         """Take what happened in ``other``; tell whether any of it is news."""

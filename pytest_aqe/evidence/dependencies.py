@@ -76,6 +76,7 @@ class Dependencies:
         self._bases: dict[str, Base] = {}  # by the place of a test file
         self._calls = 0
         self._lumped = False
+        self._attends = True
         self._undo: list[watching.Undo] = []
         self.error: Exception | None = None
         """What went wrong in a place where nothing could be raised."""
@@ -137,10 +138,14 @@ class Dependencies:
 
     # --- contexts
 
-    def begin(self, kind: Kind, owner: Any = None) -> Context:
-        """Charge what happens from now on to a new context inside the present one."""
+    def begin(self, kind: Kind, owner: Any = None, *, kept: bool = True) -> Context:
+        """Charge what happens from now on to a new context inside the present one.
+
+        Of one that is not ``kept`` no facts are asked, so little is looked at: what later tests
+        may depend on, which is modules, what functions remember, and what the test leaves.
+        """
         self.settle()
-        context = Context(kind, owner)
+        context = Context(kind, owner, kept=kept)
         self._push(context)
         self._calls = 0
         self._heirs.begin()
@@ -233,13 +238,21 @@ class Dependencies:
                 charged.files |= {place} | self._collected_at(place).files
             elif whole:
                 charged.files.add(place)
+            self._lump(test, place or "")
             base = self._base(place or "")
-            if self._lumped or not self._engine.precise:
-                self._lumped = False
-                if self._program.lump(test, base.closure):
-                    self._forget()
-                    base = self._base(place or "")
             return self._sets.facts(self._sets.own(charged, base), base, charged.doubts)
+
+    def leave(self, test: Context, file: str) -> None:
+        """Take from a test of which no facts are asked what later ones may depend on."""
+        with self._quietly():
+            self._lump(test, self.place(file))
+
+    def _lump(self, test: Context, place: str) -> None:
+        """Let caches whose calls were not told apart keep what a test did."""
+        if self._lumped or not self._engine.precise:
+            self._lumped = False
+            if self._program.lump(test, self._base(place).closure):
+                self._forget()
 
     def _base(self, place: str) -> Base:
         """Return the base of a test file.
@@ -309,7 +322,7 @@ class Dependencies:
 
     def _note_text(self, code: CodeType) -> None:
         """Charge what a text imports: no function says so, and all of it may be loaded already."""
-        if self._territory.is_foreign(code.co_filename):
+        if not self._stack[-1].kept or self._territory.is_foreign(code.co_filename):
             return
         mark = self._program.text(self._executing, code)
         if mark is not None:
@@ -437,7 +450,7 @@ class Dependencies:
 
     def _look_started(self, note: auditing.Handler, code: CodeType, frame: FrameType) -> None:
         caller = frame.f_back
-        if self._stack[-1].kind is Kind.SESSION:
+        if self._stack[-1].kind is Kind.SESSION or not self._stack[-1].kept:
             return
         if caller is not None:
             if caller.f_globals.get("__name__") == _LOCATING:
@@ -473,6 +486,17 @@ class Dependencies:
     def _push(self, context: Context) -> None:
         self._drain_into(self._stack[-1])
         self._stack.append(context)
+        self._attend()
+
+    def _attend(self) -> None:
+        """Let the engine rest while what happens is not kept."""
+        if self._stack[-1].kept == self._attends:
+            return
+        self._attends = not self._attends
+        if self._attends:
+            self._engine.go_on()
+        else:
+            self._engine.rest()
 
     def _pop(self) -> Context:
         context = self._stack[-1]
@@ -492,6 +516,7 @@ class Dependencies:
             if self._program.keepers[context.owner].absorb(context):
                 self._forget()
             self._stack[-1].absorb(context)
+        self._attend()
         return context
 
     def _drain_into(self, context: Context) -> None:
@@ -518,20 +543,27 @@ class Dependencies:
         mark = mark_of(code)
         if mark in self._looking:
             self._look_started(self._looking[mark], code, frame)
-            return False
+            return not self._stack[-1].kept
         top = self._stack[-1]
         top.marks.add(mark)
-        enough = mark in self._heirs and self._look(mark, code, frame, top)
+        enough = not top.kept or (mark in self._heirs and self._look(mark, code, frame, top))
         if mark not in self._program.keepers or codes.suspends(code):
             return enough
         if get_ident() != self._thread or self._calls >= _ONCE:
             self._lumped = True
+            self._keep_all()
         elif top.kind is Kind.STICKY and top.owner == mark:
             top.depth += 1
         else:
             self._calls += 1
             self._push(Context(Kind.STICKY, mark, code))
         return False
+
+    def _keep_all(self) -> None:
+        """Keep from now on what happens in a test of which that was not asked."""
+        for context in self._stack:
+            context.kept = True
+        self._attend()
 
     def _look(self, mark: Mark, code: CodeType, frame: FrameType, context: Context) -> bool:
         """Charge the class that an inherited method is called on; tell whether that is enough."""

@@ -66,3 +66,9 @@ class Engine(Protocol):
 
     def drain(self) -> set[Mark]:
         """Return what ran since the last call."""
+
+    def rest(self) -> None:
+        """Be told only of what was named, where that costs less: `drain` has nothing to say."""
+
+    def go_on(self) -> None:
+        """Watch again, after `rest`."""

@@ -142,6 +142,12 @@ class Flags:
     def watch_end(self, code: CodeType) -> None:
         """Do nothing: single calls are not told."""
 
+    def rest(self) -> None:
+        """Do nothing: a flag costs the same, whoever looks."""
+
+    def go_on(self) -> None:
+        """Do nothing."""
+
     def drain(self) -> set[Mark]:
         """Return the flags that are up, and take them down."""
         fired = set(self._raised)

@@ -60,6 +60,7 @@ class Monitor:
         self._quiet: list[CodeType] = []  # special, and silent until the next look
         self._started: Started = _never_quiet
         self._ended: Notice = _ignore
+        self._rests = False
 
     def start(self, started: Started, ended: Notice) -> None:
         """Take the tool ids."""
@@ -67,14 +68,29 @@ class Monitor:
         monitoring, events = sys.monitoring, sys.monitoring.events
         monitoring.use_tool_id(self._keeping, NAME)
         monitoring.use_tool_id(self._asking, f"{NAME}, asking")
-        keep = self._keep()
-        monitoring.register_callback(self._keeping, events.PY_START, keep)
-        monitoring.register_callback(self._keeping, events.PY_RESUME, keep)
-        monitoring.register_callback(self._keeping, events.PY_THROW, self._on_throw())
+        self._keepers = (self._keep(), self._on_throw())
+        self._register(*self._keepers)
         monitoring.register_callback(self._asking, events.PY_START, self._ask())
         monitoring.register_callback(self._asking, events.PY_RESUME, self._on_resume)
         monitoring.register_callback(self._asking, events.PY_RETURN, self._on_return)
         monitoring.set_events(self._keeping, events.PY_THROW)
+
+    def _register(self, keep: Callable[..., Any] | None, thrown: Callable[..., Any] | None) -> None:
+        monitoring, events = sys.monitoring, sys.monitoring.events
+        monitoring.register_callback(self._keeping, events.PY_START, keep)
+        monitoring.register_callback(self._keeping, events.PY_RESUME, keep)
+        monitoring.register_callback(self._keeping, events.PY_THROW, thrown)
+
+    def rest(self) -> None:
+        """Keep nothing: an event that nobody takes costs a tenth of one that is kept."""
+        self._rests = True
+        self._register(None, None)
+
+    def go_on(self) -> None:
+        """Keep what starts again."""
+        self._rests = False
+        self.drain()
+        self._register(*self._keepers)
 
     def stop(self) -> None:
         """Watch nothing any more, and give the tool ids back."""
@@ -135,6 +151,8 @@ class Monitor:
 
     def drain(self) -> set[Mark]:
         """Return what started since the last call, and watch again what fell silent."""
+        if self._rests:
+            return set()
         while self._quiet:
             _watch_anew(self._asking, self._quiet.pop())
         if not self._fired:

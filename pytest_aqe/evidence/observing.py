@@ -261,6 +261,8 @@ class Observer:
         Where nothing of the project's is under way, a test or a fixture may have it read by a
         plugin or an installed base class. What is noted already is wanted again.
         """
+        if not self._context().kept:
+            return False
         if place in self._context().files:
             return True
         frame: FrameType | None = self._frame()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pytest_aqe.data import Identity, NodeId, Pieces, Version
+from pytest_aqe.data import Depends, Identity, NodeId, Pieces, Version
 from pytest_aqe.history.store import Connection
 
 
@@ -264,6 +264,33 @@ def reached(
             (suite, list(runs)),
         )
     ]
+
+
+def carried(
+    connection: Connection, suite: str, clean: Mapping[Identity, int]
+) -> dict[Identity, Depends]:
+    """Return what tests depended on in these runs, of those that have one answer.
+
+    Several parameters that share an identity may have several.
+    """
+    connection.read("tests", "dependencies", "sets")
+    return {
+        identity: Depends(own, base, tuple(doubt))
+        for identity, own, base, doubt in connection.execute(
+            """
+            select identity, any_value(own.key), any_value(base.key), any_value(doubt)
+            from (select unnest($2::varchar[]) as identity, unnest($3::integer[]) as run_no)
+                join tests using (identity)
+                join dependencies using (test_no, run_no)
+                join sets as own on own.set_no = own_no
+                join sets as base on base.set_no = base_no
+            where suite = $1
+            group by identity
+            having count(*) = 1
+            """,
+            (suite, list(clean), list(clean.values())),
+        )
+    }
 
 
 def shared_names(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -117,6 +119,110 @@ def test_the_same_code_shares_a_set(project: Project) -> None:
         "from dependencies join tests using (test_no) where identity like 'test_c%'"
     )
     assert (tests, sets) == (20, 1)
+
+
+KEYS = """
+    select node_id, run_no - min(run_no) over () as run, own.key, base.key
+    from dependencies join nodes using (test_no)
+        join sets as own on own.set_no = own_no join sets as base on base.set_no = base_no
+    order by all
+"""
+
+
+class TestCarried:
+    """A test of which nothing has changed is not followed again."""
+
+    def test_what_is_known_is_recorded_for_the_next_run(
+        self, project: Project, workers: Workers
+    ) -> None:
+        """Both runs know the same of each test, though the second one sends no set."""
+        run = project.run if workers else project.run_apart
+        run(*workers)
+        first = project.sql(KEYS)
+        project.write(notes="written = 1\n")  # another tree, that nobody uses
+        run(*workers)
+        both = project.sql(KEYS)
+        assert len(first) == 5
+        assert [row for row in both if row[1] == 0] == first
+        assert [(node, own, base) for node, number, own, base in both if number == 1] == [
+            (node, own, base) for node, _, own, base in first
+        ]
+        assert len(_sets_sent(project)[-1]) == 0
+
+    def test_what_changed_is_followed(self, project: Project, workers: Workers) -> None:
+        """Only the tests of what is different now send what they use."""
+        run = project.run if workers else project.run_apart
+        run(*workers)
+        source = (project.path / "library.py").read_text()
+        project.write(library=source.replace("range(self.sides)", "range(0, self.sides)"))
+        run(*workers)
+        sent = {name for names in _sets_sent(project)[-1] for name in names["test_a.py"]}
+        assert {name for name in sent if name.startswith("test")} == {"test_shape", "test_again"}
+
+    def test_it_leaves_caches_and_fixtures_to_those_that_are_followed(
+        self, project: Project, workers: Workers
+    ) -> None:
+        """What a known test fills and sets up is charged to a new one that finds it there."""
+        project.write(
+            cached="""
+                import functools
+
+                @functools.cache
+                def rate(): return read()
+                def read(): return 2
+                def price(): return 3
+            """,
+            test_a="""
+                import pytest
+
+                @pytest.fixture(scope="session")
+                def cached():
+                    import cached
+                    return cached
+
+                @pytest.fixture(scope="session")
+                def price(cached): return cached.price()
+
+                def test_known(cached, price): assert cached.rate() * price == 6
+            """,
+        )
+        run = project.run if workers else project.run_apart
+        run(*workers)
+        with (project.path / "test_a.py").open("a") as file:
+            file.write("\ndef test_new(cached, price): assert cached.rate() * price == 6\n")
+        run(*workers, "--dist=loadfile") if workers else run()
+        (new,) = [
+            names for names in _sets_sent(project)[-1] if "test_new" in names.get("test_a.py", ())
+        ]
+        assert {"rate", "read", "price"} <= set(new["cached.py"])
+
+    def test_a_failure_is_followed_once_more(self, project: Project, workers: Workers) -> None:
+        """A known test that fails is not known to pass, and its next run is followed."""
+        project.write(
+            test_a="""
+                import os, library
+                def test_sides(): assert library.Shape.sides == 3 and "BROKEN" not in os.environ
+            """
+        )
+        run = project.run if workers else project.run_apart
+        run(*workers)
+        os.environ["BROKEN"] = "1"
+        try:
+            run(*workers)
+        finally:
+            del os.environ["BROKEN"]
+        run(*workers)
+        sent = _sets_sent(project)
+        assert [bool(each) for each in sent] == [True, False, True]
+
+
+def _sets_sent(project: Project) -> list[list[dict[str, list[str]]]]:
+    """Return of each run file the sets that it brought, oldest run first."""
+    files = sorted((project.path / ".aqe" / "runs" / "ingested").glob("*.gz"))
+    return [
+        [each["sets"] for each in map(json.loads, lines) if each["type"] == "set"]
+        for lines in (gzip.decompress(file.read_bytes()).splitlines() for file in files)
+    ]
 
 
 def test_a_session_in_a_session(project: Project) -> None:

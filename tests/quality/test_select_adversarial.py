@@ -13,20 +13,22 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 from xml.etree import ElementTree
 
+import duckdb
 import pytest
 
 from tests.forks import Runs
 
-from .select_cases import CASES, Case, Swap, read_folder
+from .select_cases import CASES, Case, Swap, fixtures, lazy, read_folder, registries, shared, state
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a run is a fork")
 
+WHAT_LASTS = (lazy, state, registries, fixtures, shared)  # beyond the test that makes it
 SELECT = ("--aqe-mode=select", "--aqe-probe=0", "--aqe-seed=1")
 PLAIN_PROJECT = """
 -- .gitignore --
@@ -163,19 +165,24 @@ def project(tmp_path: Path, runs: Runs | None, monkeypatch: pytest.MonkeyPatch) 
     return Project(root, runs)
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(
-            case,
-            id=case.name.replace(",", "").replace(" ", "-"),
-            marks=pytest.mark.skipif(
-                sys.version_info < case.python, reason=f"its syntax is that of {case.python}"
-            ),
-        )
-        for case in CASES
-    ],
-)
+def each_of(cases: Iterable[Case]) -> pytest.MarkDecorator:
+    """Run a test with each case that this Python can read."""
+    return pytest.mark.parametrize(
+        "case",
+        [
+            pytest.param(
+                case,
+                id=case.name.replace(",", "").replace(" ", "-"),
+                marks=pytest.mark.skipif(
+                    sys.version_info < case.python, reason=f"its syntax is that of {case.python}"
+                ),
+            )
+            for case in cases
+        ],
+    )
+
+
+@each_of(CASES)
 def test_a_change_selects_the_tests_it_breaks(case: Case, project: Project) -> None:
     """Every test that breaks is selected and fails; what the change cannot reach is spared."""
     earlier = {name: values[0] for name, values in case.environ.items()}
@@ -194,6 +201,30 @@ def test_a_change_selects_the_tests_it_breaks(case: Case, project: Project) -> N
     assert after.code == truth.code, after.words
     if not (case.full and "full run" in after.words):
         assert not case.spared & after.tests, after.words
+
+
+@each_of(case for theme in WHAT_LASTS for case in theme.CASES if not case.environ)
+def test_a_change_selects_what_was_followed_after_others_were_not(
+    case: Case, project: Project
+) -> None:
+    """What tests leave behind that are not followed again is charged to those that are."""
+    project.create(case)
+    before = project.pytest(case, "-p", "aqe", "--aqe", environ={})
+    assert before.code == 0, before.words
+    with duckdb.connect(project.root / case.folder / ".aqe" / "history.duckdb") as history:
+        for name in case.selected | case.passing:
+            history.execute(
+                "delete from dependencies where test_no in "
+                "(select test_no from tests where ends_with(identity, $1))",
+                [f".py::{name}"],
+            )
+    again = project.pytest(case, "-p", "aqe", "--aqe", environ={})
+    assert again.code == 0, again.words
+
+    project.change(case)
+    after = project.pytest(case, "-p", "aqe", "--aqe", *SELECT, environ={})
+    assert case.selected | case.passing <= after.tests, after.words
+    assert after.failed == case.selected, after.words
 
 
 def test_no_change_selects_nothing(project: Project) -> None:
