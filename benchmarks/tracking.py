@@ -6,6 +6,10 @@ where pytest-testmon is installed, under ``--testmon`` with its data deleted bef
 CPU time in interleaved rounds. The bars: 1.08 in the median of the suites and 1.15 in each
 on CPython 3.12 and later, 1.15 in each before.
 
+With ``--again`` it is what a later full run costs, in which nothing has changed: whole sessions
+of ours, with tests followed and with ``--aqe-dependencies=off``, and of testmon, each with what
+it recorded before. That has no bar.
+
 The folder is copied and made a git checkout of its own; what its tests import must be
 importable: a ``src`` folder is put on the path.
 """
@@ -57,6 +61,7 @@ def main() -> int:
     parser.add_argument(
         "--project", action="append", required=True, metavar="'FOLDER [ARGS]'", default=[]
     )
+    parser.add_argument("--again", action="store_true", help="measure later runs, not the first")
     parser.add_argument("--no-testmon", action="store_true", help="leave the peer out")
     asked = parser.parse_args()
     peer = not asked.no_testmon and importlib.util.find_spec("testmon") is not None
@@ -73,6 +78,9 @@ def main() -> int:
                 source, copy, symlinks=True, ignore=shutil.ignore_patterns(*_PART_OF_NO_COPY)
             )
             measuring.commit(copy)
+            if asked.again:
+                rows.append((copy.name, *_again(copy, arguments, asked.rounds, peer)))
+                continue
             seconds = _compare(copy, folder / "plugin", arguments, asked.rounds, peer)
             plain = seconds["plain"]
             ours = measuring.ratio(seconds["followed"], plain)
@@ -80,6 +88,11 @@ def main() -> int:
             noise = measuring.ratio(seconds["plain again"], plain)
             testmon = measuring.ratio(seconds["testmon"], plain) if peer else "-"
             rows.append((copy.name, f"{median(plain):.2f}", f"{ours}", f"{testmon}", f"{noise}"))
+    if asked.again:
+        measuring.table(
+            ("project", "plain: CPU s", "ours [95 %]", "not followed", "testmon", "noise"), rows
+        )
+        return 0
     measuring.table(
         ("project", "plain: CPU s", "followed [95 %]", "testmon [95 %]", "noise [95 %]"), rows
     )
@@ -114,6 +127,41 @@ def _compare(
     if peer:
         variants["testmon"] = testmon
     return measuring.interleaved(variants, rounds)
+
+
+def _again(suite: Path, arguments: list[str], rounds: int, peer: bool) -> list[str]:
+    """Return plain CPU seconds, and the ratios of whole sessions that know the suite."""
+    path = os.pathsep.join([str(suite / "src"), str(suite)])
+    extra = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
+    alone = (*measuring.OFF, "-p", "no:testmon") if peer else measuring.OFF
+    ours = ("--aqe", "-p", "no:testmon") if peer else ("--aqe",)
+    commands = {
+        "plain": alone,
+        "followed": ours,
+        "not followed": (*ours, "--aqe-dependencies=off", "--aqe-history=.aqe-off/history.duckdb"),
+        "testmon": (*measuring.OFF, "--testmon-noselect"),
+        "plain again": alone,
+    }
+    if not peer:
+        del commands["testmon"]
+
+    def session(*more: str) -> measuring.Cost:
+        return measuring.run(measuring.pytest_command(*arguments, *more), suite, extra)
+
+    for _ in range(2):
+        for command in commands.values():
+            measuring.same_outcome(suite.name, session(*alone), session(*command))
+    seconds = measuring.interleaved(
+        {name: lambda command=command: session(*command) for name, command in commands.items()},
+        rounds,
+    )
+    plain = seconds.pop("plain")
+    noise = seconds.pop("plain again")
+    names = ("followed", "not followed", "testmon")
+    ratios = [
+        f"{measuring.ratio(seconds[each], plain)}" if each in seconds else "-" for each in names
+    ]
+    return [f"{median(plain):.2f}", *ratios, f"{measuring.ratio(noise, plain)}"]
 
 
 if __name__ == "__main__":
