@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,11 @@ from pytest_aqe.history import runfile, writes
 from pytest_aqe.history.store import NEW_TABLES, SCHEMA_VERSION, TABLES, open_history
 
 OLDER = range(1, SCHEMA_VERSION)
+WRITE = """
+import sys, duckdb
+with duckdb.connect(sys.argv[1]) as connection:
+    connection.execute("insert into meta values ('note', 'there')")
+"""
 START = "2026-01-01T00:00:00+00:00"
 
 
@@ -149,3 +156,62 @@ def test_a_later_version_is_refused(history: Path) -> None:
     for write in (True, False):
         with pytest.raises(HistoryNewer, match="upgrade"), open_history(history, write=write):
             pass
+
+
+class TestOneDatabaseAProcess:
+    """A second opening attaches its file to the database in memory of the first."""
+
+    def test_nothing_is_held_between_two_openings(self, tmp_path: Path) -> None:
+        """Another process can write, and the first one then reads what it wrote."""
+        history = tmp_path / "history.duckdb"
+        with open_history(history, write=True) as connection:
+            connection.execute("create temp table left_behind as select 1")
+        subprocess.run([sys.executable, "-c", WRITE, str(history)], check=True, capture_output=True)
+        with open_history(history, write=False) as connection:
+            assert connection.execute("select value from meta where name = 'note'") == [("there",)]
+            with pytest.raises(HistoryError):
+                connection.execute("from left_behind")
+
+    def test_two_histories_in_one_process(self, tmp_path: Path) -> None:
+        """One is opened while the other is open, and each is its own."""
+        for name in ("a", "b"):
+            with open_history(tmp_path / name, write=True) as connection:
+                connection.execute(f"insert into meta values ('name', '{name}')")
+        asked = "select value from meta where name = 'name'"
+        with (
+            open_history(tmp_path / "a", write=False) as one,
+            open_history(tmp_path / "b", write=False) as other,
+        ):
+            assert (one.execute(asked), other.execute(asked)) == ([("a",)], [("b",)])
+
+    def test_a_body_that_raises_lets_go_too(self, tmp_path: Path) -> None:
+        """What it had not committed is gone, and the next opening finds the rest."""
+        history = tmp_path / "history.duckdb"
+
+        def fail() -> None:
+            with open_history(history, write=True) as connection:
+                connection.execute("begin transaction")
+                connection.execute("insert into meta values ('name', 'lost')")
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        with open_history(history, write=True) as connection:
+            assert connection.execute("select value from meta where name = 'name'") == []
+
+    @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted there")
+    def test_no_thread_stays(self, tmp_path: Path) -> None:
+        """Python warns of a fork in a process that has any."""
+        program = (
+            "import os, pathlib, sys\n"
+            "from pytest_aqe.history.store import open_history\n"
+            "with open_history(pathlib.Path(sys.argv[1]), write=True): pass\n"
+            "print(len(os.listdir('/proc/self/task')))\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "history.duckdb")],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout == "1\n"
