@@ -11,6 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,13 @@ def project(
     grown: Path,
 ) -> Project:
     """A folder that pytest and git take for a project of its own."""
-    # Shuffling is asked for by name where it is the subject; hypothesis takes 0.1 s a process.
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:randomly -p no:hypothesispytest")
+    # Shuffling is asked for by name where it is the subject; hypothesis takes 0.1 s a process,
+    # and pytest looks five times for garbage in all that is loaded here before it ends.
+    monkeypatch.setenv(
+        "PYTEST_ADDOPTS", "-p no:randomly -p no:hypothesispytest -p no:unraisableexception"
+    )
+    for name in [each for each in sys.modules if each.partition(".")[0] == "tests"]:
+        monkeypatch.delitem(sys.modules, name)  # a session in this process would follow them
     (pytester.path / ".git").mkdir()  # the root of identities; no repository
     if runs is not None and hasattr(os, "pidfd_open") and importlib.util.find_spec("execnet"):
         # Workers of sessions in this process have imported everything already.
@@ -164,8 +170,12 @@ class Project:
 
     def sql(self, query: str, history: Path | None = None) -> list[tuple[Any, ...]]:
         """Ask the history, by DuckDB alone."""
-        with duckdb.connect(str(history or self.history), read_only=True) as connection:
-            return connection.execute(query).fetchall()
+        with _in_memory().cursor() as connection:  # to connect to a file takes 20 ms
+            connection.execute(f"attach '{history or self.history}' as asked (read_only)")
+            try:
+                return connection.execute("use asked").execute(query).fetchall()
+            finally:
+                connection.execute("use memory").execute("detach asked")
 
     def ran(self) -> list[str]:
         """Return the node ids of the last run, which had one process, as they ran."""
@@ -223,6 +233,14 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+
+@cache
+def _in_memory() -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(config={"threads": 1, "async_threads": 0})
+    except duckdb.Error:  # before duckdb 2
+        return duckdb.connect(config={"threads": 1})
 
 
 def _dedent(text: str) -> str:
