@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import coverage  # noqa: F401
@@ -38,6 +39,7 @@ import pytest_aqe.worker  # noqa: F401
 from pytest_aqe import cli
 from tests.forks import Runs
 
+TESTS = str(Path(__file__).parents[1])
 IN_PROCESS: tuple[str, ...] = ()
 TWO_WORKERS = ("-n2",)
 
@@ -71,8 +73,9 @@ def project(
     monkeypatch.setenv(
         "PYTEST_ADDOPTS", "-p no:randomly -p no:hypothesispytest -p no:unraisableexception"
     )
-    for name in [each for each in sys.modules if each.partition(".")[0] == "tests"]:
-        monkeypatch.delitem(sys.modules, name)  # a session in this process would follow them
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, ModuleType) and str(vars(module).get("__file__")).startswith(TESTS):
+            monkeypatch.delitem(sys.modules, name)  # a session in this process would follow it
     (pytester.path / ".git").mkdir()  # the root of identities; no repository
     if runs is not None and hasattr(os, "pidfd_open") and importlib.util.find_spec("execnet"):
         # Workers of sessions in this process have imported everything already.
