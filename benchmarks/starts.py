@@ -2,8 +2,9 @@
 
 Calls of small functions, by themselves and watched with `sys.monitoring` in three ways: by a
 callback that keeps what started, by one that asks what is to be done (both are `Monitor`'s), and
-silenced by the first start and watched again. In nanoseconds a call above the call itself, the
-least of several rounds. No bar: it says which way `Monitor` should prefer when.
+silenced by the first start and watched again; and taken by nobody, while `Monitor` rests. In
+nanoseconds a call above the call itself, the least of several rounds. No bar: it says which way
+`Monitor` should prefer when.
 """
 
 from __future__ import annotations
@@ -58,6 +59,11 @@ def main() -> int:
         _call(kept)
         monitor.drain()
 
+    def resting() -> None:
+        monitor.rest()
+        _call(kept)
+        monitor.go_on()
+
     def silencing() -> None:
         for function in silenced:
             sys.monitoring.set_local_events(tool, function.__code__, start)
@@ -68,6 +74,7 @@ def main() -> int:
     variants: dict[str, Callable[[], None]] = {
         "the call alone": lambda: _call(alone),
         "kept, and looked at": keeping,
+        "taken by nobody": resting,
         "asked about": lambda: _call(special),
         "silenced, and watched again": silencing,
     }

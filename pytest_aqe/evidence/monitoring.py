@@ -82,7 +82,7 @@ class Monitor:
         monitoring.register_callback(self._keeping, events.PY_THROW, thrown)
 
     def rest(self) -> None:
-        """Keep nothing: an event that nobody takes costs a tenth of one that is kept."""
+        """Keep nothing: a start that nobody takes costs a sixth of one that is kept (starts.py)."""
         self._rests = True
         self._register(None, None)
 
