@@ -19,6 +19,7 @@ from pytest_aqe.evidence.contexts import Context, Kind
 from pytest_aqe.evidence.territory import Territory
 from pytest_aqe.evidence.versions import PRESENCE, content_version
 
+_PLUGIN = f"{__name__.partition('.')[0]}."
 _PROCESSES = ("os.system", "os.exec", "os.startfile")
 _READING = """
     basename cat cut dirname echo expr false grep head less more printf sleep sort tail tr true
@@ -189,7 +190,8 @@ class Observer:
 
     def _doubt(self, kind: str, given: Iterable[str] = ()) -> None:
         context = self._context()
-        if context.kind in (Kind.TEST, Kind.FIXTURE) or self._is_the_projects_doing():
+        in_a_test = context.kind in (Kind.TEST, Kind.FIXTURE)
+        if in_a_test or (self._is_the_projects_doing() and not self._is_our_own()):
             context.doubts.add(kind)
             self._note_given(given)
 
@@ -261,7 +263,7 @@ class Observer:
         Where nothing of the project's is under way, a test or a fixture may have it read by a
         plugin or an installed base class. What is noted already is wanted again.
         """
-        if not self._context().kept:
+        if not self._context().kept or self._is_our_own():
             return False
         if place in self._context().files:
             return True
@@ -315,6 +317,15 @@ class Observer:
                 return False
             frame = frame.f_back
         return False
+
+    def _is_our_own(self) -> bool:
+        """Tell whether the plugin is at work between tests: its own checkout may be the project."""
+        if self._context().kind is not Kind.SESSION:
+            return False
+        frame: FrameType | None = self._frame()
+        while frame is not None and self._is_library(frame.f_code.co_filename):
+            frame = frame.f_back
+        return frame is not None and str(frame.f_globals.get("__name__")).startswith(_PLUGIN)
 
     def _is_library(self, name: str) -> bool:
         return name.startswith("<") or self._territory.is_library(name)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+import pytest_aqe
 
 if TYPE_CHECKING:
     from .conftest import Project
@@ -119,6 +123,19 @@ def test_the_same_code_shares_a_set(project: Project) -> None:
         "from dependencies join tests using (test_no) where identity like 'test_c%'"
     )
     assert (tests, sets) == (20, 1)
+
+
+def test_in_a_checkout_of_the_plugin_itself_its_own_work_is_nobodys(project: Project) -> None:
+    """What is installed is the project's code, and yet the session asks git for no test."""
+    ours = Path(pytest_aqe.__file__).parent
+    shutil.copytree(ours, project.path / "pytest_aqe", ignore=shutil.ignore_patterns("*.pyc"))
+    (project.path / ".git").rmdir()
+    project.git("init", "-q")
+    project.commit_all()
+    for body in ("pass", "assert True"):
+        project.write(test_b=f"def test_last(): {body}\n")
+        project.run_apart()
+    assert project.sql("select distinct doubt from dependencies") == [([],)]
 
 
 KEYS = """
