@@ -2,7 +2,7 @@
 
 Only the project's code objects are watched (local events). A callback that merely keeps what
 started costs 0.26 microseconds with the look at it, one that asks what is to be done 0.42; to
-silence a function and watch it again costs 0.76 and more, for all of its code is walked
+silence a function and watch it again costs 0.73 and more, for all of its code is walked
 (benchmarks/starts.py). So one tool keeps every start. The other asks: it has the functions that
 somebody wants to hear of at once, and those that started often between two looks, which it tells
 once a look. These go back after some looks, and stay for twice as many whenever they start often
