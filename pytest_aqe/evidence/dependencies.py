@@ -44,7 +44,6 @@ _MAKERS = (
 )  # of what remembers
 _FAILED = "tracking failed"
 _LOCATING = "_pytest._code.code"  # asks in each test for its file: told before the path is read
-_LOOKING_UP = ("os", "collections.abc")  # what is between a variable and its reader
 _SCOPED_BY_FOLDER = frozenset({"conftest.py", "__init__.py"})
 
 
@@ -450,7 +449,7 @@ class Dependencies:
 
     def _look_started(self, note: auditing.Handler, code: CodeType, frame: FrameType) -> None:
         caller = frame.f_back
-        if self._stack[-1].kind is Kind.SESSION or not self._stack[-1].kept:
+        if self._stack[-1].kind is Kind.SESSION:
             return
         if caller is not None:
             if caller.f_globals.get("__name__") == _LOCATING:
@@ -475,10 +474,7 @@ class Dependencies:
         top.files |= found.packages
 
     def _variable_read(self, name: str) -> None:
-        reader = _cause()
-        while reader is not None and reader.f_globals.get("__name__") in _LOOKING_UP:
-            reader = reader.f_back
-        if reader is None or not str(reader.f_globals.get("__name__")).startswith(_OURS):
+        if not self._observer.is_our_own():
             self._stack[-1].files.add(f"{VARIABLE}{name}")
 
     # --- the stack
@@ -542,8 +538,10 @@ class Dependencies:
             return False
         mark = mark_of(code)
         if mark in self._looking:
+            if not self._stack[-1].kept:
+                return True
             self._look_started(self._looking[mark], code, frame)
-            return not self._stack[-1].kept
+            return False
         top = self._stack[-1]
         top.marks.add(mark)
         enough = not top.kept or (mark in self._heirs and self._look(mark, code, frame, top))

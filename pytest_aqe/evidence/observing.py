@@ -191,7 +191,7 @@ class Observer:
     def _doubt(self, kind: str, given: Iterable[str] = ()) -> None:
         context = self._context()
         in_a_test = context.kind in (Kind.TEST, Kind.FIXTURE)
-        if in_a_test or (self._is_the_projects_doing() and not self._is_our_own()):
+        if in_a_test or (self._is_the_projects_doing() and not self.is_our_own()):
             context.doubts.add(kind)
             self._note_given(given)
 
@@ -263,7 +263,7 @@ class Observer:
         Where nothing of the project's is under way, a test or a fixture may have it read by a
         plugin or an installed base class. What is noted already is wanted again.
         """
-        if not self._context().kept or self._is_our_own():
+        if not self._context().kept or self.is_our_own():
             return False
         if place in self._context().files:
             return True
@@ -318,7 +318,7 @@ class Observer:
             frame = frame.f_back
         return False
 
-    def _is_our_own(self) -> bool:
+    def is_our_own(self) -> bool:
         """Tell whether the plugin is at work between tests: its own checkout may be the project."""
         if self._context().kind is not Kind.SESSION:
             return False

@@ -267,17 +267,25 @@ def open_history(path: Path, *, write: bool, wait: float = WAIT) -> Iterator[Con
         is_whole = not connection.is_compacted
     finally:
         try:
-            if is_whole:
-                raw.execute("use memory")
-                raw.execute("detach history")
-                raw.close()
-                _IDLE[:] = [(os.getpid(), database)]
-            else:
-                raw.close()
-                database.close()
+            _let_go(database, raw, keep=is_whole)
         except _driver().Error as error:
-            database.close()
             raise translate(error, path) from error
+
+
+def _let_go(database: Any, raw: Any, *, keep: bool) -> None:
+    """Close the file, and keep the database for the next opening or close it too."""
+    detached = False
+    try:
+        if keep:
+            raw.execute("use memory")
+            raw.execute("detach history")
+            detached = True
+    finally:
+        raw.close()
+        if detached:
+            _IDLE[:] = [(os.getpid(), database)]
+        else:
+            database.close()
 
 
 def _database(spill: Path) -> Any:
