@@ -34,7 +34,11 @@ from pytest_aqe.evidence.reachable import functions_of, is_a, namespace_of
 from pytest_aqe.evidence.territory import Territory
 from pytest_aqe.evidence.versions import FIXTURE, VARIABLE
 
-_ONCE = 256  # starts of cache-filling functions told apart in one test; the rest are lumped
+# Starts of cache-filling functions that are told apart: so many at once, and for each test some
+# more, up to a few thousand tests' worth. The rest are lumped.
+_AT_ONCE = 4096
+_A_TEST = 256
+_AT_MOST = 1 << 16
 _IMPORT_MODULE = importlib.import_module.__code__  # each look at it is audited
 _OURS = __name__.removesuffix("dependencies")
 _MAKERS = (
@@ -73,8 +77,8 @@ class Dependencies:
         self._conftests: set[str] = set()
         self._collected: dict[str, Context] = {}
         self._bases: dict[str, Base] = {}  # by the place of a test file
-        self._calls = 0
-        self._lumped = False
+        self._allowed = _AT_ONCE
+        self._untold: set[Mark] = set()  # of functions that others keep: calls not told apart
         self._attends = True
         self._undo: list[watching.Undo] = []
         self.error: Exception | None = None
@@ -146,9 +150,9 @@ class Dependencies:
         self.settle()
         context = Context(kind, owner, kept=kept)
         self._push(context)
-        self._calls = 0
         self._heirs.begin()
         if kind is Kind.TEST:
+            self._allowed = min(self._allowed + _A_TEST, _AT_MOST)
             self._children.begin(context)
         return context
 
@@ -248,9 +252,9 @@ class Dependencies:
 
     def _lump(self, test: Context, place: str) -> None:
         """Let caches whose calls were not told apart keep what a test did."""
-        if self._lumped or not self._engine.precise:
-            self._lumped = False
-            if self._program.lump(test, self._base(place).closure):
+        if self._untold or not self._engine.precise:
+            untold, self._untold = self._untold, set()
+            if self._program.lump(test, untold, self._base(place).closure):
                 self._forget()
 
     def _base(self, place: str) -> Base:
@@ -545,15 +549,15 @@ class Dependencies:
         top = self._stack[-1]
         top.marks.add(mark)
         enough = not top.kept or (mark in self._heirs and self._look(mark, code, frame, top))
-        if mark not in self._program.keepers or codes.suspends(code):
+        if mark not in self._program.keepers:
             return enough
-        if get_ident() != self._thread or self._calls >= _ONCE:
-            self._lumped = True
-            self._keep_all()
-        elif top.kind is Kind.STICKY and top.owner == mark:
+        if get_ident() == self._thread and top.kind is Kind.STICKY and top.owner == mark:
             top.depth += 1
+        elif get_ident() != self._thread or not self._allowed:
+            self._untold.add(mark)
+            self._keep_all()
         else:
-            self._calls += 1
+            self._allowed -= 1
             self._push(Context(Kind.STICKY, mark, code))
         return False
 

@@ -33,6 +33,7 @@ _PAUSE = 4  # looks for which a function is told once that started often once
 # 0 is the debugger's, 1 coverage's, 2 the profiler's; the optimizer's, 5, nobody takes but by
 # its name, while code that wants just any tries 3 or 4, and hypothesis 3 alone.
 _TOOLS = (5, 4, 3)
+_EVENTS = ("PY_START", "PY_RESUME", "PY_RETURN", "PY_YIELD", "PY_THROW")
 
 
 def free_tools() -> tuple[int, int] | None:
@@ -73,6 +74,7 @@ class Monitor:
         monitoring.register_callback(self._asking, events.PY_START, self._ask())
         monitoring.register_callback(self._asking, events.PY_RESUME, self._on_resume)
         monitoring.register_callback(self._asking, events.PY_RETURN, self._on_return)
+        monitoring.register_callback(self._asking, events.PY_YIELD, self._on_return)
         monitoring.set_events(self._keeping, events.PY_THROW)
 
     def _register(self, keep: Callable[..., Any] | None, thrown: Callable[..., Any] | None) -> None:
@@ -99,8 +101,8 @@ class Monitor:
         for tool in (self._keeping, self._asking):
             for code in self._codes.values():
                 monitoring.set_local_events(tool, code, 0)
-            for event in (events.PY_START, events.PY_RESUME, events.PY_RETURN, events.PY_THROW):
-                monitoring.register_callback(tool, event, None)
+            for event in _EVENTS:
+                monitoring.register_callback(tool, getattr(events, event), None)
             monitoring.free_tool_id(tool)
         self._codes.clear()
 
@@ -125,10 +127,11 @@ class Monitor:
         return Function(mark, name, (code,))
 
     def watch_calls(self, code: CodeType) -> None:
-        """Tell of every start and every return of this code at once."""
+        """Tell of every start and every return of this code at once: how it goes on, and rests."""
         events = sys.monitoring.events
         self._called.add(mark_of(code))
-        self._ask_of(code, events.PY_START | events.PY_RETURN)
+        ending = events.PY_RETURN | events.PY_YIELD if codes.suspends(code) else events.PY_RETURN
+        self._ask_of(code, _starting(code) | ending)
 
     def watch_starts(self, code: CodeType) -> None:
         """Tell of every start of this code at once."""
@@ -248,7 +251,10 @@ class Monitor:
         return False
 
     def _on_resume(self, code: CodeType, _offset: int) -> Any:
-        return self._hush(code)
+        if mark_of(code) not in self._called:
+            return self._hush(code)
+        self._started(code, sys._getframe(1))
+        return None
 
     def _on_return(self, code: CodeType, _offset: int, _value: object) -> None:
         self._ended(code, sys._getframe(1))

@@ -580,6 +580,86 @@ def test_a_cache_is_charged_to_later_users(project: Project) -> None:
     assert followed.own("test_shop.py::test_six") == {"test_shop.py::test_six"}
 
 
+def test_a_cache_that_is_filled_often_keeps_what_filled_it(project: Project) -> None:
+    """A test that fills a cache many times does much else, which the cache's users do not."""
+    project.write(
+        shop="""
+        import functools
+        @functools.lru_cache(None)
+        def price(n): return look(n)
+        def look(n): return n
+        def other(): return 1
+        """,
+        test_shop="""
+        import shop
+        def test_many(): assert shop.other() and [shop.price(n) for n in range(1000)]
+        def test_one(): assert shop.price(1) == 1
+        """,
+    )
+    followed = project.follow()
+    own = followed.own("test_shop.py::test_one")
+    assert {"shop.py::price", "shop.py::look"} <= own
+    if PRECISE:
+        assert "shop.py::other" not in own
+
+
+def test_a_cache_that_is_filled_too_often_keeps_what_the_test_did(project: Project) -> None:
+    """Beyond some thousand times nobody tells what filled it; other caches do not suffer."""
+    project.write(
+        shop="""
+        import functools
+        @functools.lru_cache(None)
+        def price(n): return look(n)
+        def look(n): return n if n < 9999 else late(n)
+        def late(n): return n
+        @functools.lru_cache(None)
+        def settings(): return parse()
+        def parse(): return 1
+        """,
+        test_shop="""
+        import shop
+        def test_many(): assert shop.settings() and [shop.price(n) for n in range(10_000)]
+        def test_last(): assert shop.price(9999) == 9999
+        def test_settings(): assert shop.settings() == 1
+        """,
+    )
+    followed = project.follow()
+    assert "shop.py::late" in followed.own("test_shop.py::test_last")
+    own = followed.own("test_shop.py::test_settings")
+    assert "shop.py::parse" in own
+    if PRECISE:
+        assert "shop.py::late" not in own
+
+
+@pytest.mark.parametrize("function", ["async def settings():", "def settings():\n        yield"])
+def test_what_a_coroutine_keeps_is_charged_to_later_users(project: Project, function: str) -> None:
+    """Its calls are not told apart: it may have done whatever the test did."""
+    project.write(
+        shop=f"""
+    _settings = None
+    {function}
+        global _settings
+        if _settings is None:
+            _settings = parse()
+    def parse(): return 1
+    """,
+        test_shop="""
+        import asyncio, inspect, shop
+        def use():
+            if inspect.isgeneratorfunction(shop.settings):
+                assert list(shop.settings()) == [None]
+            else:
+                asyncio.run(shop.settings())
+            assert shop._settings
+        def test_one(): use()
+        def test_two(): use()
+        """,
+    )
+    followed = project.follow()
+    for name in ("one", "two"):
+        assert "shop.py::parse" in followed.own(f"test_shop.py::test_{name}"), name
+
+
 def test_a_global_is_charged_to_later_readers(project: Project) -> None:
     """What ran while a function set a global belongs to all who call the function later."""
     project.write(
