@@ -84,6 +84,9 @@ class Pieces(NamedTuple):
 ALWAYS = "always"
 """Among a test's doubts: it is marked to run whatever happens."""
 
+MAIN = "<main>"
+"""The piece of a Python file that stands under ``if __name__ == "__main__":``."""
+
 SetKey = str
 """The name of a set of pieces, by its content: see ``evidence/dependencies.py``."""
 

@@ -31,13 +31,15 @@ class Context:
     """What happened in it. ``owner`` is a place, or the mark of a sticky function.
 
     ``files`` are data files, folders, packages and variables, ``modules`` places that were
-    imported, ``threads`` those that were started. Of one that is not ``kept`` nobody will ask.
+    imported, ``threads`` those that were started. ``frame`` stands for the frame of a sticky
+    function's call. Of one that is not ``kept`` nobody will ask.
     """
 
     kind: Kind
     owner: Any = None
     code: CodeType | None = None
     namespace: dict[str, Any] | None = None
+    frame: Mark = 0
     depth: int = 0
     marks: set[Mark] = field(default_factory=set)
     files: set[str] = field(default_factory=set)

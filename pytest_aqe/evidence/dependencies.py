@@ -39,6 +39,7 @@ from pytest_aqe.evidence.versions import FIXTURE, VARIABLE
 _AT_ONCE = 4096
 _A_TEST = 256
 _AT_MOST = 1 << 16
+_CLOSELY = 64  # starts inside such a call before only the 128th, the 256th, ... is looked at
 _IMPORT_MODULE = importlib.import_module.__code__  # each look at it is audited
 _OURS = __name__.removesuffix("dependencies")
 _MAKERS = (
@@ -79,6 +80,7 @@ class Dependencies:
         self._bases: dict[str, Base] = {}  # by the place of a test file
         self._allowed = _AT_ONCE
         self._untold: set[Mark] = set()  # of functions that others keep: calls not told apart
+        self._inside = 0  # starts since the call began that is on top
         self._attends = True
         self._undo: list[watching.Undo] = []
         self.error: Exception | None = None
@@ -311,11 +313,15 @@ class Dependencies:
         namespace = _namespace_for(frame)
         module.package = _package(namespace)
         self._program.adopt(module, code)
+        is_imported = namespace is not None and namespace["__name__"] != "__main__"
+        marks = set() if is_imported else {self._program.main(place)}
         if get_ident() != self._thread:
+            self._stack[-1].marks |= marks
             self._stack[-1].modules.add(place)
             self._leave(module, code, namespace)
             return
         self._sync(frame)
+        self._stack[-1].marks |= marks
         self._note_importer(module, frame)
         if namespace is not None and is_lazy(namespace):
             self._note_holders(place, namespace)
@@ -425,6 +431,8 @@ class Dependencies:
             self._versions.take(place, file)
             if not _is_conftest(place):
                 self._stack[0].modules.add(place)
+            if namespace.get("__name__") == "__main__":
+                self._stack[0].marks.add(self._program.main(place))
         for file, there in functions_of((file, names) for _, file, names in loaded).items():
             self._program.adopt_loaded(self._module(self.place(file)), file, there)
         for place, _, namespace in loaded:
@@ -489,7 +497,10 @@ class Dependencies:
         self._attend()
 
     def _attend(self) -> None:
-        """Let the engine rest while what happens is not kept."""
+        """Let the engine rest while what happens is not kept, and heed calls that may raise."""
+        sticky = self._stack[-1].kind is Kind.STICKY
+        self._engine.heed(self._started_inside if sticky else None)
+        self._inside = 0
         if self._stack[-1].kept == self._attends:
             return
         self._attends = not self._attends
@@ -536,10 +547,25 @@ class Dependencies:
                 return
             self._pop()
 
+    def _started_inside(self, frame: FrameType) -> None:
+        """See whether a call still runs when something else starts: no event says that it raised.
+
+        Greenlets have stacks of their own, so there nobody can see it.
+        """
+        self._inside += 1
+        if self._inside > _CLOSELY and self._inside & (self._inside - 1):
+            return
+        if self._busy or get_ident() != self._thread or "greenlet" in sys.modules:
+            return
+        while (top := self._stack[-1]).kind is Kind.STICKY and not _runs(top, frame.f_back):
+            self._pop()
+
     def _call_started(self, code: CodeType, frame: FrameType) -> bool:
         """Note a start; tell whether enough of them were told."""
         if self._busy:
             return False
+        if self._stack[-1].kind is Kind.STICKY:
+            self._started_inside(frame)
         mark = mark_of(code)
         if mark in self._looking:
             if not self._stack[-1].kept:
@@ -558,7 +584,7 @@ class Dependencies:
             self._keep_all()
         else:
             self._allowed -= 1
-            self._push(Context(Kind.STICKY, mark, code))
+            self._push(Context(Kind.STICKY, mark, code, frame=mark_of(frame)))
         return False
 
     def _keep_all(self) -> None:
@@ -665,6 +691,15 @@ def _cause() -> FrameType | None:
         if name == auditing.__name__:
             break
     return frame
+
+
+def _runs(call: Context, frame: FrameType | None) -> bool:
+    """Tell whether a call is what this frame runs for. The next frame may stand in its memory."""
+    while frame is not None:
+        if mark_of(frame) == call.frame and frame.f_code is call.code:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _applies(place: str, test: str) -> bool:

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from pytest_aqe.data import Pieces, Version
+from pytest_aqe.data import MAIN, Pieces, Version
 from pytest_aqe.evidence import mentions
 from pytest_aqe.evidence.bases import module_of
 from pytest_aqe.evidence.configuration import CONFIGURATION
@@ -380,7 +380,7 @@ class Differences:
 
     def _remade(self, module: str, found: _Python) -> frozenset[tuple[str, str]]:
         """Return who hands on a function where its code may be run as that of another."""
-        names = {name.rpartition(".")[2] for name in found.changed - {MODULE} if name}
+        names = {name.rpartition(".")[2] for name in found.changed - {MODULE, MAIN} if name}
         if not names or not self._remakes:
             return frozenset()
         named = self._reach(module, names).names

@@ -13,7 +13,8 @@ Mark = int
 """What stands for a function while a process lives."""
 
 mark_of: Callable[[object], Mark] = object.__hash__
-"""A code object's mark is its identity: `hash` would read all of it, `id` is audited."""
+"""A code object's or a frame's mark is its identity: `hash` would read all of a code object,
+`id` is audited."""
 
 Notice = Callable[[CodeType, FrameType], None]
 Started = Callable[[CodeType, FrameType], bool]
@@ -66,6 +67,9 @@ class Engine(Protocol):
 
     def drain(self) -> set[Mark]:
         """Return what ran since the last call."""
+
+    def heed(self, before: Callable[[FrameType], None] | None) -> None:
+        """Call ``before`` with the frame of all that starts, until this is called with None."""
 
     def rest(self) -> None:
         """Be told only of what was named, where that costs less: `drain` has nothing to say."""

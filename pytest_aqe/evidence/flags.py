@@ -142,6 +142,9 @@ class Flags:
     def watch_end(self, code: CodeType) -> None:
         """Do nothing: single calls are not told."""
 
+    def heed(self, before: object) -> None:
+        """Do nothing: single calls are not told."""
+
     def rest(self) -> None:
         """Do nothing: a flag costs the same, whoever looks."""
 

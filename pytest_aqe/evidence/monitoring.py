@@ -17,7 +17,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from types import CodeType, FunctionType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from pytest_aqe.evidence import codes
@@ -62,6 +62,7 @@ class Monitor:
         self._started: Started = _never_quiet
         self._ended: Notice = _ignore
         self._rests = False
+        self._before: Callable[[FrameType], None] | None = None
 
     def start(self, started: Started, ended: Notice) -> None:
         """Take the tool ids."""
@@ -69,15 +70,20 @@ class Monitor:
         monitoring, events = sys.monitoring, sys.monitoring.events
         monitoring.use_tool_id(self._keeping, NAME)
         monitoring.use_tool_id(self._asking, f"{NAME}, asking")
-        self._keepers = (self._keep(), self._on_throw())
-        self._register(*self._keepers)
+        self._keep, self._thrown = self._keeping_starts(), self._on_throw()
+        self._heeding = self._heeding_starts(self._keep)
+        self._listen()
         monitoring.register_callback(self._asking, events.PY_START, self._ask())
         monitoring.register_callback(self._asking, events.PY_RESUME, self._on_resume)
         monitoring.register_callback(self._asking, events.PY_RETURN, self._on_return)
         monitoring.register_callback(self._asking, events.PY_YIELD, self._on_return)
         monitoring.set_events(self._keeping, events.PY_THROW)
 
-    def _register(self, keep: Callable[..., Any] | None, thrown: Callable[..., Any] | None) -> None:
+    def _listen(self) -> None:
+        keep: Callable[..., Any] | None = self._keep if self._before is None else self._heeding
+        thrown: Callable[..., Any] | None = self._thrown
+        if self._rests:
+            keep = thrown = None
         monitoring, events = sys.monitoring, sys.monitoring.events
         monitoring.register_callback(self._keeping, events.PY_START, keep)
         monitoring.register_callback(self._keeping, events.PY_RESUME, keep)
@@ -86,13 +92,19 @@ class Monitor:
     def rest(self) -> None:
         """Keep nothing: a start that nobody takes costs a sixth of one that is kept (starts.py)."""
         self._rests = True
-        self._register(None, None)
+        self._listen()
 
     def go_on(self) -> None:
         """Keep what starts again."""
         self._rests = False
         self.drain()
-        self._register(*self._keepers)
+        self._listen()
+
+    def heed(self, before: Callable[[FrameType], None] | None) -> None:
+        """Call ``before`` with the frame of all that starts and is not told at once."""
+        if before is not self._before:
+            self._before = before
+            self._listen()
 
     def stop(self) -> None:
         """Watch nothing any more, and give the tool ids back."""
@@ -201,7 +213,7 @@ class Monitor:
                 sys.monitoring.set_local_events(self._keeping, code, 0)
                 sys.monitoring.set_local_events(self._asking, code, _starting(code))
 
-    def _keep(self) -> Callable[[CodeType, int], Any]:
+    def _keeping_starts(self) -> Callable[[CodeType, int], Any]:
         """Return what most starts are told: it must be short."""
         fired, told, goes_on, hush = self._fired, self._told, self._goes_on, self._hush
 
@@ -212,6 +224,14 @@ class Monitor:
             return hush(code)
 
         return keep
+
+    def _heeding_starts(self, keep: Callable[[CodeType, int], Any]) -> Callable[..., Any]:
+        def heed(code: CodeType, offset: int) -> Any:
+            if self._before is not None:
+                self._before(sys._getframe(1))
+            return keep(code, offset)
+
+        return heed
 
     def _hush(self, code: CodeType) -> Any:
         """Be told of code for the last time; `drain` may run between any two lines."""
@@ -225,6 +245,8 @@ class Monitor:
 
         def ask(code: CodeType, _offset: int) -> Any:
             if identity(code) not in special:  # comparing code objects compares all of them
+                if self._before is not None:
+                    self._before(frame(1))
                 fired.append(code)
                 return disable
             if started(code, frame(1)):

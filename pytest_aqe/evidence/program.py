@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
+from pytest_aqe.data import MAIN
 from pytest_aqe.evidence import codes
 from pytest_aqe.evidence.codes import Import
 from pytest_aqe.evidence.contexts import Context, Kind
@@ -73,6 +74,7 @@ class Program:
         self._caches: dict[str, set[Mark]] = defaultdict(set)  # the keepers, by name
         self._made: dict[Mark, set[Mark]] = {}  # the keepers, by the function that made them so
         self._texts: dict[tuple[object, ...], Mark] = {}  # code of no file, by what it leads to
+        self._mains: dict[str, object] = {}  # what has the mark of a module as a program
         self._loaded: dict[Mark, set[str]] = {}  # what functions imported by ``__import__``
         self._mentioned: set[str] = set()  # in modules where nobody tells what ran
 
@@ -142,6 +144,12 @@ class Program:
 
     def _add_class(self, mark: Mark, place: str, name: str) -> None:
         self._entries[mark] = _Entry(place, name, ())
+
+    def main(self, place: str) -> Mark:
+        """Return what stands for what runs of a module only where it is the program."""
+        mark = mark_of(self._mains.setdefault(place, object()))
+        self._entries.setdefault(mark, _Entry(place, MAIN, ()))
+        return mark
 
     def text(self, executing: Callable[[], str], code: CodeType) -> Mark | None:
         """Return what stands for a text that is executed, if it leads anywhere.

@@ -80,6 +80,16 @@ def is_type_checking(statement: ast.stmt) -> bool:
     return name == "TYPE_CHECKING"
 
 
+def is_main(statement: ast.stmt) -> bool:
+    """Tell ``if __name__ == "__main__":`` without an else, which runs in no import."""
+    test = statement.test if isinstance(statement, ast.If) and not statement.orelse else None
+    if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Eq):
+        return False
+    sides = [test.left, *test.comparators]
+    named = [getattr(each, "id", None) == "__name__" for each in sides]
+    return len(sides) == 2 and any(named) and "__main__" in map(text_of, sides)
+
+
 def last_name(node: ast.expr) -> str:
     """Return ``c`` for ``a.b.c``, ``c[int]`` and ``c(1)``."""
     while isinstance(node, (ast.Subscript, ast.Call)):

@@ -603,6 +603,41 @@ def test_a_cache_that_is_filled_often_keeps_what_filled_it(project: Project) -> 
         assert "shop.py::other" not in own
 
 
+def test_a_call_that_raises_keeps_nothing_of_what_follows(project: Project) -> None:
+    """No event of single functions says that one raised."""
+    project.write(
+        shop="""
+        import functools
+        @functools.lru_cache
+        def price(text): return parse(text)
+        def parse(text): return float(text)
+        def guess(text):
+            try: return price(text)
+            except ValueError: return other()
+        def other(): return 1
+        class Later:
+            @functools.cached_property
+            def total(self): return price("2")
+        """,
+        test_shop="""
+        import pytest, shop
+        def test_wrong(): assert shop.guess("a") == 1
+        def test_right(): assert shop.price("1") == 1.0
+        def test_inside():
+            with pytest.raises(ValueError):
+                shop.price("b")
+            assert shop.Later().total and shop.other()
+        def test_late(): assert shop.price("2") == 2.0
+        """,
+    )
+    followed = project.follow()
+    for name in ("right", "late"):
+        own = followed.own(f"test_shop.py::test_{name}")
+        assert {"shop.py::price", "shop.py::parse"} <= own, name
+        if PRECISE:
+            assert "shop.py::other" not in own, name
+
+
 def test_a_cache_that_is_filled_too_often_keeps_what_the_test_did(project: Project) -> None:
     """Beyond some thousand times nobody tells what filled it; other caches do not suffer."""
     project.write(

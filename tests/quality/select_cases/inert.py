@@ -109,6 +109,11 @@ CASES: tuple[Case, ...] = (
     _inert("annotation of a method", "shop.py", Swap("amounts: list[int]", "amounts: tuple[int]")),
     _inert("annotation that goes", "shop.py", Swap("name() -> str", "name()")),
     _inert("same text, newly written", "shop.py", Swap("RATE = 1000", "RATE = 1000")),
+    _inert(
+        "program that comes",
+        "shop.py",
+        Swap("class Till", 'if __name__ == "__main__":\n    print(name())\n\nclass Till'),
+    ),
     _inert("unused fixture", "conftest.py", Swap("return 1", "return 2")),
     _inert("data file that no test reads", "data/unused.txt", "2\n"),
     _inert("new data file that no test reads", "data/new.txt", "2\n"),

@@ -126,6 +126,84 @@ CASES: tuple[Case, ...] = (
         selected={"test_report"},
     ),
     Case(
+        "what a script does only as a program",
+        """
+        -- report.py --
+        def total():
+            return 2
+        if __name__ == "__main__":
+            printed = total()
+        -- test_shop.py --
+        import runpy
+        from pathlib import Path
+        import report
+
+        def test_report():
+            script = Path(__file__).with_name("report.py")
+            ran = runpy.run_path(str(script), run_name="__main__")
+            assert ran["printed"] == 2
+        def test_total():
+            assert report.total() == 2
+        """,
+        change={"report.py": Swap("printed = total()", "printed = total() + 1")},
+        selected={"test_report"},
+        spared={"test_total", "test_bystander"},
+    ),
+    Case(
+        "function that a module has only as a program",
+        """
+        -- shop/__init__.py --
+        -- shop/__main__.py --
+        if "__main__" == __name__:
+            def total():
+                return 2
+        -- test_shop.py --
+        import runpy
+        import shop.__main__
+
+        def test_report():
+            assert runpy.run_module("shop", run_name="__main__", alter_sys=True)["total"]() == 2
+        def test_none():
+            assert not hasattr(shop.__main__, "total")
+        """,
+        change={"shop/__main__.py": Swap("return 2", "return 3")},
+        selected={"test_report"},
+        spared={"test_none", "test_bystander"},
+    ),
+    Case(
+        "what a module does only where it is imported",
+        """
+        -- report.py --
+        if __name__ == "__main__":
+            total = 1
+        else:
+            total = 2
+        -- test_shop.py --
+        import report
+
+        def test_total():
+            assert report.total == 2
+        """,
+        change={"report.py": Swap("total = 2", "total = 3")},
+        selected={"test_total"},
+    ),
+    Case(
+        "condition under which a module is a program",
+        """
+        -- report.py --
+        total = 2
+        if __name__ == "__main__":
+            total = 1
+        -- test_shop.py --
+        import report
+
+        def test_total():
+            assert report.total == 2
+        """,
+        change={"report.py": Swap("__name__ ==", "__name__ !=")},
+        selected={"test_total"},
+    ),
+    Case(
         "module that puts an object in its own place",
         """
         -- shop.py --

@@ -26,6 +26,29 @@ CASES: tuple[Case, ...] = (
         spared={"test_bystander", "test_none"},
     ),
     Case(
+        "what a module does as a program in a child process",
+        """
+        -- report.py --
+        def total():
+            return 2
+        if __name__ == "__main__":
+            print(total())
+        -- test_shop.py --
+        import subprocess
+        import sys
+        import report
+
+        def test_report():
+            command = [sys.executable, "-m", "report"]
+            assert subprocess.check_output(command, text=True).strip() == "2"
+        def test_total():
+            assert report.total() == 2
+        """,
+        change={"report.py": Swap("print(total())", "print(total() + 1)")},
+        selected={"test_report"},
+        spared={"test_total", "test_bystander"},
+    ),
+    Case(
         "module of a script in a child process",
         """
         -- rates.py --

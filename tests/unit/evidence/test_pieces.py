@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from pytest_aqe.data import MAIN
 from pytest_aqe.evidence.pieces import MODULE, Difference, compare, pieces
 from pytest_aqe.evidence.plain import BINDING, DOCS, TYPE_CHECKING, signed
 
@@ -334,6 +335,26 @@ class TestAnnotations:
         """It never runs, unless somebody says that types are checked."""
         found = difference("x = 1", "if TYPE_CHECKING:\n    import a\nx = 1")
         assert found == Difference(frozenset(), frozenset({TYPE_CHECKING}), frozenset())
+
+    @pytest.mark.parametrize("test", ['__name__ == "__main__"', '"__main__" == __name__'])
+    def test_a_program_is_a_piece(self, test: str) -> None:
+        """What runs in no import stands apart, with what it defines."""
+        old = f"x = 1\nif {test}:\n    def f(): return 1\n    f(x)"
+        assert changed(old, old.replace("return 1", "return 2")) == {MAIN}
+        found = difference("x = 1", old)
+        assert found == Difference(frozenset(), frozenset({MAIN}), frozenset())
+        moved = f"if {test}:\n    def f(): return 1\n    f(x)\nx = 1"
+        assert MAIN in changed(old, moved)
+
+    @pytest.mark.parametrize(
+        "test", ['__name__ != "__main__"', '__name__ == "shop"', '__name__ == "__main__" and x']
+    )
+    def test_what_may_run_in_an_import_is_no_program(self, test: str) -> None:
+        """Nor is what has an else."""
+        old = f"if {test}:\n    f(1)"
+        assert changed(old, old.replace("1", "2")) == {MODULE}
+        old = 'if __name__ == "__main__":\n    f(1)\nelse:\n    f(2)'
+        assert changed(old, old.replace("1", "3")) == {MODULE}
 
     def test_names_further_up_are_quiet(self) -> None:
         """An annotation of imported names, subscripts and unions is dropped."""
