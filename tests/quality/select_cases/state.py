@@ -6,6 +6,8 @@ answer it checks is that function's.
 
 from __future__ import annotations
 
+import sys
+
 from .case import Case, Swap
 
 TWO_TESTS = """
@@ -36,6 +38,99 @@ SHARED_SHOP = """
 BOTH = frozenset({"test_first", "test_second"})
 
 CASES: tuple[Case, ...] = (
+    Case(
+        "global of a coroutine",
+        """
+    -- shop.py --
+    import asyncio
+
+    _rates = None
+
+    def parse():
+        return {"gold": 2}
+    async def rates():
+        global _rates
+        if _rates is None:
+            await asyncio.sleep(0)
+            _rates = parse()
+        return _rates
+    def price():
+        return asyncio.run(rates())["gold"]
+    """
+        + TWO_TESTS,
+        change={"shop.py": Swap('"gold": 2', '"gold": 3')},
+        selected=BOTH,
+    ),
+    Case(
+        "global of a generator that goes on later",
+        """
+    -- shop.py --
+    _rate = None
+
+    def parse():
+        return 2
+    def opening():
+        global _rate
+        yield "opening"
+        _rate = _rate or parse()
+        yield _rate
+    def price():
+        *_, rate = opening()
+        return rate
+    """
+        + TWO_TESTS,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+    ),
+    Case(
+        "cache filled after another one raised",
+        """
+    -- shop.py --
+    import functools
+
+    @functools.cache
+    def listed(name):
+        return {"silver": 1}[name]
+    def usual():
+        return 2
+    @functools.cache
+    def price():
+        try:
+            return listed("gold")
+        except KeyError:
+            return usual()
+    """
+        + TWO_TESTS,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+    ),
+    Case(
+        "what follows a cache that raised",
+        """
+        -- shop.py --
+        import functools
+
+        @functools.cache
+        def listed(name):
+            return {"silver": 1}[name]
+        def usual():
+            return 2
+        -- test_shop.py --
+        import pytest
+        import shop
+
+        def test_usual():
+            with pytest.raises(KeyError):
+                shop.listed("gold")
+            assert shop.usual() == 2
+        def test_listed():
+            assert shop.listed("silver") == 1
+        """,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected={"test_usual"},
+        # before 3.12 nobody tells when
+        spared={"test_bystander"} | ({"test_listed"} if sys.version_info >= (3, 12) else set()),
+    ),
     Case(
         "functools.cache shared by tests",
         """

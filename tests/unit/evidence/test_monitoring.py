@@ -167,6 +167,25 @@ def test_a_generator_is_told_at_once_as_it_starts_only(monitor, times):
     assert monitor.calls == [("start", "g", True)]
 
 
+def test_who_heeds_hears_of_each_start_before_it_is_kept(monitor):
+    """Of those that are told once a look too, and no more when that was said."""
+    namespace, drain = load(monitor)
+    heard = []
+    monitor.heed(lambda frame: heard.append((frame.f_code.co_name, drain())))
+    namespace["f"]()
+    assert heard == [("f", []), ("g", ["f"])]
+    for _ in range(100):
+        namespace["h"]()
+    drain()
+    heard.clear()
+    namespace["h"]()
+    assert heard == [("h", [])]
+    monitor.heed(None)
+    namespace["f"]()
+    assert heard == [("h", [])]
+    assert drain() == ["f", "g", "h"]
+
+
 def test_what_became_special_while_it_was_told_once_a_look_is_told_at_once(monitor):
     """From its next start on, and no more with the others."""
     shop, ran = load(monitor)
