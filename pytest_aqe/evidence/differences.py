@@ -24,7 +24,6 @@ from pytest_aqe.evidence.pieces import (
     READ_ANNOTATIONS,
     Difference,
     compare,
-    given,
     pieces,
 )
 from pytest_aqe.evidence.plain import (
@@ -42,7 +41,7 @@ from pytest_aqe.evidence.plain import (
     signed,
 )
 from pytest_aqe.evidence.reach import Project, Reach
-from pytest_aqe.evidence.readings import pieces_of
+from pytest_aqe.evidence.readings import pieces_of, reading
 from pytest_aqe.evidence.tree import INSTALLED
 from pytest_aqe.evidence.versions import FIXTURE, UNSTABLE, digest
 
@@ -441,7 +440,7 @@ class Differences:
             yield file, MODULE
 
     def _giving(self, module: str) -> frozenset[str]:
-        """Return who gives a function or class of a module away as it is imported: see `given`.
+        """Return who gives a function or class of a module away as it is imported: see `Reading`.
 
         Of a function that its own module gives away the docstring is a part of the module.
         """
@@ -465,7 +464,7 @@ class Differences:
         may_give = MODULE in mentions.hands_on(source, names) or (
             b" as " in source and MODULE in mentions.mentions(source, names)
         )
-        return may_give and not given(source).isdisjoint(names)
+        return may_give and not reading(source).given.isdisjoint(names)
 
     @cached_property
     def _subclass_finders(self) -> frozenset[tuple[str, str]]:
@@ -506,7 +505,8 @@ class Differences:
                 return True
         except OSError:
             return False
-        return not words.isdisjoint(_WORD.findall(self._source(file) or b""))
+        source = self._source(file) or b""
+        return any(word in source for word in words) and not words.isdisjoint(_WORD.findall(source))
 
     def _named(self, names: Mapping[tuple[int, str], frozenset[str]], effect: Effect) -> None:
         """A function that came or went matters to who names it, or looks names up."""

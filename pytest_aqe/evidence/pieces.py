@@ -58,11 +58,17 @@ class Difference(NamedTuple):
     removed: frozenset[str]
 
 
-@lru_cache(maxsize=4096)
 def pieces(source: bytes) -> Pieces:
     """Tell the pieces of a file; one that no Python can parse is a single piece."""
-    tree = parse(source)
-    return read(tree, source) if tree else _whole(source)
+    return _read(source)[0]
+
+
+def given(source: bytes) -> frozenset[str]:
+    """Return the names, here and where they come from, that an import of a file gives away.
+
+    It gives them to calls that may read what a function is; see `Bindings.reads_nothing`.
+    """
+    return _read(source)[1]
 
 
 def compare(old: Mapping[str, str], new: Mapping[str, str]) -> Difference:
@@ -75,33 +81,25 @@ def compare(old: Mapping[str, str], new: Mapping[str, str]) -> Difference:
 
 
 @lru_cache(maxsize=4096)
-def given(source: bytes) -> frozenset[str]:
-    """Return the names, here and where they come from, that an import of a file gives away.
-
-    It gives them to calls that may read what a function is; see `Bindings.reads_nothing`.
-    """
-    tree = parse(source)
-    try:
-        return frozenset(_Reading(tree, source).given_away) if tree else frozenset()
-    except RecursionError:  # it may give away whatever it says
-        return frozenset(re.findall(r"\w+", source.decode(errors="replace")))
-
-
-def read(tree: ast.Module, source: bytes) -> Pieces:
-    """Tell the pieces of a file that is parsed already.
+def _read(source: bytes) -> tuple[Pieces, frozenset[str]]:
+    """Return the pieces of a file, and what it gives away.
 
     What a module may read of its own functions is known by the words it uses; whether they
     stand in code or in a comment is known when it has been walked, so it may be walked again.
     """
+    tree = parse(source)
+    if tree is None:
+        return _whole(source), frozenset()
     try:
         reading = _Reading(tree, source)
+        away = frozenset(reading.given_away)
         docs = reading.uses(_READ_DOCS, source)
         annotated = reading.uses(READ_ANNOTATIONS, source)
         if docs or annotated:
             reading = _Reading(tree, source, docs, annotated)
     except RecursionError:  # one definition inside another, a hundred times
-        return _whole(source)
-    return reading.pieces()
+        return _whole(source), frozenset(re.findall(r"\w+", source.decode(errors="replace")))
+    return reading.pieces(), away
 
 
 def _whole(source: bytes) -> Pieces:

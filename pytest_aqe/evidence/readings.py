@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pytest_aqe import __version__
 from pytest_aqe.data import Pieces
-from pytest_aqe.evidence.pieces import pieces
+from pytest_aqe.evidence.pieces import given, pieces
 from pytest_aqe.evidence.syntax import forget_trees, parse
 from pytest_aqe.evidence.toplevel import Statement, TopLevel, top_level
 from pytest_aqe.evidence.versions import digest
@@ -27,9 +27,13 @@ _MOST = 4  # times as many files as were asked for are kept
 
 
 class Reading(NamedTuple):
-    """All that is asked of a file: without ``words`` and ``top`` when no Python can parse it."""
+    """All that is asked of a file: without ``words`` and ``top`` when no Python can parse it.
+
+    ``given`` is what its import gives away.
+    """
 
     pieces: Pieces
+    given: frozenset[str]
     words: Words | None
     top: TopLevel | None
 
@@ -85,8 +89,8 @@ def _read(source: bytes) -> Reading:
     found = pieces(source)
     tree = parse(source)
     if tree is None:
-        return Reading(found, None, None)
-    return Reading(found, words_of(tree, found), top_level(tree, source, found))
+        return Reading(found, given(source), None, None)
+    return Reading(found, given(source), words_of(tree, found), top_level(tree, source, found))
 
 
 @lru_cache(maxsize=4096)
@@ -97,14 +101,15 @@ def _kept(source: bytes) -> Reading | None:
     _Shelf.asked.add(name)
     try:
         held = marshal.loads((_Shelf.folder / name).read_bytes())
-        form, of_size, checksums, inert, words, top = held
+        form, of_size, checksums, inert, away, words, top = held
         if (form, of_size) != (_FORMAT, len(source)):
             return None
         if words is None:
-            return Reading(Pieces(checksums, inert), None, None)
+            return Reading(Pieces(checksums, inert), away, None, None)
         statements, *others = top
         return Reading(
             Pieces(checksums, inert),
+            away,
             Words(*words),
             TopLevel(tuple(Statement(*each) for each in statements), *others),
         )
@@ -119,7 +124,8 @@ def _keep(path: Path, size: int, found: Reading) -> None:
         words = tuple(found.words)
         statements, *others = found.top
         top = (tuple(map(tuple, statements)), *others)
-    held = (_FORMAT, size, dict(found.pieces.checksums), found.pieces.inert, words, top)
+    checksums, inert = found.pieces
+    held = (_FORMAT, size, dict(checksums), inert, found.given, words, top)
     scratch = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
