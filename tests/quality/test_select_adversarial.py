@@ -29,6 +29,7 @@ from .select_cases import CASES, Case, Swap, fixtures, lazy, read_folder, regist
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a run is a fork")
 
 WHAT_LASTS = (lazy, state, registries, fixtures, shared)  # beyond the test that makes it
+_QUICKLY = ("-p", "no:unraisableexception")  # it looks for garbage five times, in all of pytest
 SELECT = ("--aqe-mode=select", "--aqe-probe=0", "--aqe-seed=1")
 PLAIN_PROJECT = """
 -- .gitignore --
@@ -95,7 +96,7 @@ class Project:
         output.unlink(missing_ok=True)
         code = self._runs.run(
             self.root / case.folder,
-            [f"--junitxml={result}", "-o", "junit_family=xunit1", *arguments],
+            [*_QUICKLY, f"--junitxml={result}", "-o", "junit_family=xunit1", *arguments],
             {
                 **os.environ,
                 "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
