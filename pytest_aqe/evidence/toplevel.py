@@ -19,7 +19,14 @@ from pytest_aqe.evidence.plain import (
     names_of,
     only_names,
 )
-from pytest_aqe.evidence.syntax import annotations_of, children_of, last_name, nodes_of, text_of
+from pytest_aqe.evidence.syntax import (
+    annotations_of,
+    children_of,
+    is_main,
+    last_name,
+    nodes_of,
+    text_of,
+)
 from pytest_aqe.evidence.words import named, words_in
 
 _ANNOTATIONS_READ = re.compile(b"|".join(READ_ANNOTATIONS))
@@ -42,6 +49,8 @@ class Statement(NamedTuple):
 
 class TopLevel(NamedTuple):
     """A file's top level, its classes with the names of their bases, and all it imports.
+
+    What it does only as a program is none of its ``statements``.
 
     ``plain_classes`` only bind their names if their bases allow it; ``heirs`` are those that ask
     nothing of who inherits from them; both with the paths of their bases. ``paths`` say where
@@ -120,6 +129,7 @@ def top_level(tree: ast.Module, source: bytes, pieces: Pieces) -> TopLevel:
         tuple(
             read
             for each in tree.body
+            if not is_main(each)
             for read in (
                 map(_import, each.names)
                 if isinstance(each, (ast.Import, ast.ImportFrom))

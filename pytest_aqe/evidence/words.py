@@ -8,12 +8,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pytest_aqe.data import Pieces
+from pytest_aqe.data import MAIN, Pieces
 from pytest_aqe.evidence.pieces import MODULE
 from pytest_aqe.evidence.syntax import (
     FIELDS,
     annotations_of,
     children_of,
+    is_main,
     last_name,
     nodes_of,
     text_of,
@@ -213,7 +214,12 @@ def _parts(tree: ast.Module, pieces: Pieces) -> Iterator[tuple[str, list[ast.AST
     """Yield the pieces with their nodes; what runs at import last."""
     inert = pieces.inert
     outside: list[ast.AST] = []
-    left: list[tuple[str, ast.AST]] = [("", each) for each in tree.body]
+    left: list[tuple[str, ast.AST]] = []
+    for each in tree.body:
+        if isinstance(each, ast.If) and is_main(each):
+            yield MAIN, nodes_of(each.body)
+        else:
+            left.append(("", each))
     while left:
         prefix, node = left.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):

@@ -171,6 +171,32 @@ CASES: tuple[Case, ...] = (
         spared={"test_none", "test_bystander"},
     ),
     Case(
+        "name that a script uses only as a program",
+        """
+        -- rates.py --
+        RATE = 2
+        -- report.py --
+        from rates import RATE
+        def total():
+            return 2
+        if __name__ == "__main__":
+            total = RATE
+            print(total)
+        -- test_shop.py --
+        import runpy
+        import report
+
+        def test_report(capsys):
+            runpy.run_module("report", run_name="__main__")
+            assert capsys.readouterr().out == "2\\n"
+        def test_total():
+            assert report.total() == 2
+        """,
+        change={"rates.py": Swap("2", "3")},
+        selected={"test_report"},
+        spared={"test_total", "test_bystander"},
+    ),
+    Case(
         "what a module does only where it is imported",
         """
         -- report.py --

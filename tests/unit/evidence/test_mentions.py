@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from pytest_aqe.data import MAIN
 from pytest_aqe.evidence.mentions import mentions, reflects
 from pytest_aqe.evidence.pieces import MODULE
 
@@ -46,6 +47,13 @@ class TestMentions:
     def test_what_is_no_mention(self, body: str) -> None:
         """Longer names, comments and docstrings do not mention."""
         assert mentions(f"def f():\n    {body}\n".encode(), ["foo"]) == {}
+
+    def test_a_program_is_a_piece(self) -> None:
+        """What stands under the test for __main__ is no part of the module."""
+        text = "if __name__ == '__main__':\n    def f(): foo()\n    f()\nbar = foo\n"
+        found = mentions(text.encode(), ["foo"])
+        assert found == {MAIN: frozenset({"foo"}), MODULE: frozenset({"foo"})}
+        assert mentions(text.encode(), ["f"]) == {MAIN: frozenset({"f"})}
 
     def test_an_argument_is_a_fixture(self) -> None:
         """A test mentions the fixtures it asks for, by argument or by mark."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_aqe.data import Pieces
+from pytest_aqe.data import MAIN, Pieces
 from pytest_aqe.evidence.differences import Differences, Differing
 from pytest_aqe.evidence.pieces import MODULE, pieces
 
@@ -74,6 +74,23 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path).write(z="import a")
+
+
+def test_a_program_uses_a_name_for_itself(project: Project) -> None:
+    """Neither what it does with a constant nor what it binds is there for who imports it."""
+    project.write(
+        a="RATE = 2\ndef f(): return 1\n",
+        b="""
+        from a import RATE, f
+        if __name__ == "__main__":
+            f = RATE
+            print(f)
+        def g(): return f()
+        """,
+    )
+    project.edit("RATE = 2", "RATE = 3")
+    assert project.reaches(f"b.py::{MAIN}")
+    assert not project.reaches("f", "b.py::g")
 
 
 class TestConstant:
