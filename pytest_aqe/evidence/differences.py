@@ -116,12 +116,12 @@ _ANNOTATION_READERS = _LIBRARIES | {word.decode() for word in READ_ANNOTATIONS}
 _READS_DOCS = re.compile(
     rb"(?<!\bself)(?<!\bcls)\.__doc__\b(?!\s*=[^=])|[\"']__doc__[\"']|\bgetdoc\b|\bpydoc\b"
 )
+_READS_ANY_DOCS = re.compile(rb"\b__doc__\b(?!\s*=[^=])|\bgetdoc\b|\bpydoc\b")  # those of classes
 _DECORATOR = re.compile(rb"^[ \t]*@(?:\w+\.)*(\w+)", re.MULTILINE)
 # What lists names, or classes, as they were bound; `dir` and `getmembers` sort them.
 _LISTING = frozenset({"__dict__", "__subclasses__", "f_globals", "globals", "locals", "vars"})
 _SPECS = frozenset({"spec", "spec_set"})  # of what stands beside: they only ask for names
 _READERS_OF_DOCS = frozenset({"__doc__", "getdoc", "pydoc"})
-_DOC_READERS = _READERS_OF_DOCS | {"help"}
 _SETS_TYPE_CHECKING = re.compile(
     rb"""\.TYPE_CHECKING\s*=\s*(?!=|False\b)|TYPE_CHECKING\s*=\s*(?:1|True)\b"""
     rb"""|["'](?:[\w.]+\.)?TYPE_CHECKING["']\s*,\s*(?!False\b)\w"""
@@ -414,20 +414,29 @@ class Differences:
 
     @cached_property
     def _doc_readers(self) -> frozenset[tuple[str, str]]:
-        return self._naming(_DOC_READERS)
+        """The pieces that read docstrings, and those that ask for help: an option's is another."""
+        asking = (
+            (file, piece)
+            for file in self._python_files
+            if b"help" in (source := self._source(file) or b"")
+            for piece in mentions.gives(source, {"help"})
+        )
+        return frozenset(self._naming_docs(_READS_ANY_DOCS)).union(asking)
 
     @cached_property
     def _readers_of_docs(self) -> frozenset[tuple[str, str]]:
         """The pieces that read docstrings of what they are given, those of decorators not."""
-        found: set[tuple[str, str]] = set()
         decorators: set[str] = set()
         for file in self._python_files:
-            source = self._source(file) or b""
-            decorators.update(map(bytes.decode, _DECORATOR.findall(source)))
-            if _READS_DOCS.search(source):
-                readers = mentions.mentions(source, _READERS_OF_DOCS)
-                found.update((file, piece) for piece in readers)
+            decorators.update(map(bytes.decode, _DECORATOR.findall(self._source(file) or b"")))
+        found = self._naming_docs(_READS_DOCS)
         return frozenset(each for each in found if each[1].rpartition(".")[2] not in decorators)
+
+    def _naming_docs(self, reads: re.Pattern[bytes]) -> Iterator[tuple[str, str]]:
+        for file in self._python_files:
+            source = self._source(file) or b""
+            if reads.search(source):
+                yield from ((file, piece) for piece in mentions.mentions(source, _READERS_OF_DOCS))
 
     def _reading_docs(self, module: str) -> Iterator[tuple[str, str]]:
         """Yield who may read docstrings of a module: at import only with a name of it."""

@@ -685,6 +685,28 @@ class TestDocstring:
         project.write(a="def g():\n    'Sell.'", b=user).edit("Sell", "Buy")
         assert project.reaches("b.py::f", "b.py::C.f") == read
 
+    @pytest.mark.parametrize(
+        ("user", "read"),
+        [
+            ("x = help", True),
+            ("x = [each.__doc__ for each in b.__subclasses__()]", True),
+            ("def f(g): return g\nf.__doc__ = 'Say.'", False),
+            ("x = {'inspect.help': 1}", False),
+            ("x = parser.add_argument('-v', help='Say more.')", False),
+        ],
+    )
+    def test_who_reads_that_of_an_heir(self, project: Project, user: str, read: bool) -> None:
+        """An option's help is another."""
+        project.write(a="import b\nclass C(b.B):\n    'Sell.'", b="class B: pass", c=user)
+        assert project.edit("Sell", "Buy").reaches() == read
+
+    @pytest.mark.parametrize("reading", ["cls.x = cls.__doc__", "print(getattr(cls, '__doc__'))"])
+    def test_a_base_may_read_that_of_its_heirs(self, project: Project, reading: str) -> None:
+        """It does so as they are made."""
+        base = f"class B:\n    def __init_subclass__(cls): {reading}"
+        project.write(a="import b\nclass C(b.B):\n    'Sell.'", b=base).edit("Sell", "Buy")
+        assert project.reaches("b.py::B.__init_subclass__")
+
     def test_who_reads_it_at_import(self, project: Project) -> None:
         """What a module reads at import, it names."""
         project.write(a="def g():\n    'Sell.'", b="import a\nx = a.g.__doc__")
