@@ -173,6 +173,11 @@ class Bindings:
             return isinstance(decorator.value, ast.Name)
         return self._is_harmless(decorator)
 
+    def ignores_doc(self, decorator: ast.expr) -> bool:
+        """Tell a decorator of classes that does not read what their docstring says."""
+        origin = self.origin(decorator.func if isinstance(decorator, ast.Call) else decorator)
+        return origin == "dataclasses.dataclass" or self.ignores(decorator)
+
     def reads_nothing(self, called: ast.expr) -> bool:
         """Tell a call that looks at neither annotations nor docstring of what it is given."""
         if isinstance(called, ast.Name) and called.id in _BUILTINS:

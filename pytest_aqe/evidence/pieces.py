@@ -375,7 +375,7 @@ class _Reading:
         doc = docstring(body)
         if doc is not None:
             plain = not node.keywords and all(map(_is_plain_base, bases))
-            plain = plain and all(map(self._bindings.ignores, node.decorator_list))
+            plain = plain and all(map(self._bindings.ignores_doc, node.decorator_list))
             read = self._docs or ">>>" in doc
             apart = self._plain.doc_key(node) if direct and not (plain or read) else None
             if read or not (plain or apart):

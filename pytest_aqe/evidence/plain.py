@@ -155,7 +155,7 @@ class Plain:
 
     def doc_key(self, node: ast.ClassDef) -> str | None:
         """Return the key of a class's docstring; None where more than its bases may read it."""
-        if node.keywords or not all(map(self._bindings.ignores, node.decorator_list)):
+        if node.keywords or not all(map(self._bindings.ignores_doc, node.decorator_list)):
             return None
         if node.name in self._bindings.repeated:
             return None

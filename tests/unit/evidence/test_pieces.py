@@ -38,6 +38,7 @@ def changed(old: str, new: str) -> set[str]:
     return set(found.changed)
 
 
+DATACLASS = "from dataclasses import dataclass\n@dataclass(frozen=True)\n"
 SAMPLE = """
     'A sample.'
     from __future__ import annotations
@@ -246,6 +247,7 @@ class TestDocstrings:
             ("x = 1", '"""A module."""\nx = 1'),
             ("def f(): return x", "def f():\n    '''Say.'''\n    return x"),
             ("class C: x = 1", "class C:\n    'Say.'\n    x = 1"),
+            (f"{DATACLASS}class C: x: int", f"{DATACLASS}class C:\n    'Say.'\n    x: int"),
         ],
     )
     def test_docstrings_stand_apart(self, old: str, new: str) -> None:
