@@ -15,7 +15,8 @@ from typing import NamedTuple
 MODULE = "<module>"
 
 _OPTIMIZED = 0x1  # a function's code, not a module's or a class body's
-_SUSPENDING = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
+_AWAITING = 0x80 | 0x200  # coroutine, asynchronous generator
+_SUSPENDING = 0x20 | _AWAITING  # and generator
 _IMPORT_NAME = opcode.opmap["IMPORT_NAME"]
 _STORE_GLOBAL = opcode.opmap["STORE_GLOBAL"]
 _STORE_ATTR = opcode.opmap["STORE_ATTR"]
@@ -129,6 +130,11 @@ def _global_before(code: CodeType, raw: bytes, place: int) -> str | None:
             return None
         place = start - 1
     return None
+
+
+def awaits(code: CodeType) -> bool:
+    """Tell a coroutine or an asynchronous generator: while it rests, others may work for it."""
+    return bool(code.co_flags & _AWAITING)
 
 
 def suspends(code: CodeType) -> bool:

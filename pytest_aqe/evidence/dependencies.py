@@ -153,8 +153,9 @@ class Dependencies:
         context = Context(kind, owner, kept=kept)
         self._push(context)
         self._heirs.begin()
-        if kind is Kind.TEST:
+        if kind in (Kind.TEST, Kind.COLLECT):
             self._allowed = min(self._allowed + _A_TEST, _AT_MOST)
+        if kind is Kind.TEST:
             self._children.begin(context)
         return context
 
@@ -313,7 +314,7 @@ class Dependencies:
         namespace = _namespace_for(frame)
         module.package = _package(namespace)
         self._program.adopt(module, code)
-        is_imported = namespace is not None and namespace["__name__"] != "__main__"
+        is_imported = _is_loading(frame) and (namespace or {}).get("__name__", "") != "__main__"
         marks = set() if is_imported else {self._program.main(place)}
         if get_ident() != self._thread:
             self._stack[-1].marks |= marks
@@ -515,6 +516,8 @@ class Dependencies:
             raise IndexError("the session itself does not end")
         self._drain_into(context)
         self._stack.pop()
+        if self._untold and context.kind is not Kind.TEST:  # of which `_lump` is asked
+            self._keep_untold(context)
         if context.kind is Kind.IMPORT:
             module = self._program.modules[context.owner]
             module.marks |= context.marks
@@ -529,6 +532,14 @@ class Dependencies:
             self._stack[-1].absorb(context)
         self._attend()
         return context
+
+    def _keep_untold(self, context: Context) -> None:
+        """Let caches whose calls were not told apart keep all that happened in a context."""
+        for mark in list(self._untold):
+            if self._program.keepers[mark].absorb(context):
+                self._forget()
+        if context.kind is Kind.COLLECT:
+            self._untold.clear()
 
     def _drain_into(self, context: Context) -> None:
         fired = self._engine.drain()
@@ -553,8 +564,10 @@ class Dependencies:
         Greenlets have stacks of their own, so there nobody can see it.
         """
         self._inside += 1
-        if self._inside > _CLOSELY and self._inside & (self._inside - 1):
-            return
+        if self._inside <= _CLOSELY or not self._inside & (self._inside - 1):
+            self._close_raised(frame)
+
+    def _close_raised(self, frame: FrameType) -> None:
         if self._busy or get_ident() != self._thread or "greenlet" in sys.modules:
             return
         while (top := self._stack[-1]).kind is Kind.STICKY and not _runs(top, frame.f_back):
@@ -564,9 +577,12 @@ class Dependencies:
         """Note a start; tell whether enough of them were told."""
         if self._busy:
             return False
-        if self._stack[-1].kind is Kind.STICKY:
-            self._started_inside(frame)
         mark = mark_of(code)
+        if self._stack[-1].kind is Kind.STICKY:
+            if mark in self._program.keepers:
+                self._close_raised(frame)
+            else:
+                self._started_inside(frame)
         if mark in self._looking:
             if not self._stack[-1].kept:
                 return True
@@ -577,6 +593,9 @@ class Dependencies:
         enough = not top.kept or (mark in self._heirs and self._look(mark, code, frame, top))
         if mark not in self._program.keepers:
             return enough
+        if codes.awaits(code):  # others may do its work meanwhile
+            self._untold.add(mark)
+            self._keep_all()
         if get_ident() == self._thread and top.kind is Kind.STICKY and top.owner == mark:
             top.depth += 1
         elif get_ident() != self._thread or not self._allowed:
@@ -722,6 +741,14 @@ def _namespace_for(frame: FrameType | None) -> dict[str, Any] | None:
             return namespace
         frame = frame.f_back
     return None
+
+
+def _is_loading(frame: FrameType | None) -> bool:
+    """Tell whether a loader executes a module, and no one who runs a program."""
+    for _ in range(2):
+        if frame is not None and frame.f_code.co_name != "exec_module":
+            frame = frame.f_back
+    return frame is not None and frame.f_code.co_name == "exec_module"
 
 
 def _package(namespace: dict[str, Any] | None) -> str:

@@ -114,9 +114,11 @@ _ANNOTATION_READERS = _LIBRARIES | {word.decode() for word in READ_ANNOTATIONS}
 # Who reads the docstring of what it is given; `self` has one of a class, and a decorator that of
 # a function that stands with it.
 _READS_DOCS = re.compile(
-    rb"(?<!\bself)(?<!\bcls)\.__doc__\b(?!\s*=[^=])|[\"']__doc__[\"']|\bgetdoc\b|\bpydoc\b"
+    rb"(?<!\bself)(?<!\bcls)\.__doc__\b(?!\s*=[^=}!:])|[\"']__doc__[\"']|\bgetdoc\b|\bpydoc\b"
 )
-_READS_ANY_DOCS = re.compile(rb"\b__doc__\b(?!\s*=[^=])|\bgetdoc\b|\bpydoc\b")  # those of classes
+_READS_ANY_DOCS = re.compile(
+    rb"\b__doc__\b(?!\s*=[^=}!:])|\bgetdoc\b|\bpydoc\b"
+)  # those of classes
 _DECORATOR = re.compile(rb"^[ \t]*@(?:\w+\.)*(\w+)", re.MULTILINE)
 # What lists names, or classes, as they were bound; `dir` and `getmembers` sort them.
 _LISTING = frozenset({"__dict__", "__subclasses__", "f_globals", "globals", "locals", "vars"})
@@ -414,14 +416,8 @@ class Differences:
 
     @cached_property
     def _doc_readers(self) -> frozenset[tuple[str, str]]:
-        """The pieces that read docstrings, and those that ask for help: an option's is another."""
-        asking = (
-            (file, piece)
-            for file in self._python_files
-            if b"help" in (source := self._source(file) or b"")
-            for piece in mentions.gives(source, {"help"})
-        )
-        return frozenset(self._naming_docs(_READS_ANY_DOCS)).union(asking)
+        """The pieces that may read docstrings of classes."""
+        return frozenset(self._naming_docs(_READS_ANY_DOCS))
 
     @cached_property
     def _readers_of_docs(self) -> frozenset[tuple[str, str]]:
@@ -437,6 +433,8 @@ class Differences:
             source = self._source(file) or b""
             if reads.search(source):
                 yield from ((file, piece) for piece in mentions.mentions(source, _READERS_OF_DOCS))
+            if b"help" in source:  # an option's is another
+                yield from ((file, piece) for piece in mentions.gives(source, {"help"}))
 
     def _reading_docs(self, module: str) -> Iterator[tuple[str, str]]:
         """Yield who may read docstrings of a module: at import only with a name of it."""

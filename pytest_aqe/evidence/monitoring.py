@@ -81,13 +81,12 @@ class Monitor:
 
     def _listen(self) -> None:
         keep: Callable[..., Any] | None = self._keep if self._before is None else self._heeding
-        thrown: Callable[..., Any] | None = self._thrown
         if self._rests:
-            keep = thrown = None
+            keep = None
         monitoring, events = sys.monitoring, sys.monitoring.events
         monitoring.register_callback(self._keeping, events.PY_START, keep)
         monitoring.register_callback(self._keeping, events.PY_RESUME, keep)
-        monitoring.register_callback(self._keeping, events.PY_THROW, thrown)
+        monitoring.register_callback(self._keeping, events.PY_THROW, self._thrown)
 
     def rest(self) -> None:
         """Keep nothing: a start that nobody takes costs a sixth of one that is kept (starts.py)."""
@@ -227,8 +226,9 @@ class Monitor:
 
     def _heeding_starts(self, keep: Callable[[CodeType, int], Any]) -> Callable[..., Any]:
         def heed(code: CodeType, offset: int) -> Any:
-            if self._before is not None:
-                self._before(sys._getframe(1))
+            before = self._before
+            if before is not None:
+                before(sys._getframe(1))
             return keep(code, offset)
 
         return heed
@@ -245,8 +245,9 @@ class Monitor:
 
         def ask(code: CodeType, _offset: int) -> Any:
             if identity(code) not in special:  # comparing code objects compares all of them
-                if self._before is not None:
-                    self._before(frame(1))
+                before = self._before
+                if before is not None:
+                    before(frame(1))
                 fired.append(code)
                 return disable
             if started(code, frame(1)):
@@ -282,10 +283,13 @@ class Monitor:
         self._ended(code, sys._getframe(1))
 
     def _on_throw(self) -> Callable[[CodeType, int, object], None]:
-        resumable, fired, identity = self._resumable, self._fired, mark_of
+        resumable, called, fired = self._resumable, self._called, self._fired
 
         def thrown(code: CodeType, _offset: int, _error: object) -> None:
-            if identity(code) in resumable:
+            mark = mark_of(code)
+            if mark in called:
+                self._started(code, sys._getframe(1))
+            elif mark in resumable and not self._rests:
                 fired.append(code)
 
         return thrown

@@ -171,6 +171,27 @@ CASES: tuple[Case, ...] = (
         spared={"test_none", "test_bystander"},
     ),
     Case(
+        "program run where something is called module",
+        """
+        -- report.py --
+        def total():
+            return 2
+        if __name__ == "__main__":
+            print(total())
+        -- test_shop.py --
+        import importlib
+        import runpy
+
+        def test_report(capsys):
+            module = importlib.import_module("report")
+            assert module.total() == 2
+            runpy.run_module("report", run_name="__main__")
+            assert capsys.readouterr().out == "2\\n"
+        """,
+        change={"report.py": Swap("print(total())", "print(total() + 1)")},
+        selected={"test_report"},
+    ),
+    Case(
         "name that a script uses only as a program",
         """
         -- rates.py --

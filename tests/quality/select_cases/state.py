@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from .case import Case, Swap
+from .case import NOTHING, Case, Swap
 
 TWO_TESTS = """
     -- test_shop.py --
@@ -103,6 +103,141 @@ CASES: tuple[Case, ...] = (
         + TWO_TESTS,
         change={"shop.py": Swap("return 2", "return 3")},
         selected=BOTH,
+    ),
+    Case(
+        "cache that raised late and is asked again",
+        """
+    -- shop.py --
+    import functools
+
+    def step():
+        return 1
+    def late():
+        return 2
+    @functools.cache
+    def price(number):
+        for _ in range(70):
+            step()
+        if number < 0:
+            raise ValueError(number)
+        for _ in range(70):
+            step()
+        return late()
+    -- test_shop.py --
+    import pytest
+    import shop
+
+    def test_first():
+        with pytest.raises(ValueError) as caught:
+            shop.price(-1)
+        assert shop.price(1) == 2
+    def test_second():
+        assert shop.price(1) + 1 == 3
+    """,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+    ),
+    Case(
+        "global of a context that is left by an error",
+        """
+    -- shop.py --
+    import contextlib
+
+    _rate = None
+
+    def parse():
+        return 2
+    @contextlib.contextmanager
+    def opening():
+        global _rate
+        try:
+            yield
+        except KeyError:
+            _rate = _rate or parse()
+    def price():
+        with opening():
+            raise KeyError
+        return _rate
+    """
+        + TWO_TESTS,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+    ),
+    Case(
+        "global of a generator that is given up",
+        """
+    -- shop.py --
+    _rate = None
+
+    def parse():
+        return 2
+    def opening():
+        global _rate
+        try:
+            yield 1
+        finally:
+            _rate = _rate or parse()
+    def price():
+        for _ in opening():
+            break
+        return _rate
+    """
+        + TWO_TESTS,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+    ),
+    Case(
+        "global of a coroutine that waits for another task",
+        """
+    -- shop.py --
+    import asyncio
+
+    _rate = None
+
+    async def parse():
+        return 2
+    async def rate():
+        global _rate
+        if _rate is None:
+            _rate = await asyncio.create_task(parse())
+        return _rate
+    def price():
+        return asyncio.run(rate())
+    """
+        + TWO_TESTS,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+    ),
+    Case(
+        "cache that is filled while test files are collected",
+        """
+    -- shop.py --
+    import functools
+
+    def late():
+        return 2
+    @functools.cache
+    def price(number):
+        return late() if number == 8999 else number
+    -- test_a.py --
+    import shop
+
+    PRICES = [shop.price(number) for number in range(9000)]
+
+    def test_all():
+        assert len(PRICES) == 9000
+    -- test_b.py --
+    def test_none():
+        assert True
+    -- test_c.py --
+    import shop
+
+    def test_last():
+        assert shop.price(8999) == 2
+    """,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected={"test_last"},
+        spared=NOTHING,
     ),
     Case(
         "what follows a cache that raised",

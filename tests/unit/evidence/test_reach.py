@@ -673,6 +673,9 @@ class TestDocstring:
         [
             ("def f(g): return g.__doc__", True),
             ("import inspect\ndef f(g): return inspect.getdoc(g)", True),
+            ("def f(g): return help(g)", True),
+            ("import builtins\ndef f(g): return builtins.help(g)", True),
+            ("def f(g): return f'{g.__doc__=}'", True),
             ("class C:\n    def f(self): return self.__doc__", False),
             ("def f(g): return g\nf.__doc__ = 'Say.'", False),
             ("def f(g): return g.__doc__\n@f\ndef h(): pass", False),
@@ -689,6 +692,7 @@ class TestDocstring:
         ("user", "read"),
         [
             ("x = help", True),
+            ("x = f'{b.C.__doc__=}'", True),
             ("x = [each.__doc__ for each in b.__subclasses__()]", True),
             ("def f(g): return g\nf.__doc__ = 'Say.'", False),
             ("x = {'inspect.help': 1}", False),
