@@ -516,7 +516,7 @@ class Dependencies:
             raise IndexError("the session itself does not end")
         self._drain_into(context)
         self._stack.pop()
-        if self._untold and context.kind is not Kind.TEST:  # of which `_lump` is asked
+        if context.kind is not Kind.TEST:  # of which `_lump` is asked
             self._keep_untold(context)
         if context.kind is Kind.IMPORT:
             module = self._program.modules[context.owner]
@@ -535,8 +535,10 @@ class Dependencies:
 
     def _keep_untold(self, context: Context) -> None:
         """Let caches whose calls were not told apart keep all that happened in a context."""
-        for mark in list(self._untold):
-            if self._program.keepers[mark].absorb(context):
+        keepers = self._program.keepers
+        untold = list(self._untold) if self._engine.precise else keepers.keys() & context.marks
+        for mark in untold:
+            if keepers[mark].absorb(context):
                 self._forget()
         if context.kind is Kind.COLLECT:
             self._untold.clear()
