@@ -255,10 +255,10 @@ class Dependencies:
 
     def _lump(self, test: Context, place: str) -> None:
         """Let caches whose calls were not told apart keep what a test did."""
-        if self._untold or not self._engine.precise:
-            untold, self._untold = self._untold, set()
-            if self._program.lump(test, untold, self._base(place).closure):
-                self._forget()
+        if self._engine.precise:
+            self._keep_untold(test)
+        elif self._program.lump(test, self._base(place).closure):
+            self._forget()
 
     def _base(self, place: str) -> Base:
         """Return the base of a test file.
@@ -540,8 +540,8 @@ class Dependencies:
         for mark in untold:
             if keepers[mark].absorb(context):
                 self._forget()
-        if context.kind is Kind.COLLECT:
-            self._untold.clear()
+        if context.kind in (Kind.TEST, Kind.COLLECT):
+            self._untold.difference_update(untold)  # another thread may have added one meanwhile
 
     def _drain_into(self, context: Context) -> None:
         fired = self._engine.drain()

@@ -70,13 +70,14 @@ class Monitor:
         monitoring, events = sys.monitoring, sys.monitoring.events
         monitoring.use_tool_id(self._keeping, NAME)
         monitoring.use_tool_id(self._asking, f"{NAME}, asking")
-        self._keep, self._thrown = self._keeping_starts(), self._on_throw()
+        self._keep = self._keeping_starts()
         self._heeding = self._heeding_starts(self._keep)
         self._listen()
         monitoring.register_callback(self._asking, events.PY_START, self._ask())
         monitoring.register_callback(self._asking, events.PY_RESUME, self._on_resume)
         monitoring.register_callback(self._asking, events.PY_RETURN, self._on_return)
         monitoring.register_callback(self._asking, events.PY_YIELD, self._on_return)
+        monitoring.register_callback(self._keeping, events.PY_THROW, self._on_throw())
         monitoring.set_events(self._keeping, events.PY_THROW)
 
     def _listen(self) -> None:
@@ -86,7 +87,6 @@ class Monitor:
         monitoring, events = sys.monitoring, sys.monitoring.events
         monitoring.register_callback(self._keeping, events.PY_START, keep)
         monitoring.register_callback(self._keeping, events.PY_RESUME, keep)
-        monitoring.register_callback(self._keeping, events.PY_THROW, self._thrown)
 
     def rest(self) -> None:
         """Keep nothing: a start that nobody takes costs a sixth of one that is kept (starts.py)."""
@@ -101,7 +101,7 @@ class Monitor:
 
     def heed(self, before: Callable[[FrameType], None] | None) -> None:
         """Call ``before`` with the frame of all that starts and is not told at once."""
-        if before is not self._before:
+        if before != self._before:  # a method is another object each time
             self._before = before
             self._listen()
 

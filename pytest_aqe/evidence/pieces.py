@@ -220,9 +220,9 @@ class _Reading:
                 self._define(statement, out, "", statement.name not in self._bindings.repeated)
             elif isinstance(statement, ast.ClassDef):
                 self._class(statement, self._binding(statement, out), "", direct=True)
-            elif isinstance(statement, ast.If) and is_type_checking(statement):
+            elif is_type_checking(statement):
                 self._flatten([statement.body], self._flat.setdefault(TYPE_CHECKING, []), None)
-            elif isinstance(statement, ast.If) and is_main(statement):
+            elif is_main(statement):
                 self._program(statement, body[position + 1 :])
             elif not does_nothing(statement):
                 for part in _parts(statement):

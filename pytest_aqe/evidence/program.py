@@ -266,24 +266,19 @@ class Program:
             if self._engine.precise:
                 self._engine.watch_calls(code)
 
-    def lump(self, test: Context, untold: Collection[Mark], closure: Collection[str]) -> bool:
-        """Let caches whose calls were not told apart keep all that a test did.
+    def lump(self, test: Context, closure: Collection[str]) -> bool:
+        """Let caches keep all that a test did, where nobody tells of single calls.
 
-        Where nobody tells of calls, these are all that ran, and those of which nobody tells
-        whether they are called at all; of the latter those of the project alone: a checkout next
-        door may be what started this session, inside a test of its own. Tell whether any of it is
-        news.
+        These are all that ran, and those of which nobody tells whether they are called at all;
+        of the latter those of the project alone: a checkout next door may be what started this
+        session, inside a test of its own. Tell whether any of it is news.
         """
         news = False
         for mark, kept in self.keepers.items():
-            if self._engine.precise:
-                may_run = mark in untold
-            else:
-                place, name = self._entries[mark].place, self._entries[mark].name
-                is_untold = mark in self.modules[place].untraced.get(name, ())
-                may_run = is_untold and place in closure and self._territory.inside(place)
-                may_run |= mark in test.marks
-            if may_run:
+            place, name = self._entries[mark].place, self._entries[mark].name
+            is_untold = mark in self.modules[place].untraced.get(name, ())
+            may_run = is_untold and place in closure and self._territory.inside(place)
+            if may_run or mark in test.marks:
                 news |= kept.absorb(test)
         return news
 

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeGuard
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -71,7 +71,7 @@ def text_of(node: ast.AST | None) -> str | None:
     return None
 
 
-def is_type_checking(statement: ast.stmt) -> bool:
+def is_type_checking(statement: ast.stmt) -> TypeGuard[ast.If]:
     """Tell ``if TYPE_CHECKING:`` without an else, which never runs."""
     if not isinstance(statement, ast.If) or statement.orelse:
         return False
@@ -80,7 +80,7 @@ def is_type_checking(statement: ast.stmt) -> bool:
     return name == "TYPE_CHECKING"
 
 
-def is_main(statement: ast.stmt) -> bool:
+def is_main(statement: ast.stmt) -> TypeGuard[ast.If]:
     """Tell ``if __name__ == "__main__":`` without an else, which runs in no import."""
     test = statement.test if isinstance(statement, ast.If) and not statement.orelse else None
     if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Eq):

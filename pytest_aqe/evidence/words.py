@@ -216,7 +216,7 @@ def _parts(tree: ast.Module, pieces: Pieces) -> Iterator[tuple[str, list[ast.AST
     outside: list[ast.AST] = []
     left: list[tuple[str, ast.AST]] = []
     for each in tree.body:
-        if isinstance(each, ast.If) and is_main(each):
+        if is_main(each):
             yield MAIN, nodes_of(each.body)
         else:
             left.append(("", each))
