@@ -103,13 +103,15 @@ class Depends(NamedTuple):
 
     ``own`` is what ran, loaded or opened during the test, ``base`` what its module and its
     conftests need to be imported. ``doubt`` names what cannot be followed; ``globs`` is what
-    the mark ``aqe_depends`` narrows it to, or None without that mark.
+    the mark ``aqe_depends`` narrows it to, or None without that mark. A test that was skipped
+    is ``settled`` where only what it depends on can have decided that.
     """
 
     own: SetKey
     base: SetKey
     doubt: tuple[str, ...] = ()
     globs: tuple[str, ...] | None = None
+    settled: bool = False
 
 
 class Result(NamedTuple):

@@ -19,6 +19,7 @@ from pytest_aqe.evidence.contexts import Context, Kind
 from pytest_aqe.evidence.dependencies import Dependencies
 from pytest_aqe.evidence.engine import Engine
 from pytest_aqe.evidence.identity import git_root
+from pytest_aqe.evidence.skips import Skips
 from pytest_aqe.evidence.territory import Territory
 from pytest_aqe.faults import Faults
 
@@ -51,6 +52,8 @@ class Tracking:
         self._shared: dict[Any, Context] = {}
         self._used: dict[str, Any] = {}
         self._known = False
+        self._skips = Skips()
+        self._skipped = False  # before it began
         self._carries: Carries | None = None
         self._carried: Depends | None = None
         self.reason: str | None = "tracking was not started"
@@ -189,6 +192,10 @@ class Tracking:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Hang the facts on the report that ends an attempt; the last attempt's say all."""
+        if report.when == "setup":
+            self._skipped = report.skipped
+        elif report.skipped:
+            self._skipped = getattr(getattr(self._item, "obj", None), "__unittest_skip__", False)
         if report.when == "teardown" and self._test is not None:
             with self._following:
                 self._attach(report, self._test)
@@ -217,11 +224,12 @@ class Tracking:
         following.pause(test)
         if self._carried is not None:
             following.leave(test, str(item.path))
-            _hang(report, self._carried)
+            _hang(report, self._carried._replace(settled=self._settled(item)))
             return
         shared = [self._shared[each] for each in self._used.values() if each in self._shared]
         shared += self._overridden(getattr(item, "_request", None))
-        if not following.precise:
+        settled = self._settled(item)
+        if settled or not following.precise:
             following.charge(test, getattr(item, "function", None))
         facts = following.facts(
             test, str(item.path), shared, whole=isinstance(item, pytest.DoctestItem)
@@ -229,7 +237,15 @@ class Tracking:
         new: dict[str, Any] = {"sets": facts.sets} if facts.sets else {}
         if facts.files:
             new["files"] = facts.files
-        _hang(report, Depends(facts.own, facts.base, tuple(facts.doubt)), **new)
+        depends = Depends(facts.own, facts.base, tuple(facts.doubt), settled=settled)
+        _hang(report, depends, **new)
+
+    def _settled(self, item: pytest.Item) -> bool:
+        """Tell whether only the project's code and the interpreter decided that it was skipped."""
+        if not self._skipped or self._dependencies is None:
+            return False
+        with self._dependencies.quietly():
+            return self._skips.are_settled(item)
 
     def _learn(self, session: pytest.Session) -> None:
         """Hear of the fixtures of others that tests use, which the project may come to override.
@@ -260,6 +276,8 @@ def _hang(report: pytest.TestReport, depends: Depends, **new: Any) -> None:
     told: dict[str, Any] = {"own": depends.own, "base": depends.base}
     if depends.doubt:
         told["doubt"] = list(depends.doubt)
+    if depends.settled:
+        told["settled"] = True
     hung = {**getattr(report, "aqe", {}), "depends": told, **new}
     report.aqe = hung  # type: ignore[attr-defined]  # travels with the report
 

@@ -235,7 +235,7 @@ def _selection(selected: Selected, identity: str) -> dict[str, Any]:
     if decision is None:
         return {"runs": True, "why": "full run", "chain": f"runs: {selected.full}"}
     if identity in decision.left_out:
-        chain = "left out: nothing it uses has changed since it last passed"
+        chain = "left out: nothing it uses has changed since it last passed or was skipped"
         return {"runs": False, "why": None, "chain": chain}
     because = decision.runs.get(identity)
     if because is None:

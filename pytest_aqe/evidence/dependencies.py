@@ -92,7 +92,7 @@ class Dependencies:
         """Watch what is loaded already, and listen."""
         self._engine.start(self._call_started, self._call_ended)
         self._observer.start()
-        with self._quietly():
+        with self.quietly():
             self._adopt_loaded()
         handlers: dict[str, Callable[..., None]] = {
             "exec": self._executed,
@@ -236,7 +236,7 @@ class Dependencies:
             charged = Context(Kind.TEST)
             for each in (test, *shared):
                 charged.absorb(each)
-        with self._quietly():
+        with self.quietly():
             place = self._territory.place(file)
             if place is None:
                 charged.doubts.add("not in the project")
@@ -250,7 +250,7 @@ class Dependencies:
 
     def leave(self, test: Context, file: str) -> None:
         """Take from a test of which no facts are asked what later ones may depend on."""
-        with self._quietly():
+        with self.quietly():
             self._lump(test, self.place(file))
 
     def _lump(self, test: Context, place: str) -> None:
@@ -683,7 +683,8 @@ class Dependencies:
         return call
 
     @contextmanager
-    def _quietly(self) -> Iterator[None]:
+    def quietly(self) -> Iterator[None]:
+        """Take no notice of what happens meanwhile."""
         before, self._busy = self._busy, True
         try:
             yield

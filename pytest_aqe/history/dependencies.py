@@ -13,8 +13,7 @@ from pytest_aqe.history.store import Connection
 
 KEPT_TREES = 4  # different trees a test is remembered on: a branch and back costs no run
 ABSENT = 2  # runs of all of its file that did not have a test, after which it is forgotten
-# A skipped test was not seen to pass: --runslow, or another machine, may run it.
-_UNKNOWN = ", ".join(f"'{outcome}'" for outcome in sorted({*FAILING, "skipped"}))
+_FAILING = ", ".join(f"'{outcome}'" for outcome in sorted(FAILING))
 
 
 def take(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
@@ -150,14 +149,20 @@ def _take_files(connection: Connection, run_no: int) -> None:
 
 
 def _take_tests(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
-    """Remember the tests that passed; several parameters may share an identity."""
+    """Remember the tests that passed; several parameters may share an identity.
+
+    And those whose skip is settled. Any other skipped test may run tomorrow, or elsewhere.
+    """
     connection.execute(
         f"""
         create or replace temp table fresh as
         with attempts as (
             select
                 coalesce(identity, $2 || node_id) as identity,
-                arg_max(outcome in ({_UNKNOWN}), coalesce(attempt, 0)) as unknown,
+                arg_max(
+                    outcome in ({_FAILING}) or (outcome = 'skipped' and settled is null),
+                    coalesce(attempt, 0)
+                ) as unknown,
                 arg_max(own, coalesce(attempt, 0)) as own,
                 arg_max(base, coalesce(attempt, 0)) as base,
                 arg_max(coalesce(doubt, []), coalesce(attempt, 0)) as doubt,

@@ -156,6 +156,7 @@ def selection_lines(summary: Summary) -> list[str]:
             f"selected {total - left_out:,} of {counted(total, 'test')}"
             + (f": {why}" if why else "")
             + f"; {left_out:,} not run, nothing they use has changed since they last passed"
+            " or were skipped"
         )
     if over:
         lines.append(f"{counted(over, 'test')} not run: beyond --aqe-budget")

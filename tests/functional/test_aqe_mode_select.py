@@ -207,6 +207,43 @@ class TestWhatRuns:
         (project.path / "go").touch()
         assert "test_skip" in selected(project)
 
+    def test_settled_skip_is_known(self, project: Project, workers: Workers) -> None:
+        """What the interpreter skips is left out, until what the test depends on changes."""
+        source = (
+            "import sys, pytest, library\n"
+            "@pytest.mark.skipif(sys.maxsize > 2, reason='large')\n"
+            "def test_skip(): assert library.one() == 7\n"
+        )
+        project.write(test_skip=source)
+        run(project, *workers)
+        done = select(project, *workers)
+        done.stdout.fnmatch_lines(
+            ["selected 0 of 4 tests; 4 not run, * since they last passed or were skipped"]
+        )
+        run(project, *workers)  # a full run carries what is known
+        project.write(library=LIBRARY.replace("return 2", "return 7"))
+        assert selected(project, *workers) == ["test_two"]
+        project.write(library=LIBRARY, test_skip=source.replace("> 2", "< 2"))
+        assert set(selected(project, *workers)) == {"test_two", "test_skip"}
+
+    def test_settled_skip_that_an_option_ignores(self, project: Project) -> None:
+        """The command line is what a skipped test depends on, too."""
+        project.write(test_skip="import pytest\n@pytest.mark.skip\ndef test_skip(): assert 0\n")
+        run(project)
+        assert selected(project) == []
+        assert "test_skip" in selected(project, "-p", "no:skipping")
+
+    def test_settled_skip_whose_teardown_fails(self, project: Project) -> None:
+        """A failure is not known, whatever was marked."""
+        project.write(
+            conftest="import pytest\n"
+            "@pytest.hookimpl(trylast=True)\n"
+            "def pytest_runtest_teardown(item): assert item.name != 'test_skip'\n",
+            test_skip="import pytest\n@pytest.mark.skip\ndef test_skip(): assert 0\n",
+        )
+        run(project)
+        assert selected(project) == ["test_skip"]
+
     def test_a_checkouts_own_metadata_is_no_installed_package(self, project: Project) -> None:
         """What setuptools leaves beside sources is met when pytest puts them on the path."""
         project.write(parts__test_part="def test_part(): pass\n")
