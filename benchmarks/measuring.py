@@ -23,8 +23,8 @@ from pathlib import Path
 from statistics import median
 
 OFF = ("-p", "no:aqe")
-# In every session hypothesis' own plugin imports all of hypothesis for its summary, 0.6 s
-# that would hide what we cost (hypothesis 6.170).
+# Where it is installed, hypothesis' own plugin imports all of hypothesis for the summary of
+# every session, 0.2 to 0.6 s that would hide what we cost (hypothesis 6.170).
 ALONE = ("-p", "no:hypothesispytest")
 _SETTLED = {
     "PYTHONHASHSEED": "0",

@@ -30,7 +30,7 @@ from pytest_aqe.errors import HistoryError, ModelError, NotFound
 from pytest_aqe.evidence.command_line import handed_on
 from pytest_aqe.evidence.coverage import FileCoverage
 from pytest_aqe.faults import Faults
-from pytest_aqe.generation import proposals
+from pytest_aqe.generation import laws, proposals
 from pytest_aqe.generation.importing import Imports, Start
 from pytest_aqe.generation.interpreters import interpreters
 from pytest_aqe.generation.offline import Offline
@@ -176,6 +176,11 @@ class Generating:
         measured = self._uncovered.measured
         if measured is None or not self._uncovered.gaps:
             return
+        if not laws.are_tried():
+            self._notes.append(
+                "no property tests are written: hypothesis is not installed "
+                "(pip install 'pytest-aqe[properties]')"
+            )
         self._stop = time.monotonic() + self._options.generate_time
         authors = self._authors()
         self._by_name = {each.name: each for each in authors}

@@ -8,6 +8,7 @@ holds for generated values is no proof; it is what a property test checks.
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import re
 import string
@@ -78,8 +79,15 @@ IMPORTS = ("import string", "from hypothesis import given", "from hypothesis imp
            "from hypothesis import strategies as st")  # fmt: skip
 
 
+def are_tried() -> bool:
+    """Tell whether hypothesis is there, which tries them and runs the tests."""
+    return importlib.util.find_spec("hypothesis") is not None
+
+
 def laws(module: types.ModuleType, names: frozenset[str]) -> Iterator[Law]:
     """Yield laws that hold among the functions of a module; ``names`` are those with gaps."""
+    if not are_tried():
+        return
     functions = {
         name: value
         for name, value in vars(module).items()

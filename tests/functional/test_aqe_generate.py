@@ -90,6 +90,17 @@ def test_a_line_of_dots_has_one_percentage(project: Project, quiet: str) -> None
     assert any(line.endswith("gg") for line in lines)
 
 
+def test_without_hypothesis_the_session_says_what_it_does_not_write(project: Project) -> None:
+    """Everything but property tests is written all the same."""
+    project.write(conftest="import sys\nsys.modules['hypothesis'] = None\n")
+    done = project.run("--aqe-generate=propose")
+    done.stdout.fnmatch_lines(
+        ["2 tests accepted: *", "no property tests are written: hypothesis is not installed *"]
+    )
+    again = project.run("--no-aqe")
+    assert "hypothesis is not installed" not in again.stdout.str()
+
+
 def test_a_proposal_passes_as_it_stands(project: Project) -> None:
     """Plain pytest runs what was written."""
     project.run("--aqe-generate=propose")

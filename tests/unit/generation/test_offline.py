@@ -6,12 +6,14 @@ import ast
 import re
 import sys
 import time
+import types
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_aqe.data import Candidate, Trial, Verdict
+from pytest_aqe.generation import laws
 from pytest_aqe.generation.interpreters import Fresh
 from pytest_aqe.generation.offline import Offline
 from pytest_aqe.generation.sandbox import Settings
@@ -386,6 +388,16 @@ def test_a_repair_takes_shared_tests_apart(tmp_path: Path) -> None:
     assert author.repair([replace(refused, candidate=again)], target) == []
     other = Candidate(target.gaps[0], "text", "offline", attempt=1)
     assert author.repair([replace(refused, candidate=other)], target) == []
+
+
+def test_without_hypothesis_no_law_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody could run the test."""
+    module = types.ModuleType("codes")
+    exec("def encode(text): return text[::-1]\ndef decode(text): return text[::-1]", vars(module))
+    found = [law.title for law in laws.laws(module, frozenset({"encode"}))]
+    assert found == ["decode_undoes_encode"]
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    assert list(laws.laws(module, frozenset({"encode"}))) == []
 
 
 def test_a_property_proves_itself_like_any_test(tmp_path: Path) -> None:
