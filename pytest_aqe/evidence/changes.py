@@ -78,7 +78,17 @@ def _merge_base(checkout: Checkout, ref: str) -> str | None:
 
 
 def _differing(checkout: Checkout, base: str) -> tuple[str, ...] | None:
-    printed = git(checkout.root, "diff", "--name-only", "--no-renames", "-z", base, "--")
+    """Return what the commits differ in, and what is not committed.
+
+    To compare ``base`` with the files, git would look at all of them a second time, and read
+    those that it has not seen since they were written.
+    """
+    if checkout.commit is None or base == checkout.commit:
+        return tuple(sorted(checkout.dirty))
+    commits = (base, checkout.commit)
+    printed = git(
+        checkout.root, "diff-tree", "-r", "--name-only", "--no-renames", "-z", *commits, "--"
+    )
     if printed is None:
         return None
     return tuple(sorted({*printed.split("\0"), *checkout.dirty} - {""}))
