@@ -15,6 +15,7 @@ from pytest_aqe.controller import PATIENCE, Controller
 from pytest_aqe.data import ALWAYS, FAILING, NodeId, Result, RunEnd, SetKey, Status, Version
 from pytest_aqe.errors import HistoryError, NotFound, RunFileError
 from pytest_aqe.evidence import tree
+from pytest_aqe.evidence.contents import contents_in
 from pytest_aqe.evidence.identity import without_group
 from pytest_aqe.evidence.reports import Facts, Fold
 from pytest_aqe.faults import Faults
@@ -151,7 +152,7 @@ class Recorder:
             writer = self._open_writer()
             doubt = result.depends.doubt if result.depends is not None else ()
             if self._everything is None and set(doubt) - {ALWAYS}:
-                self._everything = tree.everything(self._controller.root)
+                self._everything = self._look_at_everything()
                 writer.append_files(self._everything)
             writer.append(result)
         except RunFileError:
@@ -305,7 +306,7 @@ class Recorder:
         """Tell which files changed under tests that may have used any of them."""
         assert self._writer is not None
         if self._everything:
-            now = tree.everything(self._controller.root)
+            now = self._look_at_everything()
             changed = {
                 file: now.get(file, "absent")
                 for file, version in self._everything.items()
@@ -313,6 +314,12 @@ class Recorder:
             }
             if changed:
                 self._writer.append_files(changed)
+
+    def _look_at_everything(self) -> dict[str, Version]:
+        contents = contents_in(self._options.history.parent)
+        found = tree.everything(self._controller.root, contents)
+        contents.keep()
+        return found
 
     def _open_writer(self) -> runfile.RunFileWriter:
         if self._writer is None:

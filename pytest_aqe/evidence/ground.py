@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pytest_aqe.data import Version
 from pytest_aqe.evidence import tree
 from pytest_aqe.evidence.configuration import CONFIGURATION, parted
+from pytest_aqe.evidence.contents import contents_in
 from pytest_aqe.evidence.invocation import NAMES
 from pytest_aqe.evidence.versions import ABSENT, VARIABLE, Packages, version_of
 
@@ -64,7 +65,7 @@ def state(ground: Ground, files: Collection[str]) -> dict[str, Version | None]:
 
     A Python file that nobody used has None: it is there, and that is all a new one tells.
     """
-    packages = Packages()
+    packages, contents, root = Packages(), contents_in(ground.folder), str(ground.root)
     now: dict[str, Version | None] = dict.fromkeys(tree.python_files(ground.root))
     installed = tree.installed()
     names = {file.removeprefix(tree.INSTALLED) for file in installed}
@@ -84,7 +85,8 @@ def state(ground: Ground, files: Collection[str]) -> dict[str, Version | None]:
         elif file.startswith(tree.INSTALLED):
             now.setdefault(file, ABSENT)
         else:
-            now[file] = version_of(file, str(ground.root), os.environ, packages)
+            now[file] = version_of(file, root, os.environ, packages, contents.version)
+    contents.keep()
     return now
 
 

@@ -13,8 +13,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from pytest_aqe.data import Version
+from pytest_aqe.evidence.contents import Contents
 from pytest_aqe.evidence.environment import git
-from pytest_aqe.evidence.versions import UNSTABLE, content_version, digest
+from pytest_aqe.evidence.versions import UNSTABLE, digest
 
 INSTALLED = "<installed>/"
 PROJECT = "<project>/"  # which files there are; see `project_version`
@@ -35,13 +36,13 @@ def python_files(root: Path) -> list[str]:
     return sorted(_walk(str(root), "", ".py"))
 
 
-def everything(root: Path) -> dict[str, Version]:
+def everything(root: Path, contents: Contents) -> dict[str, Version]:
     """Return the version of every file of the project, and of there being no others.
 
     For tests that may use any of them, as a subprocess may.
     """
     small, version = _project(root)
-    found = {file: content_version(f"{root}/{file}") for file in small}
+    found = {file: contents.version(f"{root}/{file}") for file in small}
     return found | {PROJECT: version}
 
 

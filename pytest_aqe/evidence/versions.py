@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 
@@ -41,11 +41,16 @@ _SEPARATOR = re.compile(r"[-_.]+")
 
 
 def version_of(
-    file: str, root: str, environ: Mapping[str, str], packages: Packages | None = None
+    file: str,
+    root: str,
+    environ: Mapping[str, str],
+    packages: Packages | None = None,
+    content: Callable[[str], str] | None = None,
 ) -> str:
     """Return the version of anything a test can depend on, as it is now.
 
-    ``packages`` remembers the folders of installed packages between calls.
+    ``packages`` remembers the folders of installed packages between calls, ``content`` what
+    files held.
     """
     if file.startswith(PACKAGE):
         return (packages or Packages()).version(file[len(PACKAGE) :])
@@ -54,7 +59,7 @@ def version_of(
     if file.startswith(PRESENCE):
         return presence_version(os.path.join(root, file[len(PRESENCE) : -1]))  # noqa: PTH118
     path = os.path.join(root, file)  # noqa: PTH118  # ten times cheaper; thousands a session
-    return folder_version(path) if file.endswith("/") else content_version(path)
+    return folder_version(path) if file.endswith("/") else (content or content_version)(path)
 
 
 def content_version(path: str) -> str:

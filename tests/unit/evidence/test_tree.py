@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_aqe.evidence import tree
+from pytest_aqe.evidence.contents import Contents
 
 
 def write(root: Path, *files: str, text: str = "") -> None:
@@ -107,7 +108,11 @@ class TestEverything:
     def test_without_git(self, tmp_path: Path) -> None:
         """Every file that is not hidden, nor compiled."""
         write(tmp_path, "a.py", "sub/data.json", ".hidden/x", ".coverage", "m.pyc")
-        assert set(tree.everything(tmp_path)) == {"a.py", "sub/data.json", tree.PROJECT}
+        assert set(tree.everything(tmp_path, Contents(None))) == {
+            "a.py",
+            "sub/data.json",
+            tree.PROJECT,
+        }
 
     def test_with_git(self, tmp_path: Path) -> None:
         """What git has, hidden or not, and what it would add; not what it ignores."""
@@ -116,14 +121,19 @@ class TestEverything:
         git(tmp_path, "init", "-q")
         git(tmp_path, "add", ".ci", "a.py")
         write(tmp_path, ".coverage", "sub/.cache/x")
-        assert set(tree.everything(tmp_path)) == {"a.py", ".ci/conf.yml", "sub/b.txt", tree.PROJECT}
+        assert set(tree.everything(tmp_path, Contents(None))) == {
+            "a.py",
+            ".ci/conf.yml",
+            "sub/b.txt",
+            tree.PROJECT,
+        }
 
     def test_contents(self, tmp_path: Path) -> None:
         """A file's version is its content's, and the project's is that of the names."""
         write(tmp_path, "a.txt", text="1")
-        before = tree.everything(tmp_path)
+        before = tree.everything(tmp_path, Contents(None))
         write(tmp_path, "a.txt", text="2")
-        after = tree.everything(tmp_path)
+        after = tree.everything(tmp_path, Contents(None))
         assert after["a.txt"] != before["a.txt"]
         assert after[tree.PROJECT] == before[tree.PROJECT] == tree.project_version(tmp_path)
 
@@ -140,7 +150,7 @@ class TestEverything:
         path = tmp_path / "large.bin"
         with path.open("wb") as file:
             file.truncate(5 << 20)
-        before = tree.everything(tmp_path)
+        before = tree.everything(tmp_path, Contents(None))
         assert set(before) == {tree.PROJECT}
         os.utime(path, ns=(0, path.stat().st_mtime_ns + 10**9))
         assert tree.project_version(tmp_path) != before[tree.PROJECT]
@@ -150,4 +160,4 @@ class TestEverything:
         names = ["a b.txt", "ü.txt", "a\nb.txt"] if os.name != "nt" else ["a b.txt", "ü.txt"]
         write(tmp_path, *names)
         git(tmp_path, "init", "-q")
-        assert set(tree.everything(tmp_path)) == {*names, tree.PROJECT}
+        assert set(tree.everything(tmp_path, Contents(None))) == {*names, tree.PROJECT}
