@@ -105,7 +105,7 @@ def select(
     differences, effect = None, Effect()
     if differing or base is not None:
         differences = _differences(connection, ground, differing, now)
-        effect = differences.effect(differing, now.keys())
+        effect = differences.effect(differing, now.keys(), affected.opened(connection))
     latest = runs[0]
     runs = [run for run in runs if run not in effect.full]
     if not runs:

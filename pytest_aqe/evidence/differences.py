@@ -166,10 +166,13 @@ class Differences:
         self._givers: dict[str, frozenset[str]] = {}
         self._packages = Packages(root)
 
-    def effect(self, differing: Collection[Differing], tracked: Collection[str]) -> Effect:
-        """Return what the differing files change; ``tracked`` are the files tests may use.
+    def effect(
+        self, differing: Collection[Differing], tracked: Collection[str], opened: Collection[str]
+    ) -> Effect:
+        """Return what the differing files change.
 
-        Of a run that `Effect.full` names no more than that is told.
+        ``tracked`` are the files tests may use, ``opened`` those that some test has read. Of a
+        run that `Effect.full` names no more than that is told.
         """
         effect = Effect()
         told: dict[tuple[str, Version | None], tuple[_Python, _Noticed]] = {}
@@ -191,7 +194,7 @@ class Differences:
                 key = each.file, each.version  # many runs saw the same
                 if key not in told:
                     found = self._python(each)
-                    told[key] = found, self._noticed(each.file, found, tracked)
+                    told[key] = found, self._noticed(each.file, found, opened)
                 found, noticed = told[key]
                 effect.changed |= {(each.run_no, each.file, name) for name in found.changed}
                 effect.changed.add((each.run_no, each.file, ""))  # for who read it as a text
@@ -277,9 +280,7 @@ class Differences:
 
     @cached_property
     def _sets_type_checking(self) -> bool:
-        return any(
-            _SETS_TYPE_CHECKING.search(self._source(file) or b"") for file in self._python_files
-        )
+        return any(map(_SETS_TYPE_CHECKING.search, self._sources_with(b"TYPE_CHECKING").values()))
 
     def _only_binds(self, file: str, key: str) -> bool:
         """Tell whether a statement does as its key says, whatever else is in the project."""
@@ -289,7 +290,7 @@ class Differences:
             return self._project.bases.make_plain(file, bases_of(key))
         return not any(map(self._project.bases.hides, modules_of(key)))
 
-    def _noticed(self, file: str, found: _Python, tracked: Collection[str]) -> _Noticed:
+    def _noticed(self, file: str, found: _Python, opened: Collection[str]) -> _Noticed:
         """What a module binds matters to who uses it, or looks names up in the module."""
         keys = {key for key in found.keys if not self._is_function(file, key)}
         docs = {key for key in keys if is_doc(key)}
@@ -305,7 +306,7 @@ class Differences:
             by.append(self._looking(file) | self._subclass_finders)
         if keys == docs:
             return _Noticed(False, tuple(by))
-        by_all, using = self._bound(file, keys - docs, found.gone, tracked)
+        by_all, using = self._bound(file, keys - docs, found.gone, opened)
         return _Noticed(by_all, (*by, using | frozenset(self._borrowing(keys))))
 
     def _borrowing(self, keys: set[str]) -> Iterator[tuple[str, str]]:
@@ -320,7 +321,7 @@ class Differences:
                     yield from ((file, piece) for piece in mentions.mentions(source, {name}))
 
     def _bound(
-        self, file: str, keys: set[str], gone: frozenset[str], tracked: Collection[str]
+        self, file: str, keys: set[str], gone: frozenset[str], opened: Collection[str]
     ) -> tuple[bool, frozenset[tuple[str, str]]]:
         """Return who notices statements: whether all that depends on the module, and pieces."""
         names = {name for key in keys for name in names_of(key)}
@@ -338,7 +339,7 @@ class Differences:
         }
         framework = not told and self._project.is_read_by_others(file)
         words = {name.encode() for name in reach.names}
-        texts = {(each, "") for each in tracked if self._may_name(each, words)}
+        texts = {(each, "") for each in opened if self._may_name(each, words)}
         looking = frozenset[tuple[str, str]]() if told else self._looking(file)
         noticing = frozenset(reach.pieces | texts | looking)
         return framework or not (reach.unused & ours) <= about, noticing
@@ -393,7 +394,8 @@ class Differences:
 
     @cached_property
     def _remakes(self) -> bool:
-        return any(_REMAKES.search(self._source(file) or b"") for file in self._python_files)
+        words = (b"CodeType", b"FunctionType", b"__code__", b"marshal")
+        return any(map(_REMAKES.search, self._sources_with(*words).values()))
 
     def _specified(self, module: str) -> Iterator[tuple[str, str]]:
         """Yield the pieces that name a module, in a text too, to have its signatures read."""
@@ -422,19 +424,18 @@ class Differences:
     @cached_property
     def _readers_of_docs(self) -> frozenset[tuple[str, str]]:
         """The pieces that read docstrings of what they are given, those of decorators not."""
+        readers = {each: each[1].rpartition(".")[2] for each in self._naming_docs(_READS_DOCS)}
         decorators: set[str] = set()
-        for file in self._python_files:
-            decorators.update(map(bytes.decode, _DECORATOR.findall(self._source(file) or b"")))
-        found = self._naming_docs(_READS_DOCS)
-        return frozenset(each for each in found if each[1].rpartition(".")[2] not in decorators)
+        for source in self._sources_with(*map(str.encode, set(readers.values()))).values():
+            decorators.update(map(bytes.decode, _DECORATOR.findall(source)))
+        return frozenset(each for each, name in readers.items() if name not in decorators)
 
     def _naming_docs(self, reads: re.Pattern[bytes]) -> Iterator[tuple[str, str]]:
-        for file in self._python_files:
-            source = self._source(file) or b""
+        for file, source in self._sources_with(*map(str.encode, _READERS_OF_DOCS)).items():
             if reads.search(source):
                 yield from ((file, piece) for piece in mentions.mentions(source, _READERS_OF_DOCS))
-            if b"help" in source:  # an option's is another
-                yield from ((file, piece) for piece in mentions.gives(source, {"help"}))
+        for file, source in self._sources_with(b"help").items():  # an option's is another
+            yield from ((file, piece) for piece in mentions.gives(source, {"help"}))
 
     def _reading_docs(self, module: str) -> Iterator[tuple[str, str]]:
         """Yield who may read docstrings of a module: at import only with a name of it."""
@@ -460,7 +461,7 @@ class Differences:
             search = re.compile(rb"(?:%b)\s*(?:[,)#\\]|as\b)" % as_given).search
             known = self._givers[module] = frozenset(
                 file
-                for file in self._python_files
+                for file in self._project.with_words(names)
                 if search(source := self._source(file) or b"")
                 and self._gives(source, classes if file == module else names)
             )
@@ -627,6 +628,14 @@ class Differences:
             # some run saw it as it is now, unless it was edited since the latest
             known = self._pieces[file] = self._old(file, digest(source)) or pieces_of(source)
         return known
+
+    def _sources_with(self, *words: bytes) -> dict[str, bytes]:
+        """Return the Python files that have one of these anywhere: quicker than a pattern is."""
+        return {
+            file: source
+            for file in self._python_files
+            if any(word in (source := self._source(file) or b"") for word in words)
+        }
 
     def _source(self, file: str) -> bytes | None:
         if file not in self._sources:

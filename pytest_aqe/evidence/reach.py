@@ -120,7 +120,7 @@ class Project:
         importing = self._importing(module) if taken else set()
         while fresh:
             further: set[str] = set()
-            for file in self._with_words(fresh):
+            for file in self.with_words(fresh):
                 found = self._file(file)
                 if found is None:
                     reach.pieces.add((file, MODULE))
@@ -142,7 +142,7 @@ class Project:
             fresh = further - reach.names
             reach.names |= fresh
         finders = frozenset[str]() if told else _FINDERS
-        for file in self._with_words(reach.names | finders):
+        for file in self.with_words(reach.names | finders):
             found = self._file(file)
             own = found.own if found is not None and file != module else frozenset[str]()
             here = reach.names - own
@@ -152,7 +152,7 @@ class Project:
                     noticed |= words
                     reach.pieces.add((file, piece))
                 reach.pieces.add((file, ""))
-        reach.pieces |= {(file, MODULE) for file in self._with_words(finders) if self._finds(file)}
+        reach.pieces |= {(file, MODULE) for file in self.with_words(finders) if self._finds(file)}
         reach.pieces |= set(self._methods(reach.names))
         reach.unused = changed - noticed
         return reach
@@ -160,7 +160,7 @@ class Project:
     def _importing(self, module: str) -> set[str]:
         """Return the files that may have from a module what it imports, itself among them."""
         stem = module_of(module)[-1:]
-        files = set(self._with_words(set(stem))) if stem else set(self._files)
+        files = set(self.with_words(set(stem))) if stem else set(self._files)
         for file in files - {module}:
             found = self._file(file)
             if found is None or any("*" in statement.bound for statement in found.statements):
@@ -177,28 +177,28 @@ class Project:
         while fresh:
             further = {
                 new
-                for file in self._with_words(fresh)
+                for file in self.with_words(fresh)
                 if (found := self._file(file)) is not None
                 for old, new in found.aliases
                 if old in fresh
             }
             fresh = further - names
             names = names | fresh
-        loading = {*self._with_words(_LOADERS), *self._by_computed_key}
+        loading = {*self.with_words(_LOADERS), *self._by_computed_key}
         loaders = {
             piece.rpartition(".")[2]
             for file in loading
             for piece in mentions(self._source(file) or b"", self._loaders(file))
             if piece != MODULE
         }
-        return {module, *loading, *self._with_words(names | loaders)}, names
+        return {module, *loading, *self.with_words(names | loaders)}, names
 
     @cached_property
     def _by_computed_key(self) -> frozenset[str]:
         """The files that take from ``sys.modules`` what they do not name."""
         return frozenset(
             file
-            for file in self._with_words({"modules"})
+            for file in self.with_words({"modules"})
             if b"sys" in self._words_of(file) and _BY_COMPUTED_KEY.search(self._source(file) or b"")
         )
 
@@ -223,7 +223,7 @@ class Project:
             return True
         quoted = re.compile(rb"""["']((?:\w+\.)*%s)["']""" % re.escape(name).encode())
         imported = _is_collected(module)
-        for file in self._with_words({name}):
+        for file in self.with_words({name}):
             texts = [] if _OF_NO_SESSION.search(file) else quoted.findall(self._source(file) or b"")
             if any(self._names(found, path) for found in texts):
                 return True
@@ -244,7 +244,7 @@ class Project:
         single = rb"(?i:settings\w*|module\w*|--ds|-p)[\s=:\"']+(\w+)\b(?![.:])"
         return [*re.findall(rb"\w+(?:\.\w+)+(?!\w*[:])", text), *re.findall(single, text)]
 
-    def _with_words(self, names: Collection[str]) -> list[str]:
+    def with_words(self, names: Collection[str]) -> list[str]:
         """Return the files that have one of these words anywhere."""
         ascii_words = {name.encode() for name in names if name.isascii()}
         every = len(ascii_words) < len(names)
@@ -288,14 +288,14 @@ class Project:
         """
         tested = {
             name
-            for file in self._with_words(names)
+            for file in self.with_words(names)
             if (found := self._file(file)) is not None
             for name in found.classes
             if name in names and "test" in f"{file}/{name}".lower()
         }
         whole = names | self._above(tested)
         inherited = self._above(names)
-        for file in self._with_words(whole | inherited):
+        for file in self.with_words(whole | inherited):
             found = self._file(file)
             if found is None or (whole | inherited).isdisjoint(found.classes):
                 continue
@@ -315,7 +315,7 @@ class Project:
         while fresh:
             bases = {
                 base
-                for file in self._with_words(fresh)
+                for file in self.with_words(fresh)
                 if (found := self._file(file)) is not None
                 for name in fresh & found.classes.keys()
                 for base in found.classes[name]

@@ -75,6 +75,14 @@ def known_files(connection: Connection, runs: Sequence[int]) -> list[str]:
     ]
 
 
+def opened(connection: Connection) -> list[str]:
+    """Return the files that some test has read, rather than run."""
+    connection.read("pieces")
+    return [
+        file for (file,) in connection.execute("select distinct file from pieces where name = ''")
+    ]
+
+
 def parsed(connection: Connection) -> set[tuple[str, Version]]:
     """Return the Python files, by version, whose pieces are known."""
     connection.read("file_pieces")

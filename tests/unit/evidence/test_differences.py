@@ -36,7 +36,7 @@ class Project:
         return Differences(self.root, files, lambda file, version: self.old.get((file, version)))
 
     def effect(self, *differing: Differing, tracked: Iterable[str] = ()) -> Effect:
-        return self.differences().effect(differing, set(tracked))
+        return self.differences().effect(differing, set(tracked), set(tracked))
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class Project:
             file, _, name = each.rpartition("::")
             own.add((each, "") if each in files else (file or "a.py", name))
         differences = Differences(self._root, python, lambda *key: self._old.get(key))
-        effect = differences.effect(self._edited, {*files})
+        effect = differences.effect(self._edited, {*files}, {*files})
         if any((file, name) in own for _, file, name in effect.changed if name is not None):
             return True
         return any(
