@@ -110,6 +110,7 @@ _LIBRARIES = frozenset(
         "wireup",
     }
 )
+_MANY = 8  # signatures of a module that are followed one by one; more of them together
 _ANNOTATION_READERS = _LIBRARIES | {word.decode() for word in READ_ANNOTATIONS}
 # Who reads the docstring of what it is given; `self` has one of a class, and a decorator that of
 # a function that stands with it.
@@ -362,19 +363,20 @@ class Differences:
         read = bool(keys) and self._reads(_SIGNATURE_READERS - _SPECS | _ANNOTATION_READERS)
         if read:
             noticing |= {*self._looking(module), *self._specified(module)}
-        for key in keys:
-            owner, *method = names_of(key)
-            reach = self._reach(module, {owner})
-            if method and read:
+        for group in [keys] if len(keys) > _MANY else [[key] for key in keys]:
+            named = [names_of(key) for key in group]
+            reach = self._reach(module, {owner for owner, *_ in named})
+            methods = {name for _, *method in named for name in method}
+            if methods and read:
                 noticing |= reach.pieces
                 continue
             for file in {file for file, _ in reach.pieces}:
                 source = self._source(file) or b""
-                if method:
+                if methods:
                     readers = mentions.mentions(source, _SPECS).keys()
-                    named = mentions.mentions(source, {*reach.names, *method}) if readers else {}
-                    noticing |= {(file, piece) for piece in readers & named.keys()}
-                else:
+                    said = mentions.mentions(source, reach.names | methods) if readers else {}
+                    noticing |= {(file, piece) for piece in readers & said.keys()}
+                if any(len(each) == 1 for each in named):
                     given = mentions.hands_on(source, reach.names) - {MODULE}
                     noticing |= {(file, piece) for piece in given}
                     noticing |= reach.pieces & {(file, MODULE)}

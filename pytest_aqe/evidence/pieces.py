@@ -131,6 +131,9 @@ READ_ANNOTATIONS = (
     b"typer",
 )
 
+# Who runs texts, whose annotations are as those of the module.
+_EXECUTES = re.compile(rb"\bexec\b|(?<![\w.])compile\b")
+
 # Bases whose makers do not look at the docstrings of the classes made from them.
 _PLAIN = """
     ABC BaseException Enum Flag Generic IntEnum IntFlag NamedTuple Protocol StrEnum TypedDict
@@ -174,12 +177,12 @@ class _Reading:
         self._plain = Plain(self._bindings, lambda node: self._line(node, [], ""))
         self._docs = docs
         self._annotations = annotations
-        self._postponed = any(
-            isinstance(each, ast.ImportFrom)
-            and each.module == "__future__"
-            and any(alias.name == "annotations" for alias in each.names)
-            for each in tree.body
-        )
+        self._postponed = any(_postpones(part) for each in tree.body for part in _parts(each))
+        self._hands_down = _EXECUTES.search(source) is not None  # to what a text defines
+        # annotations that are read are other values then, texts
+        self._hint = (b"AnnAssign", b"Annotation")
+        if self._postponed:
+            self._hint = (b"AnnAssign as text", b"Annotation as text")
         self._flat: dict[str, list[Any]] = {MODULE: []}
         self._inert: set[str] = set()
         self._given: set[str] = set()  # names given to calls that may read what they are given
@@ -226,7 +229,8 @@ class _Reading:
                 self._program(statement, body[position + 1 :])
             elif not does_nothing(statement):
                 for part in _parts(statement):
-                    self._flatten([part], self._binding(part, out), "")
+                    if self._hands_down or not _postpones(part):
+                        self._flatten([part], self._binding(part, out), "")
         for node in self._unread:
             if node.name in self._given:
                 self._line(node, out, "", given=True)
@@ -353,7 +357,7 @@ class _Reading:
             and (self._annotations or not (self._postponed or self._quiet([node.annotation])))
         )
         if kept:
-            out.append(b"AnnAssign")
+            out.append(self._hint[0])
             left += (node.target, node.annotation, node.value, node.simple)
         elif node.value is None:
             out.append(b"Declared")
@@ -418,7 +422,7 @@ class _Reading:
         self._flatten([node.args, node.decorator_list], signature, None)
         for argument, annotation in annotations_of(node):
             hints = self._flat.setdefault(f"{BINDING}{name}{ANNOTATIONS}", [])
-            hints.append(argument)
+            hints += (self._hint[1], argument)
             self._flatten([annotation], hints, None)
         line: list[Any] = []
         read = self._line(node, line, prefix)
@@ -475,13 +479,22 @@ class _Reading:
             return read
         for name, annotation in annotations_of(node):
             if not known or self._annotations or not self._quiet([annotation]):
-                out += (b"Annotation", name)
+                out += (self._hint[1], name)
                 self._flatten([annotation], out, None)
                 read = True
         return read
 
     def _quiet(self, expressions: Iterable[ast.expr | None]) -> bool:
         return self._bindings.are_quiet(expressions)
+
+
+def _postpones(statement: ast.stmt) -> bool:
+    """Tell ``from __future__ import annotations``: it acts by what annotations are then."""
+    return (
+        isinstance(statement, ast.ImportFrom)
+        and statement.module == "__future__"
+        and [each.name for each in statement.names] == ["annotations"]
+    )
 
 
 def _parts(statement: ast.stmt) -> list[ast.stmt]:

@@ -111,6 +111,101 @@ _USAGE = """
 
 CASES: tuple[Case, ...] = (
     Case(
+        "annotations become texts, and a container reads them",
+        _CONTAINER,
+        change={"shop.py": Swap("class Cheap", "from __future__ import annotations\nclass Cheap")},
+        selected={"test_class", "test_function"},
+        passing={"test_result"},
+        spared={"test_bystander", "test_call"},
+    ),
+    Case(
+        "annotations become texts, and nobody reads them",
+        """
+    -- shop.py --
+    from typing import Optional
+    class Plan:
+        def __init__(self, rate: Optional[int] = None) -> None:
+            self.rate = rate or 2
+    def price(plan: Plan) -> int:
+        return plan.rate
+    -- test_shop.py --
+    import shop
+
+    def test_price():
+        assert shop.price(shop.Plan()) == 2
+    """,
+        change={"shop.py": Swap("from typing", "from __future__ import annotations\nfrom typing")},
+        spared={"test_bystander", "test_price"},
+    ),
+    Case(
+        "annotations become texts, and a dataclass reads them",
+        """
+    -- shop.py --
+    import dataclasses
+    import typing as t
+    @dataclasses.dataclass
+    class Plan:
+        rate: int = 2
+        RATES: t.ClassVar[int] = 3
+    -- test_shop.py --
+    import dataclasses
+    import shop
+
+    def test_types():
+        assert [each.type for each in dataclasses.fields(shop.Plan)] == [int]
+    """,
+        change={
+            "shop.py": Swap(
+                "import dataclasses\n", "from __future__ import annotations\nimport dataclasses\n"
+            )
+        },
+        selected={"test_types"},
+    ),
+    Case(
+        "annotations become texts in what a module executes",
+        """
+    -- shop.py --
+    def make(text):
+        names = {}
+        exec(text, names)
+        return names["price"]
+    -- test_shop.py --
+    import shop
+
+    def test_made():
+        price = shop.make("def price(amount: int): return amount")
+        assert price.__annotations__ == {"amount": int}
+    """,
+        change={"shop.py": Swap("def make", "from __future__ import annotations\ndef make")},
+        selected={"test_made"},
+    ),
+    Case(
+        "annotations that failed no longer do",
+        """
+    -- shop.py --
+    def price(amount: int) -> int:
+        return amount
+    -- test_shop.py --
+    import pytest
+
+    def test_shop():
+        import shop
+        assert shop.price(2) == 2
+    def test_missing():
+        with pytest.raises(NameError):
+            import broken
+    -- broken.py --
+    def price(amount: missing.Amount) -> int:
+        return amount
+    """,
+        change={
+            "broken.py": "from __future__ import annotations\n"
+            "def price(amount: missing.Amount) -> int:\n    return amount\n"
+        },
+        selected={"test_missing"},
+        spared={"test_bystander", "test_shop"},
+    ),
+    Case(
         "annotation of a constructor that a container reads",
         _CONTAINER,
         change={"shop.py": Swap("self, repo: Cheap", "self, repo: Dear")},

@@ -70,16 +70,16 @@ SAMPLE = """
                     return not -n
 """
 EXPECTED = {
-    "<module>": "4c21deeee1547be5",
-    "<module>:os<os>": "517b67dbd4f3e011",
-    "<module>:t<typing>": "fbf92e7e6bf44808",
-    "<module>:lru_cache<functools>": "c0717a84ba1ce52e",
-    "<module>:LIMIT": "3dc6f23ce0f1b35a",
-    "<module>:NAMES": "08bcc5a8042f0cc8",
+    "<module>": "7ac033c8a4c6fafb",
+    "<module>:os<os>": "eb30dd13184ae707",
+    "<module>:t<typing>": "4591a05e5fb1431e",
+    "<module>:lru_cache<functools>": "b8b8c77af9c03e9c",
+    "<module>:LIMIT": "b121da7b8b189784",
+    "<module>:NAMES": "7946e4959a537a6a",
     "f": "6673707ebb94258b",
     "<module>:f": "b7a400f5d7dafd16",
     "<module>::docs": "3ec857aa2a1659e2",
-    "<module>:f:annotations": "ce467a725cf7e759",
+    "<module>:f:annotations": "7f7372edc5570a1b",
     "C.m": "b499badab88bc908",
     "<module>:C.m": "17a2df9f6cc4ed03",
 }

@@ -139,7 +139,7 @@ class TestKeys:
             "from . import a",
             "from os import *",
             "import test.helpers",
-            "from __future__ import annotations",
+            "from __future__ import division",
             "__all__ = ['A']",
             "pytestmark = 1",
             "collect_ignore = ['a']",
