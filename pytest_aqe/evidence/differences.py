@@ -558,6 +558,8 @@ class Differences:
         for file, source in sources.items():
             for piece in giving[file] | mentions.reflects(source, asking=about):
                 yield file, piece
+            if b"import_module" in source:
+                yield from ((file, piece) for piece in self._project.importing(file, files))
         yield from self._roaming
 
     @cached_property

@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePosixPath
 
 from pytest_aqe.evidence.bases import Bases, module_of
 from pytest_aqe.evidence.mentions import mentions
@@ -64,6 +65,7 @@ _LOADERS = frozenset(
         "walk_packages",
     }
 )
+_IMPORT = "import_module"
 _BY_COMPUTED_KEY = re.compile(
     rb"\bmodules\s*(?:\[|\.get\()\s*(?!__name__\b|[\"'])|\bmodules\.(?:copy|items|values)\b"
 )  # of sys.modules
@@ -184,7 +186,12 @@ class Project:
             }
             fresh = further - names
             names = names | fresh
-        loading = {*self.with_words(_LOADERS), *self._by_computed_key}
+        naming = {module, *self.with_words(names)}  # one of these has it to give
+        loading = {
+            *self.with_words(_LOADERS - {_IMPORT}),
+            *self._by_computed_key,
+            *(file for file in self.with_words({_IMPORT}) if self.importing(file, naming)),
+        }
         loaders = {
             piece.rpartition(".")[2]
             for file in loading
@@ -204,6 +211,17 @@ class Project:
 
     def _loaders(self, file: str) -> frozenset[str]:
         return _LOADERS | {"modules"} if file in self._by_computed_key else _LOADERS
+
+    def importing(self, file: str, modules: Collection[str]) -> set[str]:
+        """Return the pieces of a file that may import one of these modules by a text."""
+        words = reading(self._source(file) or b"").words
+        if words is None:
+            return {MODULE}
+        return {
+            piece
+            for piece, starts in words.importing.items()
+            if any(_may_be(module, start, file) for start in starts for module in modules)
+        }
 
     def loads(self, file: str) -> bool:
         """Tell a file with a piece that gets modules as values."""
@@ -323,6 +341,20 @@ class Project:
             fresh = bases - above
             above |= fresh
         return above
+
+
+def _may_be(module: str, start: str, file: str) -> bool:
+    """Tell whether a module's dotted path may begin so; a dot leads from the package of ``file``.
+
+    Where on the path the root of the project's packages is nobody knows.
+    """
+    path = module_of(module)
+    if start.startswith("."):
+        rest = start.lstrip(".")
+        here = PurePosixPath(file).parent.parts
+        start = ".".join([*here[: len(here) + 1 - len(start) + len(rest)], rest])
+        return ".".join(path).startswith(start)
+    return any(".".join(path[place:]).startswith(start) for place in range(len(path)))
 
 
 def _is_collected(file: str) -> bool:

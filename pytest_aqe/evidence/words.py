@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pytest_aqe.data import MAIN, Pieces
@@ -34,6 +34,7 @@ _BY_TEXT = {
     "methodcaller": 0,
     "resolve_name": 0,
 }  # name: the position of the text
+_IMPORT = "import_module"
 _OF_OBJECTS = frozenset(
     {"attrgetter", "dir", "getattr", "getattr_static", "hasattr", "methodcaller", "vars"}
 )
@@ -47,7 +48,8 @@ class Words(NamedTuple):
 
     ``named`` in any role, ``given`` as more than what is called, ``values`` as a value of which
     no name is asked; ``reflecting`` are the pieces that look names up in what they do not name,
-    ``asking`` those that ask some object for a name.
+    ``asking`` those that ask some object for a name. ``importing`` are those that import modules
+    by a text, with what their names begin with; a dot leads from the file's own package.
     """
 
     named: Mapping[str, frozenset[str]]
@@ -55,6 +57,7 @@ class Words(NamedTuple):
     values: Mapping[str, frozenset[str]]
     reflecting: frozenset[str]
     asking: frozenset[str]
+    importing: Mapping[str, frozenset[str]]
 
 
 def words_of(tree: ast.Module, pieces: Pieces) -> Words:
@@ -77,7 +80,7 @@ class _Reader:
         self._called: set[ast.AST] = set()
         self._asked: set[ast.AST] = set()
 
-    def read(self, piece: str, nodes: Iterable[ast.AST]) -> None:
+    def read(self, piece: str, nodes: Sequence[ast.AST]) -> None:
         """Take the nodes of a piece."""
         named_here, given, values = self._named[piece], self._given[piece], self._values[piece]
         prose, called, asked = self._prose, self._called, self._asked
@@ -131,6 +134,7 @@ class _Reader:
         named_here.update(words)
         given.update(words)
         given.update(words_in("\n".join(texts)))
+        self._looking.end(piece, nodes)
 
     def words(self) -> Words:
         """Return all that was read."""
@@ -140,6 +144,7 @@ class _Reader:
             _frozen(self._values),
             self._looking.found(),
             self._looking.asking(),
+            _frozen(self._looking.importing),
         )
 
 
@@ -156,6 +161,9 @@ class _Looking:
         self._bound: dict[str, set[str]] = {}  # a variable called `dir` is not the builtin
         self._by_value: list[tuple[str, str]] = []
         self._literal: set[ast.AST] = set()  # the functions of calls whose text is literal
+        self.importing: dict[str, set[str]] = defaultdict(set)
+        self._imports: list[tuple[ast.AST, ast.Call | None]] = []  # of this piece, by a text
+        self._calls: dict[ast.AST, ast.Call] = {}
 
     def bind(self, piece: str, name: str) -> None:
         """Hear of a name that a piece gives a meaning of its own."""
@@ -166,6 +174,8 @@ class _Looking:
         """Take a call, a name of an import, or a name that is one of those that look up."""
         if isinstance(node, ast.Call):
             function = last_name(node.func)
+            if function == _IMPORT:
+                self._calls[node.func] = node
             position = _BY_TEXT.get(function)
             if (position is not None and _is_literal(node, position)) or (
                 function in _OF_OBJECTS and _asks_itself(node)
@@ -175,8 +185,12 @@ class _Looking:
                 self._found.add(piece)  # all names of where it stands
         elif isinstance(node, ast.alias):
             renamed = node.asname is not None and node.name in _FINDERS
+            if renamed and node.name == _IMPORT:
+                self.importing[piece].add("")
             if renamed or node.name == "*":
                 self._found.add(piece)
+        elif _IMPORT in (getattr(node, "id", ""), getattr(node, "attr", "")):
+            self._imports.append((node, self._calls.get(node)))
         elif isinstance(node, ast.Name):
             if (node.id in _BY_VALUE or node.id in _ATTRIBUTES) and node not in self._literal:
                 self._by_value.append((piece, node.id))
@@ -190,6 +204,17 @@ class _Looking:
 
     def _looks_up(self, piece: str, function: str) -> None:
         (self._asking if function in _OF_OBJECTS else self._found).add(piece)
+
+    def end(self, piece: str, nodes: Sequence[ast.AST]) -> None:
+        """Take all nodes of a piece that was seen: what a text begins with may stand above."""
+        for _, call in self._imports:
+            above = nodes if piece != MODULE else ()  # functions may bind its names anew
+            start = _start_of_module(call, above) if call is not None else ""
+            self.importing[piece].add(start)
+            if not start:
+                self._looks_up(piece, _IMPORT)
+        self._imports.clear()
+        self._calls.clear()
 
     def found(self) -> frozenset[str]:
         """Return the pieces that look into what they do not name."""
@@ -270,6 +295,52 @@ def _asks_itself(call: ast.Call) -> bool:
     """Tell ``getattr(self, name)`` and ``dir(cls)``: an instance or a class is no module."""
     asked = call.args[0] if call.args else None
     return isinstance(asked, ast.Name) and asked.id in ("self", "cls")
+
+
+def _start_of_module(call: ast.Call, nodes: Sequence[ast.AST]) -> str:
+    """Return what the name of the module begins with that is imported, as far as it is sure."""
+    start = _start(call.args[0], nodes) if call.args else ""
+    if not start.startswith("."):
+        return start
+    given = [*call.args[1:2], *(each.value for each in call.keywords if each.arg == "package")]
+    package = text_of(given[0]) if given else None
+    if package is None:
+        its_own = bool(given) and getattr(given[0], "id", "") in ("__name__", "__package__")
+        return start if its_own else ""
+    rest = start.lstrip(".")
+    parts = package.split(".")
+    return ".".join([*parts[: len(parts) + 1 - len(start) + len(rest)], rest])
+
+
+def _start(text: ast.expr, nodes: Sequence[ast.AST]) -> str:
+    """Return what a text begins with; of a variable, where it is bound once among ``nodes``."""
+    if isinstance(text, ast.JoinedStr):
+        return text_of(text.values[0]) or "" if text.values else ""
+    if isinstance(text, ast.BinOp):
+        left = _start(text.left, nodes)
+        return left.partition("%")[0] if isinstance(text.op, ast.Mod) else left
+    if isinstance(text, ast.Call) and last_name(text.func) == "format":
+        template = text.func.value if isinstance(text.func, ast.Attribute) else None
+        return (text_of(template) or "").partition("{")[0]
+    if isinstance(text, ast.Name):
+        values = [
+            each.value
+            for each in nodes
+            if isinstance(each, ast.Assign)
+            and any(isinstance(to, ast.Name) and to.id == text.id for to in each.targets)
+        ]
+        once = sum(_binds(each, text.id) for each in nodes) == 1
+        return _start(values[0], ()) if once and values else ""
+    return text_of(text) or ""
+
+
+def _binds(node: ast.AST, name: str) -> bool:
+    """Tell whether a node itself gives a name a meaning, or may let another scope do so."""
+    if isinstance(node, ast.Name):
+        return node.id == name and not isinstance(node.ctx, ast.Load)
+    if isinstance(node, (ast.Attribute, ast.Constant, ast.keyword)):
+        return False
+    return name in named(node)
 
 
 def _is_literal(call: ast.Call, position: int) -> bool:

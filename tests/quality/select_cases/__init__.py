@@ -11,6 +11,7 @@ from . import (
     folders,
     functions,
     heirs,
+    importing,
     imports,
     inert,
     lazy,
@@ -42,6 +43,7 @@ CASES: tuple[Case, ...] = tuple(
     case
     for theme in (
         imports,
+        importing,
         loading,
         lazy,
         texts,

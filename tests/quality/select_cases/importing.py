@@ -1,0 +1,182 @@
+"""Modules that are imported by texts of which only the beginning stands in the source."""
+
+from __future__ import annotations
+
+from .case import Case, Swap
+
+PLUGINS = """
+    -- rates/__init__.py --
+    import importlib
+    from importlib import import_module
+    def first(kind):
+        module = import_module(f".rates_{{kind}}", "rates.kinds")
+        return sorted(name for name in vars(module) if name.startswith("rate"))
+    def second(kind):
+        name = {start} + kind
+        return len(vars(importlib.import_module({name}, package={package})))
+    -- rates/kinds/__init__.py --
+    -- rates/kinds/rates_gold.py --
+    import tools
+    def rate_one():
+        return 1
+    -- tools.py --
+    def tool():
+        return 1
+    -- test_rates.py --
+    import rates
+    import tools
+
+    def test_first():
+        assert rates.first("gold") == ["rate_one"]
+    def test_second():
+        assert rates.second("gold") == rates.second("gold")
+    def test_tool():
+        assert tools.tool() == 1
+    """
+
+
+def _plugins(start: str, name: str = "name", package: str = '"rates.kinds"') -> str:
+    return (
+        PLUGINS.replace("{{", "{")
+        .replace("}}", "}")
+        .replace("{start}", start)
+        .replace("{name}", name)
+        .replace("{package}", package)
+    )
+
+
+_ANOTHER = {"rates/kinds/rates_gold.py": Swap("def rate_one", "def rate_two(): pass\ndef rate_one")}
+_TOOL = {"tools.py": Swap("def tool", "def rate_tool(): pass\ndef tool")}
+
+CASES: tuple[Case, ...] = (
+    Case(
+        "new function in a module whose name begins so",
+        _plugins('".rates_"'),
+        change=_ANOTHER,
+        selected={"test_first"},
+        passing={"test_second"},
+        spared={"test_bystander", "test_tool"},
+    ),
+    Case(
+        "new function in a module that cannot be called so",
+        """
+    -- rates.py --
+    from importlib import import_module
+    def load(kind):
+        name = ".rates_%s" % kind
+        return import_module(name, "kinds").RATE
+    -- kinds/__init__.py --
+    -- kinds/rates_gold.py --
+    RATE = 2
+    -- tools.py --
+    def tool():
+        return 1
+    -- test_rates.py --
+    import rates
+    import tools
+
+    def test_rates():
+        assert rates.load("gold") == 2
+    def test_tool():
+        assert tools.tool() == 1
+    """,
+        change={"tools.py": Swap("def tool", "def other(): pass\ndef tool")},
+        spared={"test_bystander", "test_rates", "test_tool"},
+    ),
+    Case(
+        "new function in a module that one which begins so hands on",
+        """
+    -- rates.py --
+    from importlib import import_module
+    def names(kind, member):
+        module = import_module("kinds.rates_{}".format(kind))
+        return sorted(name for name in vars(getattr(module, member)) if name[0] != "_")
+    -- kinds/__init__.py --
+    -- kinds/rates_gold.py --
+    import tools as member
+    -- tools.py --
+    def tool():
+        return 1
+    -- test_rates.py --
+    import rates
+
+    def test_names():
+        assert rates.names("gold", "mem" + "ber") == ["tool"]
+    """,
+        change={"tools.py": Swap("def tool", "def other(): pass\ndef tool")},
+        selected={"test_names"},
+    ),
+    Case(
+        "new function in a module whose name begins so from its own package",
+        """
+    -- rates/__init__.py --
+    from importlib import import_module
+    def names(kind):
+        return sorted(name for name in vars(import_module("." + kind, __name__)) if name[0] != "_")
+    -- rates/gold.py --
+    def one():
+        return 1
+    -- tools.py --
+    def tool():
+        return 1
+    -- test_rates.py --
+    import rates
+    import tools
+
+    def test_names():
+        assert rates.names("gold") == ["one"]
+    def test_tool():
+        assert tools.tool() == 1
+    """,
+        change={"rates/gold.py": Swap("def one", "def two(): pass\ndef one")},
+        selected={"test_names"},
+        spared={"test_bystander", "test_tool"},
+    ),
+    *(
+        Case(
+            f"new function in a module whose name is {how}",
+            f"""
+    -- rates.py --
+    from importlib import import_module{alias}
+    def names(kind, more="."):
+        text = "kinds."
+        {change}
+        return sorted(name for name in vars({load}) if name[0] != "_")
+    -- kinds/__init__.py --
+    -- kinds/gold.py --
+    RATE = 1
+    -- tools.py --
+    def tool():
+        return 1
+    -- test_rates.py --
+    import rates
+
+    def test_names():
+        assert rates.names("{kind}") == ["tool"]
+    """,
+            change={"tools.py": Swap("def tool", "def other(): pass\ndef tool")},
+            selected={"test_names"},
+        )
+        for how, alias, change, load, kind in (
+            ("given", "", "pass", "import_module(kind)", "tools"),
+            ("bound twice", "", "text = ''", "import_module(text + kind)", "tools"),
+            ("added to", "", "text = kind[:0]; text += kind", "import_module(text)", "tools"),
+            (
+                "bound by a loop",
+                "",
+                "for text in ['']: pass",
+                "import_module(text + kind)",
+                "tools",
+            ),
+            ("asked of another name", " as load", "pass", "load(kind)", "tools"),
+            ("behind a variable", "", "load = import_module", "load(kind)", "tools"),
+            (
+                "above the package",
+                "",
+                "pass",
+                'import_module(f"..{kind}", "kinds.sub")',
+                "../tools"[3:],
+            ),
+        )[:6]
+    ),
+)
