@@ -132,6 +132,7 @@ _SETS_TYPE_CHECKING = re.compile(
 _REMAKES = re.compile(
     rb"\b(?:CodeType|FunctionType)\s*\(|__code__(?:\s*=(?!=)|\.replace\b)|\bmarshal\.loads?\b"
 )  # functions, of the code of others
+_FOR_CHECKERS = f"{BINDING}TYPE_CHECKING<typing>"
 _WORD = re.compile(rb"\w+")
 _MOST_BYTES = 4 << 20  # of a file that is read
 # What a module says of itself; nothing acts by it.
@@ -273,8 +274,11 @@ class Differences:
         """Leave out what nothing in the project reads: annotations, and what is for checkers."""
         if any(map(is_annotations, keys)) and not self._reads(_ANNOTATION_READERS):
             keys = {key for key in keys if not is_annotations(key)}
-        if TYPE_CHECKING in keys and not self._sets_type_checking:
+        unchecked = keys & {TYPE_CHECKING, _FOR_CHECKERS}
+        if unchecked and not self._sets_type_checking:
             keys = keys - {TYPE_CHECKING}
+            if _FOR_CHECKERS in self._now(file).checksums:  # it is false; without it names fail
+                keys = keys - {_FOR_CHECKERS}
         if DOCS in keys and not (self._readers_of_docs or self._giving(file)):
             keys = keys - {DOCS}
         return keys

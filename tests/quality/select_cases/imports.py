@@ -6,6 +6,65 @@ from .case import Case, Swap
 
 CASES: tuple[Case, ...] = (
     Case(
+        "an import for type checkers comes",
+        """
+    -- shop.py --
+    from typing import Any
+    class Shop:
+        def price(self) -> "Any":
+            return 2
+    -- test_shop.py --
+    import shop
+
+    def test_shop():
+        assert shop.Shop().price() == 2
+    """,
+        change={
+            "shop.py": Swap(
+                "from typing import Any",
+                "from typing import TYPE_CHECKING, Any\n"
+                "if TYPE_CHECKING:\n    from decimal import Decimal",
+            )
+        },
+        spared={"test_bystander", "test_shop"},
+    ),
+    Case(
+        "an import for type checkers goes, and what asks for it stays",
+        """
+    -- shop.py --
+    from typing import TYPE_CHECKING
+    if TYPE_CHECKING:
+        from decimal import Decimal
+    class Shop:
+        def price(self) -> "Decimal":
+            return 2
+    -- test_shop.py --
+    def test_shop():
+        import shop
+        assert shop.Shop().price() == 2
+    """,
+        change={"shop.py": Swap("from typing import TYPE_CHECKING\n", "")},
+        selected={"test_shop"},
+    ),
+    Case(
+        "an import for type checkers comes instead of a constant",
+        """
+    -- shop.py --
+    TYPE_CHECKING = True
+    if TYPE_CHECKING:
+        RATE = 2
+    -- test_shop.py --
+    import shop
+
+    def test_shop():
+        assert shop.RATE == 2
+    """,
+        change={
+            "shop.py": Swap("TYPE_CHECKING = True", "from typing import TYPE_CHECKING\nRATE = 3")
+        },
+        selected={"test_shop"},
+    ),
+    Case(
         "module constant",
         """
         -- shop.py --
