@@ -63,12 +63,13 @@ _VALUES = """
     attr.Factory attr.attrib attr.field attr.ib attrs.Factory attrs.field collections.namedtuple
     contextvars.ContextVar dataclasses.field datetime.date datetime.datetime datetime.time
     datetime.timedelta datetime.timezone decimal.Decimal enum.auto fractions.Fraction
-    logging.getLogger os.path.abspath os.path.basename os.path.dirname os.path.join
-    os.path.normpath os.path.realpath pathlib.Path pathlib.PurePath pathlib.PurePosixPath re.compile
-    string.Template struct.Struct threading.Event threading.Lock threading.RLock threading.local
-    types.SimpleNamespace typing.NewType typing.ParamSpec typing.TypeVar typing.TypeVarTuple
-    typing_extensions.NewType typing_extensions.ParamSpec typing_extensions.TypeVar
-    typing_extensions.TypeVarTuple uuid.UUID
+    logging.getLogger operator.attrgetter operator.itemgetter os.path.abspath os.path.basename
+    os.path.dirname os.path.join os.path.normpath os.path.realpath pathlib.Path pathlib.PurePath
+    pathlib.PurePosixPath re.compile string.Template struct.Struct threading.Event
+    threading.Lock threading.RLock threading.local types.SimpleNamespace typing.NewType
+    typing.ParamSpec typing.TypeVar typing.TypeVarTuple typing_extensions.NewType
+    typing_extensions.ParamSpec typing_extensions.TypeVar typing_extensions.TypeVarTuple
+    uuid.UUID
 """
 _MAKES_VALUES = frozenset(_VALUES.split())
 

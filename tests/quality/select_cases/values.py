@@ -8,6 +8,56 @@ SPARED = frozenset({"test_bystander", "test_other"})
 
 CASES: tuple[Case, ...] = (
     Case(
+        "constant that a getter fetches by a text",
+        """
+    -- shop.py --
+    RATE = 2
+    OTHER = 1
+    -- tools.py --
+    from operator import attrgetter, itemgetter
+    rate = attrgetter("RATE")
+    entry = itemgetter("RATE")
+    def fetch(module):
+        return rate(module)
+    def look(module):
+        return entry(vars(module))
+    -- test_shop.py --
+    import shop
+    import tools
+
+    def test_fetch():
+        assert tools.fetch(shop) == 2
+    def test_look():
+        assert tools.look(shop) == 2
+    """,
+        change={"shop.py": Swap("RATE = 2", "RATE = 3")},
+        selected={"test_fetch", "test_look"},
+    ),
+    Case(
+        "what a getter fetches",
+        """
+    -- shop.py --
+    from operator import attrgetter
+    RATE = attrgetter("price")
+    def other():
+        return 1
+    class Plan:
+        price, cost = 2, 3
+    def rate():
+        return RATE(Plan())
+    -- test_shop.py --
+    import shop
+
+    def test_rate():
+        assert shop.rate() == 2
+    def test_other():
+        assert shop.other() == 1
+    """,
+        change={"shop.py": Swap('attrgetter("price")', 'attrgetter("cost")')},
+        selected={"test_rate"},
+        spared={"test_bystander", "test_other"},
+    ),
+    Case(
         "compiled pattern",
         """
         -- shop.py --

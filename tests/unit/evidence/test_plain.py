@@ -60,6 +60,7 @@ class TestKeys:
         "text",
         [
             "import re\nA = re.compile('a', re.I)",
+            "from operator import attrgetter\nA = attrgetter('a', 'b.c')",
             "from re import compile as c\nA = c('a')",
             "from typing import TypeVar\nA = TypeVar('A', bound='B')",
             "from os import path\nA = path.join(path.dirname(__file__), 'a')",
