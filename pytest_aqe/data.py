@@ -84,6 +84,9 @@ class Pieces(NamedTuple):
 ALWAYS = "always"
 """Among a test's doubts: it is marked to run whatever happens."""
 
+SKIPPED = "skipped"
+"""Among a test's doubts: it was, and only what it depends on can have decided that."""
+
 MAIN = "<main>"
 """The piece of a Python file that stands under ``if __name__ == "__main__":``."""
 
@@ -103,15 +106,13 @@ class Depends(NamedTuple):
 
     ``own`` is what ran, loaded or opened during the test, ``base`` what its module and its
     conftests need to be imported. ``doubt`` names what cannot be followed; ``globs`` is what
-    the mark ``aqe_depends`` narrows it to, or None without that mark. A test that was skipped
-    is ``settled`` where only what it depends on can have decided that.
+    the mark ``aqe_depends`` narrows it to, or None without that mark.
     """
 
     own: SetKey
     base: SetKey
     doubt: tuple[str, ...] = ()
     globs: tuple[str, ...] | None = None
-    settled: bool = False
 
 
 class Result(NamedTuple):

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_aqe.controller import PATIENCE, Controller
-from pytest_aqe.data import ALWAYS, FAILING, NodeId, Result, RunEnd, SetKey, Status, Version
+from pytest_aqe.data import (
+    ALWAYS,
+    FAILING,
+    SKIPPED,
+    NodeId,
+    Result,
+    RunEnd,
+    SetKey,
+    Status,
+    Version,
+)
 from pytest_aqe.errors import HistoryError, NotFound, RunFileError
 from pytest_aqe.evidence import tree
 from pytest_aqe.evidence.contents import contents_in
@@ -151,7 +161,7 @@ class Recorder:
         try:
             writer = self._open_writer()
             doubt = result.depends.doubt if result.depends is not None else ()
-            if self._everything is None and set(doubt) - {ALWAYS}:
+            if self._everything is None and set(doubt) - {ALWAYS, SKIPPED}:
                 self._everything = self._look_at_everything()
                 writer.append_files(self._everything)
             writer.append(result)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_aqe.data import Depends
+from pytest_aqe.data import SKIPPED, Depends
 from pytest_aqe.evidence import auditing
 from pytest_aqe.evidence.contexts import Context, Kind
 from pytest_aqe.evidence.dependencies import Dependencies
@@ -224,7 +224,7 @@ class Tracking:
         following.pause(test)
         if self._carried is not None:
             following.leave(test, str(item.path))
-            _hang(report, self._carried._replace(settled=self._settled(item)))
+            _hang(report, self._carried)
             return
         shared = [self._shared[each] for each in self._used.values() if each in self._shared]
         shared += self._overridden(getattr(item, "_request", None))
@@ -237,8 +237,8 @@ class Tracking:
         new: dict[str, Any] = {"sets": facts.sets} if facts.sets else {}
         if facts.files:
             new["files"] = facts.files
-        depends = Depends(facts.own, facts.base, tuple(facts.doubt), settled=settled)
-        _hang(report, depends, **new)
+        doubt = (*facts.doubt, SKIPPED) if settled else tuple(facts.doubt)
+        _hang(report, Depends(facts.own, facts.base, doubt), **new)
 
     def _settled(self, item: pytest.Item) -> bool:
         """Tell whether only the project's code and the interpreter decided that it was skipped."""
@@ -276,8 +276,6 @@ def _hang(report: pytest.TestReport, depends: Depends, **new: Any) -> None:
     told: dict[str, Any] = {"own": depends.own, "base": depends.base}
     if depends.doubt:
         told["doubt"] = list(depends.doubt)
-    if depends.settled:
-        told["settled"] = True
     hung = {**getattr(report, "aqe", {}), "depends": told, **new}
     report.aqe = hung  # type: ignore[attr-defined]  # travels with the report
 

@@ -169,7 +169,6 @@ def _depends(facts: Facts) -> Depends | None:
         told["base"],
         (*told.get("doubt", ()), *((ALWAYS,) if facts.get(ALWAYS) else ())),
         tuple(globs) if globs is not None else None,
-        bool(told.get("settled")),
     )
 
 

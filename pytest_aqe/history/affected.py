@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pytest_aqe.data import Depends, Identity, NodeId, Pieces, Version
+from pytest_aqe.data import SKIPPED, Depends, Identity, NodeId, Pieces, Version
 from pytest_aqe.history.store import Connection
 
 
@@ -279,7 +279,8 @@ def carried(
 ) -> dict[Identity, Depends]:
     """Return what tests depended on in these runs, of those that have one answer.
 
-    Several parameters that share an identity may have several.
+    Several parameters that share an identity may have several. One that was skipped has none: if
+    it runs after all, it depends on more.
     """
     connection.read("tests", "dependencies", "sets")
     return {
@@ -292,11 +293,11 @@ def carried(
                 join dependencies using (test_no, run_no)
                 join sets as own on own.set_no = own_no
                 join sets as base on base.set_no = base_no
-            where suite = $1
+            where suite = $1 and not list_contains(doubt, $4)
             group by identity
             having count(*) = 1
             """,
-            (suite, list(clean), list(clean.values())),
+            (suite, list(clean), list(clean.values()), SKIPPED),
         )
     }
 

@@ -6,7 +6,7 @@ Python file has pieces at every version.
 
 from __future__ import annotations
 
-from pytest_aqe.data import FAILING, PARTS
+from pytest_aqe.data import FAILING, PARTS, SKIPPED
 from pytest_aqe.history import codes
 from pytest_aqe.history.queries import ever_failed
 from pytest_aqe.history.store import Connection
@@ -160,7 +160,8 @@ def _take_tests(connection: Connection, run_no: int, prefix: str, suite: str) ->
             select
                 coalesce(identity, $2 || node_id) as identity,
                 arg_max(
-                    outcome in ({_FAILING}) or (outcome = 'skipped' and settled is null),
+                    outcome in ({_FAILING})
+                        or (outcome = 'skipped' and not list_contains(coalesce(doubt, []), $4)),
                     coalesce(attempt, 0)
                 ) as unknown,
                 arg_max(own, coalesce(attempt, 0)) as own,
@@ -186,7 +187,7 @@ def _take_tests(connection: Connection, run_no: int, prefix: str, suite: str) ->
             select identity from attempts where unknown or own is null or base is null
         )
         """,
-        (run_no, prefix, suite),
+        (run_no, prefix, suite, SKIPPED),
     )
     connection.execute(
         """
@@ -199,8 +200,34 @@ def _take_tests(connection: Connection, run_no: int, prefix: str, suite: str) ->
 
 
 def _add_tests(connection: Connection) -> None:
-    """Add ``fresh`` to the dependencies; each test keeps its latest runs on different trees."""
+    """Add ``fresh`` to the dependencies; each test keeps its latest runs on different trees.
+
+    A test that was skipped and now passes, or the other way round, is known by the later alone:
+    in the run in which it was skipped it did not use what it uses.
+    """
     connection.execute("insert into dependencies from fresh")
+    skipped = "select 1 from dependencies where list_contains(doubt, $1) limit 1"
+    if connection.execute(skipped, (SKIPPED,)):
+        connection.execute(
+            """
+            delete from dependencies
+            where (test_no, run_no) in (
+                select test_no, run_no
+                from (
+                    select
+                        test_no, environment, run_no,
+                        bool_and(list_contains(doubt, $1)) as skipped
+                    from dependencies join runs using (run_no)
+                    where test_no in (select test_no from fresh)
+                    group by all
+                )
+                qualify skipped <> first_value(skipped) over (
+                    partition by test_no, environment order by run_no desc
+                )
+            )
+            """,
+            (SKIPPED,),
+        )
     connection.execute(
         """
         delete from dependencies

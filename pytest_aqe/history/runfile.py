@@ -94,8 +94,6 @@ class RunFileWriter:
                 line += f',"doubt":{_encode(result.depends.doubt)}'
             if result.depends.globs is not None:
                 line += f',"globs":{_encode(result.depends.globs)}'
-            if result.depends.settled:
-                line += ',"settled":true'
         self._write(line + "}\n")
         self.recorded += 1
 

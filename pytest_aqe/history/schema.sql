@@ -132,15 +132,15 @@ create table sets (
     pieces integer[] -- pieces.piece_no, sorted
 );
 
--- What a test depended on when it last passed in an environment: its latest runs on
--- different trees, until two runs of all of its file did not have it. A test without a row
+-- What a test depended on when it last passed in an environment, or was skipped where nothing
+-- else can have decided that ('skipped' is a doubt then): its latest runs on different trees, until two runs of all of its file did not have it. A test without a row
 -- here is never deselected.
 create table dependencies (
     test_no integer, -- tests.test_no
     run_no integer, -- runs.run_no; the files as that run saw them are in run_files
     own_no integer, -- sets.set_no: what ran, loaded or opened during the test
     base_no integer, -- sets.set_no: what its module and its conftests need to be imported
-    doubt varchar[], -- what could not be followed: 'subprocess', 'thread', ...
+    doubt varchar[], -- what could not be followed: 'subprocess', 'thread', ...; 'skipped', 'always'
     globs varchar[] -- what aqe_depends narrows the doubt to; null without the mark
 );
 

@@ -270,7 +270,6 @@ def _stage_lines(connection: Connection, path: Path) -> None:
                 old: 'varchar', new: 'varchar', ended_at: 'timestamp', status: 'varchar',
                 exit_status: 'smallint', collected: 'integer', deselected: 'integer',
                 own: 'varchar', base: 'varchar', doubt: 'varchar[]', globs: 'varchar[]',
-                settled: 'boolean',
                 key: 'varchar', sets: 'map(varchar, varchar[])', files: 'map(varchar, varchar)',
                 file: 'varchar', version: 'varchar', names: 'varchar[]', checksums: 'varchar[]',
                 inert: 'varchar[]', counts: 'map(varchar, integer)',

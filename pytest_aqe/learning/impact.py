@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
-from pytest_aqe.data import ALWAYS, Identity
+from pytest_aqe.data import ALWAYS, SKIPPED, Identity
 
 MOST_AFFECTED = 0.5  # of the tests; a change of more tells nothing apart
 Kind = Literal["affected", "always", "failed", "doubt", "probe"]
@@ -113,7 +113,7 @@ def _change(
     """Return what can have broken a test since it passed."""
     if not test.clean:
         return Because("affected", shown(test.piece) if test.piece else "changed")
-    if not set(test.doubt) - {ALWAYS} and test.globs is None:
+    if not set(test.doubt) - {ALWAYS, SKIPPED} and test.globs is None:
         return None
     for run in test.clean:
         reason = _in_doubt(test, [*differing.get(run, ()), *since_base])
@@ -125,7 +125,7 @@ def _change(
 def _in_doubt(test: Known, files: Sequence[str]) -> str | None:
     """Return why a test that cannot be followed runs, or None when nothing it may use changed."""
     if test.globs is None and files:
-        what = ", ".join(sorted(set(test.doubt)))
+        what = ", ".join(sorted({*test.doubt} - {SKIPPED}))
         named = next((file for file in files if not file.startswith("<")), "what is there")
         return f"uses {what}, which cannot be followed; {named} changed"
     if test.globs is None:

@@ -226,6 +226,30 @@ class TestWhatRuns:
         project.write(library=LIBRARY, test_skip=source.replace("> 2", "< 2"))
         assert set(selected(project, *workers)) == {"test_two", "test_skip"}
 
+    def test_settled_skip_that_ran_after_all(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A test that code let run for an undeclared reason depends on what it ran."""
+        project.write(
+            conftest="import os\n"
+            "def pytest_collection_modifyitems(items):\n"
+            "    for item in items:\n"
+            "        if 'RUN_ALL' in os.environ:\n"
+            "            item.own_markers.clear()\n",
+            test_skip="import pytest, library\n"
+            "@pytest.mark.skip\n"
+            "def test_skip(): assert library.one() == 1\n",
+        )
+        run(project)
+        monkeypatch.setenv("RUN_ALL", "1")
+        run(project)
+        project.write(library=LIBRARY.replace("return 1", "return 7"))
+        assert set(selected(project)) == {"test_one", "test_skip"}
+        monkeypatch.delenv("RUN_ALL")
+        assert set(selected(project)) == {"test_one", "test_skip"}  # they failed
+        project.write(library=LIBRARY)
+        assert selected(project) == ["test_one"]
+
     def test_settled_skip_that_an_option_ignores(self, project: Project) -> None:
         """The command line is what a skipped test depends on, too."""
         project.write(test_skip="import pytest\n@pytest.mark.skip\ndef test_skip(): assert 0\n")
