@@ -133,8 +133,9 @@ create table sets (
 );
 
 -- What a test depended on when it last passed in an environment, or was skipped where nothing
--- else can have decided that ('skipped' is a doubt then): its latest runs on different trees, until two runs of all of its file did not have it. A test without a row
--- here is never deselected.
+-- else can have decided that ('skipped' is a doubt then): its latest runs on different trees,
+-- until two runs of all of its file did not have it. A test without a row here is never
+-- deselected.
 create table dependencies (
     test_no integer, -- tests.test_no
     run_no integer, -- runs.run_no; the files as that run saw them are in run_files
