@@ -7,6 +7,7 @@ saw as they are now are parsed.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
@@ -29,6 +30,7 @@ from pytest_aqe.evidence.pieces import (
 from pytest_aqe.evidence.plain import (
     BINDING,
     DOCS,
+    POSTPONED,
     TYPE_CHECKING,
     bases_of,
     is_annotations,
@@ -42,6 +44,7 @@ from pytest_aqe.evidence.plain import (
 )
 from pytest_aqe.evidence.reach import Project, Reach
 from pytest_aqe.evidence.readings import pieces_of, reading
+from pytest_aqe.evidence.syntax import parse
 from pytest_aqe.evidence.tree import INSTALLED
 from pytest_aqe.evidence.versions import FIXTURE, UNSTABLE, digest
 
@@ -252,9 +255,15 @@ class Differences:
         new = self._now(each.file)
         difference = compare(old.checksums, new.checksums)
         bindings, difference = _apart(difference)
+        if POSTPONED in bindings - new.checksums.keys():  # annotations are evaluated again
+            bindings, difference = frozenset(), _with_module(difference)
         moved = difference.added | difference.removed
+        comes = bindings & {_FOR_CHECKERS} - old.checksums.keys()
+        if comes and not self._is_false(each.file):
+            comes = frozenset()
         # of functions only the signature stands there
-        keys = frozenset(key for key in self._read(each.file, bindings) if signed(key) not in moved)
+        read = self._read(each.file, bindings - comes)
+        keys = frozenset(key for key in read if signed(key) not in moved)
         if not all(self._only_binds(each.file, key) for key in keys):
             keys, difference = frozenset(), _with_module(difference)
         inert = (difference.added & new.inert) | (difference.removed & old.inert)
@@ -267,21 +276,31 @@ class Differences:
             frozenset(name.rpartition(".")[2] for name in inert),
             keys,
             frozenset(name for key in binding for name in names_of(key)).difference(bound),
-            _in_order(old, new) != _in_order(new, old) and self._reads(_LISTING),
+            bool(comes) or (_in_order(old, new) != _in_order(new, old) and self._reads(_LISTING)),
         )
 
     def _read(self, file: str, keys: Set[str]) -> Set[str]:
         """Leave out what nothing in the project reads: annotations, and what is for checkers."""
         if any(map(is_annotations, keys)) and not self._reads(_ANNOTATION_READERS):
             keys = {key for key in keys if not is_annotations(key)}
-        unchecked = keys & {TYPE_CHECKING, _FOR_CHECKERS}
-        if unchecked and not self._sets_type_checking:
+        if TYPE_CHECKING in keys and not self._sets_type_checking:
             keys = keys - {TYPE_CHECKING}
-            if _FOR_CHECKERS in self._now(file).checksums:  # it is false; without it names fail
-                keys = keys - {_FOR_CHECKERS}
         if DOCS in keys and not (self._readers_of_docs or self._giving(file)):
             keys = keys - {DOCS}
         return keys
+
+    def _is_false(self, file: str) -> bool:
+        """Tell whether ``TYPE_CHECKING`` is what `typing` has, and is there before it is used."""
+        if self._sets_type_checking:
+            return False
+        tree = parse(self._source(file) or b"")
+        for statement in tree.body if tree is not None else ():
+            if isinstance(statement, ast.ImportFrom):
+                if any(each.name == "TYPE_CHECKING" for each in statement.names):
+                    return True
+            elif "TYPE_CHECKING" in ast.dump(statement):
+                return False
+        return False
 
     @cached_property
     def _sets_type_checking(self) -> bool:

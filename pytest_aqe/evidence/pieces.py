@@ -32,7 +32,15 @@ from typing import Any, NamedTuple
 
 from pytest_aqe.data import MAIN, Pieces
 from pytest_aqe.evidence.bindings import Bindings, bound_by
-from pytest_aqe.evidence.plain import ANNOTATIONS, BINDING, DOCS, TYPE_CHECKING, Plain, does_nothing
+from pytest_aqe.evidence.plain import (
+    ANNOTATIONS,
+    BINDING,
+    DOCS,
+    POSTPONED,
+    TYPE_CHECKING,
+    Plain,
+    does_nothing,
+)
 from pytest_aqe.evidence.syntax import (
     FIELDS,
     Function,
@@ -229,6 +237,8 @@ class _Reading:
                 self._program(statement, body[position + 1 :])
             elif not does_nothing(statement):
                 for part in _parts(statement):
+                    if _postpones(part):
+                        self._flat[POSTPONED] = []
                     if self._hands_down or not _postpones(part):
                         self._flatten([part], self._binding(part, out), "")
         for node in self._unread:

@@ -25,6 +25,7 @@ from pytest_aqe.evidence.syntax import Function, is_type_checking, text_of
 BINDING = "<module>:"  # before the names
 ANNOTATIONS = ":annotations"  # after them
 DOCS = f"{BINDING}:docs"  # all docstrings that stand nowhere else
+POSTPONED = f"{BINDING}annotations<__future__>"  # they become texts; the name is bound as well
 TYPE_CHECKING = f"{BINDING}:TYPE_CHECKING"  # what stands under that, which runs if one sets it
 _DOC = ".__doc__("
 

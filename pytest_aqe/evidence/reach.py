@@ -18,7 +18,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import PurePosixPath
 
 from pytest_aqe.evidence.bases import Bases, module_of
 from pytest_aqe.evidence.mentions import mentions
@@ -220,8 +219,31 @@ class Project:
         return {
             piece
             for piece, starts in words.importing.items()
-            if any(_may_be(module, start, file) for start in starts for module in modules)
+            if any(self._leads_to(start, modules) for start in starts)
         }
+
+    def _leads_to(self, start: str, modules: Collection[str]) -> bool:
+        """Tell whether a module whose path may begin so is one of these, or has modules to give."""
+        return any(_may_be(module, start) for module in modules) or any(
+            self._has_modules(file) for file in self._files if _may_be(file, start)
+        )
+
+    def _has_modules(self, file: str) -> bool:
+        """Tell a module with others among its names: one leads to the next."""
+        found = self._file(file)
+        return (
+            found is None
+            or self.loads(file)
+            or any(
+                "*" in each.bound or not self._parts.isdisjoint(each.bound | each.used)
+                for each in found.statements
+                if each.imports
+            )
+        )
+
+    @cached_property
+    def _parts(self) -> frozenset[str]:
+        return frozenset(part for file in self._files for part in module_of(file))
 
     def loads(self, file: str) -> bool:
         """Tell a file with a piece that gets modules as values."""
@@ -343,18 +365,14 @@ class Project:
         return above
 
 
-def _may_be(module: str, start: str, file: str) -> bool:
-    """Tell whether a module's dotted path may begin so; a dot leads from the package of ``file``.
+def _may_be(module: str, start: str) -> bool:
+    """Tell whether a part of a module's dotted path may begin so.
 
-    Where on the path the root of the project's packages is nobody knows.
+    All of the path nobody knows: packages are mapped to folders of other names, and from one
+    that was imported another is at hand.
     """
     path = module_of(module)
-    if start.startswith("."):
-        rest = start.lstrip(".")
-        here = PurePosixPath(file).parent.parts
-        start = ".".join([*here[: len(here) + 1 - len(start) + len(rest)], rest])
-        return ".".join(path).startswith(start)
-    return any(".".join(path[place:]).startswith(start) for place in range(len(path)))
+    return not path or any(part.startswith(start) for part in path)
 
 
 def _is_collected(file: str) -> bool:

@@ -22,7 +22,7 @@ from pytest_aqe.evidence.toplevel import Statement, TopLevel, top_level
 from pytest_aqe.evidence.versions import digest
 from pytest_aqe.evidence.words import Words, words_of
 
-_FORMAT = f"8 {__version__} {sys.version_info[0]}.{sys.version_info[1]}"
+_FORMAT = f"9 {__version__} {sys.version_info[0]}.{sys.version_info[1]}"
 _MOST = 4  # times as many files as were asked for are kept
 
 

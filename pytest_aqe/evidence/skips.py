@@ -3,7 +3,8 @@
 What ``skipif(sys.platform != "win32")`` skips is skipped again while nothing it depends on has
 changed; what a missing program, a variable or a fixture skips may run tomorrow. A mark itself
 does not say why it is there, so the source is asked: decorators and ``pytestmark``, and of
-conditions what the interpreter alone decides, also behind names that modules assign once.
+conditions what the interpreter alone decides, also behind names that modules assign once and no
+conftest sets. Where a conftest handles marks itself, nothing is settled.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import ast
 import importlib.util
 import operator
 import platform
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -51,6 +53,8 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.In: lambda one, other: one in other,
     ast.NotIn: lambda one, other: one not in other,
 }
+_TRAITS = frozenset({"gettotalrefcount", "pypy_version_info"})  # that `sys` has or has not
+_HANDLED = (b"own_markers", b"pytestmark", b"__unittest_skip__")  # by who takes marks off
 _SKIP = frozenset({"pytest.mark.skip", "unittest.skip"})
 _SKIP_IF = frozenset({"pytest.mark.skipif", "unittest.skipIf"})
 _SKIP_UNLESS = "unittest.skipUnless"
@@ -62,6 +66,7 @@ class Skips:
 
     def __init__(self) -> None:
         self._sources: dict[str, _Source | None] = {}
+        self._plugins: dict[str, bytes] = {}  # of the project, with their texts
 
     def are_settled(self, item: pytest.Item) -> bool:
         """Tell whether a test that was skipped is marked so, and always will be."""
@@ -71,15 +76,35 @@ class Skips:
         code = getattr(function, "__code__", None)
         if code is None or not _is_marked(item):
             return False
+        self._read_plugins(item.config)
+        if any(word in text for text in self._plugins.values() for word in _HANDLED):
+            return False
         source = self._source(getattr(function, "__globals__", {}))
         if source is None:
             return False
-        marks = source.marks.get((code.co_firstlineno, code.co_name))
-        if marks is None:
+        found = source.marks.get((code.co_firstlineno, code.co_name))
+        if found is None:
             return False
+        marks, of_classes = found
+        if not getattr(getattr(item, "cls", None), "__unittest_skip__", True):
+            of_classes = tuple(each for each in of_classes if not _is_of_unittest(each, source))
+        marks = (*marks, *of_classes)
         if code.co_filename == str(item.path) and "pytestmark" in source.values:
             marks = (*marks, source.values["pytestmark"])
         return any(self._skips(mark, source) for mark in marks)
+
+    def _read_plugins(self, config: pytest.Config) -> None:
+        for plugin in config.pluginmanager.get_plugins():
+            file = getattr(plugin, "__file__", None)
+            if isinstance(file, str) and file not in self._plugins:
+                theirs = Path(file).is_relative_to(config.rootpath)
+                theirs = theirs and "site-packages" not in Path(file).parts
+                self._plugins[file] = _text(file) if theirs else b""
+
+    def _is_set(self, name: str) -> bool:
+        """Tell whether a conftest may give a name of a module another meaning."""
+        sets = re.compile(rb"\b%b\b[\w\s,.]*=(?!=)|[\"']%b[\"']" % (name.encode(), name.encode()))
+        return any(sets.search(text) for text in self._plugins.values())
 
     def _skips(self, mark: ast.expr, source: _Source, depth: int = 0) -> bool:
         """Tell whether a mark, or one of a list of them, is sure to skip."""
@@ -114,6 +139,8 @@ class Skips:
         if depth > _DEEP:
             raise _OpenError
         if isinstance(name, ast.Name) and name.id in source.values:
+            if self._is_set(name.id):
+                raise _OpenError
             return source, source.values[name.id]
         module, _, member = source.bindings.path(name).rpartition(".")
         if module.startswith("."):
@@ -152,8 +179,11 @@ class Skips:
             return operator.attrgetter(path)(sys.modules[module])
         if isinstance(node, ast.Attribute) and node.attr in _FIELDS:
             return getattr(self._value(node.value, source, depth), node.attr)
-        there, value = self._stands_for(node, source, depth)
-        return self._value(value, there, depth + 1)
+        there, expression = self._stands_for(node, source, depth)
+        value = self._value(expression, there, depth + 1)
+        if isinstance(value, (list, set)):
+            raise _OpenError  # it may hold something else by now
+        return value
 
     def _call(self, node: ast.Call, source: _Source, depth: int) -> Any:
         function = node.func
@@ -169,8 +199,10 @@ class Skips:
                 return getattr(text, function.attr)(*self._values(arguments, source, depth))
         elif isinstance(function, ast.Name) and function.id == "hasattr":
             module = source.bindings.origin(arguments[0])
-            if module in STANDARD:
-                return hasattr(sys.modules[module], self._value(arguments[1], source, depth))
+            name = self._value(arguments[1], source, depth)
+            # a conftest may leave a sign at `sys` that tests are running
+            if module in STANDARD - {"sys"} or (module == "sys" and name in _TRAITS):
+                return hasattr(sys.modules[module], name)
         raise _OpenError
 
     def _compare(self, node: ast.Compare, source: _Source, depth: int) -> bool:
@@ -209,23 +241,19 @@ class Skips:
         return self._sources[path]
 
     def _read(self, path: str, package: str) -> _Source | None:
-        try:
-            text = Path(path).read_bytes()
-        except OSError:
-            return None
+        text = _text(path)
         tree = parse(text)
-        if tree is None:
+        times = _times(tree.body) if tree is not None else Counter("*")
+        if tree is None or "*" in times:
             return None
         source = _Source(package, Bindings(tree, text), {}, {})
-        bound: Counter[str] = Counter()
+        once = {name for name in times if times[name] == 1} - source.bindings.repeated
+        if text.count(b"pytestmark") > 1:
+            once.discard("pytestmark")  # a list, and something adds to it
         for statement in self._statements(tree.body, source):
-            bound.update(bound_by(statement))
-            source.values.update(_assigned(statement))
-            source.marks.update(_marks(statement, ()))
-        for name in source.values.keys() & (
-            source.bindings.repeated | {n for n in bound if bound[n] > 1}
-        ):
-            del source.values[name]
+            values = _assigned(statement)
+            source.values.update({name: values[name] for name in values.keys() & once})
+            source.marks.update(_marks(statement))
         return source
 
     def _statements(self, body: Iterable[ast.stmt], source: _Source) -> Iterator[ast.stmt]:
@@ -245,14 +273,14 @@ class Skips:
 class _Source(NamedTuple):
     """What a module says at its top level: names by what they are assigned, and the marks.
 
-    These are the decorators of functions and of the classes they stand in, and ``pytestmark`` of
-    the classes; by the first line and the name of the function's code.
+    These are the decorators of functions, and those of the classes they stand in, by the first
+    line and the name of the function's code.
     """
 
     package: str
     bindings: Bindings
     values: dict[str, ast.expr]
-    marks: dict[tuple[int, str], tuple[ast.expr, ...]]
+    marks: dict[tuple[int, str], tuple[tuple[ast.expr, ...], tuple[ast.expr, ...]]]
 
 
 class _OpenError(Exception):
@@ -295,13 +323,46 @@ def _assigned(statement: ast.stmt) -> dict[str, ast.expr]:
 
 
 def _marks(
-    statement: ast.stmt, above: tuple[ast.expr, ...]
-) -> Iterator[tuple[tuple[int, str], tuple[ast.expr, ...]]]:
+    statement: ast.stmt, above: tuple[ast.expr, ...] = (), inside: frozenset[str] = frozenset()
+) -> Iterator[tuple[tuple[int, str], tuple[tuple[ast.expr, ...], tuple[ast.expr, ...]]]]:
+    """Yield the marks of tests; ``inside`` are names that classes around give their own meaning."""
     if isinstance(statement, Function):
-        first = min([statement.lineno, *(each.lineno for each in statement.decorator_list)])
-        yield (first, statement.name), (*above, *statement.decorator_list)
+        decorators = statement.decorator_list
+        first = min([statement.lineno, *(each.lineno for each in decorators)])
+        own = tuple(each for each in decorators if not _says(each, inside))
+        yield (first, statement.name), (own, above)
     elif isinstance(statement, ast.ClassDef):
-        own = [_assigned(each).get("pytestmark") for each in statement.body]
-        marks = (*above, *statement.decorator_list, *filter(None, own))
+        own = tuple(each for each in statement.decorator_list if not _says(each, inside))
+        names = inside.union(*map(bound_by, statement.body))
         for each in statement.body:
-            yield from _marks(each, marks)
+            yield from _marks(each, (*above, *own), names)
+
+
+def _says(expression: ast.expr, names: frozenset[str]) -> bool:
+    """Tell whether an expression has one of these names."""
+    return any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(expression))
+
+
+def _is_of_unittest(mark: ast.expr, source: _Source) -> bool:
+    """Tell a mark that a class which inherits can take off."""
+    called = mark.func if isinstance(mark, ast.Call) else mark
+    return not source.bindings.origin(called).startswith("pytest.")
+
+
+def _times(body: Iterable[ast.stmt]) -> Counter[str]:
+    """Count how often names are bound, of an ``if`` and its ``else`` where that is more often."""
+    times: Counter[str] = Counter()
+    for statement in body:
+        if isinstance(statement, ast.If):
+            times += _times(statement.body) | _times(statement.orelse)
+            times.update(bound_by(ast.Expr(statement.test)))
+        else:
+            times.update(bound_by(statement))
+    return times
+
+
+def _text(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return b""

@@ -35,6 +35,7 @@ _BY_TEXT = {
     "resolve_name": 0,
 }  # name: the position of the text
 _IMPORT = "import_module"
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _OF_OBJECTS = frozenset(
     {"attrgetter", "dir", "getattr", "getattr_static", "hasattr", "methodcaller", "vars"}
 )
@@ -49,7 +50,7 @@ class Words(NamedTuple):
     ``named`` in any role, ``given`` as more than what is called, ``values`` as a value of which
     no name is asked; ``reflecting`` are the pieces that look names up in what they do not name,
     ``asking`` those that ask some object for a name. ``importing`` are those that import modules
-    by a text, with what their names begin with; a dot leads from the file's own package.
+    by a text, with what a part of their dotted names begins with.
     """
 
     named: Mapping[str, frozenset[str]]
@@ -135,6 +136,8 @@ class _Reader:
         given.update(words)
         given.update(words_in("\n".join(texts)))
         self._looking.end(piece, nodes)
+        if _IMPORT in words:  # who is asked for it by a text
+            self._looking.importing[piece].add("")
 
     def words(self) -> Words:
         """Return all that was read."""
@@ -208,8 +211,10 @@ class _Looking:
     def end(self, piece: str, nodes: Sequence[ast.AST]) -> None:
         """Take all nodes of a piece that was seen: what a text begins with may stand above."""
         for _, call in self._imports:
-            above = nodes if piece != MODULE else ()  # functions may bind its names anew
-            start = _start_of_module(call, above) if call is not None else ""
+            inner = sum(isinstance(each, _SCOPES) for each in nodes) > 1
+            above = () if inner or piece == MODULE else nodes  # names may be those of others
+            start = _start(call.args[0], above) if call is not None and call.args else ""
+            start = start.rpartition(".")[2]  # above that, folders may be called otherwise
             self.importing[piece].add(start)
             if not start:
                 self._looks_up(piece, _IMPORT)
@@ -297,26 +302,11 @@ def _asks_itself(call: ast.Call) -> bool:
     return isinstance(asked, ast.Name) and asked.id in ("self", "cls")
 
 
-def _start_of_module(call: ast.Call, nodes: Sequence[ast.AST]) -> str:
-    """Return what the name of the module begins with that is imported, as far as it is sure."""
-    start = _start(call.args[0], nodes) if call.args else ""
-    if not start.startswith("."):
-        return start
-    given = [*call.args[1:2], *(each.value for each in call.keywords if each.arg == "package")]
-    package = text_of(given[0]) if given else None
-    if package is None:
-        its_own = bool(given) and getattr(given[0], "id", "") in ("__name__", "__package__")
-        return start if its_own else ""
-    rest = start.lstrip(".")
-    parts = package.split(".")
-    return ".".join([*parts[: len(parts) + 1 - len(start) + len(rest)], rest])
-
-
 def _start(text: ast.expr, nodes: Sequence[ast.AST]) -> str:
     """Return what a text begins with; of a variable, where it is bound once among ``nodes``."""
     if isinstance(text, ast.JoinedStr):
         return text_of(text.values[0]) or "" if text.values else ""
-    if isinstance(text, ast.BinOp):
+    if isinstance(text, ast.BinOp) and isinstance(text.op, (ast.Add, ast.Mod)):
         left = _start(text.left, nodes)
         return left.partition("%")[0] if isinstance(text.op, ast.Mod) else left
     if isinstance(text, ast.Call) and last_name(text.func) == "format":

@@ -231,13 +231,10 @@ class TestWhatRuns:
     ) -> None:
         """A test that code let run for an undeclared reason depends on what it ran."""
         project.write(
-            conftest="import os\n"
-            "def pytest_collection_modifyitems(items):\n"
-            "    for item in items:\n"
-            "        if 'RUN_ALL' in os.environ:\n"
-            "            item.own_markers.clear()\n",
-            test_skip="import pytest, library\n"
-            "@pytest.mark.skip\n"
+            places="SKIP = True\n",
+            settings="import os, places\nplaces.SKIP = 'RUN_ALL' not in os.environ\n",
+            test_skip="import pytest, settings, places, library\n"
+            "@pytest.mark.skipif(places.SKIP, reason='r')\n"
             "def test_skip(): assert library.one() == 1\n",
         )
         run(project)

@@ -29,6 +29,43 @@ CASES: tuple[Case, ...] = (
         spared={"test_bystander", "test_shop"},
     ),
     Case(
+        "an import for type checkers comes, and a test lists what a module has",
+        """
+    -- shop.py --
+    def rate():
+        return 2
+    -- test_shop.py --
+    import shop
+
+    def test_names():
+        assert sorted(name for name in vars(shop) if not name.startswith("_")) == ["rate"]
+    """,
+        change={"shop.py": Swap("def rate", "from typing import TYPE_CHECKING\ndef rate")},
+        selected={"test_names"},
+    ),
+    Case(
+        "an import for type checkers moves below its use",
+        """
+    -- shop.py --
+    from typing import TYPE_CHECKING
+    if TYPE_CHECKING:
+        Money = int
+    else:
+        Money = float
+    def rate():
+        return Money(2)
+    -- test_shop.py --
+    def test_rate():
+        import shop
+        assert shop.rate() == 2
+    """,
+        change={
+            "shop.py": "if TYPE_CHECKING:\n    Money = int\nelse:\n    Money = float\n"
+            "from typing import TYPE_CHECKING\ndef rate():\n    return Money(2)\n"
+        },
+        selected={"test_rate"},
+    ),
+    Case(
         "an import for type checkers goes, and what asks for it stays",
         """
     -- shop.py --

@@ -180,6 +180,56 @@ CASES: tuple[Case, ...] = (
         selected={"test_made"},
     ),
     Case(
+        "annotations are evaluated again, and one fails",
+        """
+    -- shop.py --
+    from __future__ import annotations
+    def rate(f: callable | None = None):
+        return 2
+    -- test_shop.py --
+    def test_shop():
+        import shop
+        assert shop.rate() == 2
+    """,
+        change={"shop.py": Swap("from __future__ import annotations\n", "")},
+        selected={"test_shop"},
+    ),
+    Case(
+        "annotations become texts, and a test lists what a module has",
+        """
+    -- shop.py --
+    def rate():
+        return 2
+    -- test_shop.py --
+    import shop
+
+    def test_names():
+        assert sorted(name for name in vars(shop) if not name.startswith("_")) == ["rate"]
+    """,
+        change={"shop.py": Swap("def rate", "from __future__ import annotations\ndef rate")},
+        selected={"test_names"},
+    ),
+    Case(
+        "annotations become texts, and their name hides a module's",
+        """
+    -- pack/__init__.py --
+    from . import annotations
+    from .shop import *
+    -- pack/annotations.py --
+    RATE = 2
+    -- pack/shop.py --
+    def rate():
+        return 2
+    -- test_shop.py --
+    import pack
+
+    def test_rate():
+        assert pack.annotations.RATE == 2
+    """,
+        change={"pack/shop.py": Swap("def rate", "from __future__ import annotations\ndef rate")},
+        selected={"test_rate"},
+    ),
+    Case(
         "annotations that failed no longer do",
         """
     -- shop.py --

@@ -71,6 +71,7 @@ SAMPLE = """
 """
 EXPECTED = {
     "<module>": "7ac033c8a4c6fafb",
+    "<module>:annotations<__future__>": "66d89bf09c64c1e0",
     "<module>:os<os>": "eb30dd13184ae707",
     "<module>:t<typing>": "4591a05e5fb1431e",
     "<module>:lru_cache<functools>": "b8b8c77af9c03e9c",

@@ -78,6 +78,12 @@ def test(): pass
         "sys.version_info >= '3'",
         "hasattr(pytest, 'skip')",
         "LOOP",
+        "not EMPTY",
+        "LISTED",
+        "NESTED",
+        "hasattr(sys, '_quick')",
+        "places.MEDDLED",
+        "MEDDLED_TOO",
     ],
 )
 def test_anything_else_is_open(pytester: pytest.Pytester, condition: str) -> None:
@@ -97,6 +103,20 @@ GLOBAL = True
 def change():
     global GLOBAL
     GLOBAL = False
+import places
+from places import MEDDLED_TOO
+EMPTY = []
+LISTED = [True]
+HERE = False
+try:
+    import not_there
+    HERE = True
+except ImportError:
+    pass
+if HERE:
+    NESTED = False
+else:
+    NESTED = True
 LOOP = sys.maxsize > 2 and sys.maxsize > 2
 for LOOP in [True]: pass
 @pytest.mark.skipif("True", {condition!r}, reason="r")
@@ -112,7 +132,12 @@ test_also = test_now
 @pytest.mark.skipif("True", reason="r")
 def test_again(): pass
 """
-    assert settled(pytester, source) == [False] * 4
+    places = "MEDDLED = True\nMEDDLED_TOO: bool = True\n"
+    conftest = (
+        "import os, places\nplaces.MEDDLED = 'RUN_ALL' not in os.environ\n"
+        "if 'RUN_ALL' in os.environ: setattr(places, 'MEDDLED_TOO', False)\n"
+    )
+    assert settled(pytester, source, places=places, conftest=conftest) == [False] * 4
 
 
 def test_where_marks_stand(pytester: pytest.Pytester) -> None:
@@ -145,7 +170,7 @@ def test_j(): pass
 """
     marks = "import sys, pytest\non_mars = pytest.mark.skipif(sys.platform != 'mars', reason='r')"
     found = settled(pytester, source, marks=marks)
-    assert found == [True, True, True, True, True, True, False, True, False, False, False]
+    assert found == [True, True, True, True, False, True, False, True, False, False, False]
 
 
 @pytest.mark.parametrize("after", ["", "pytestmark = [*pytestmark]\n"])
@@ -154,6 +179,52 @@ def test_the_marks_of_a_module(pytester: pytest.Pytester, after: str) -> None:
     assert settled(pytester, f"pytestmark = [pytest.mark.skip]\n{after}def test_a(): pass\n") == [
         not after
     ]
+
+
+def test_a_class_gives_names_its_own_meaning(pytester: pytest.Pytester) -> None:
+    """What a decorator of a method says is looked up in the class first."""
+    source = """
+SKIP = KEPT = True
+class TestShop:
+    SKIP = not os.environ.get("RUN_ALL")
+    @pytest.mark.skipif(SKIP, reason="r")
+    def test_open(self): pass
+    @pytest.mark.skipif(KEPT, reason="r")
+    def test_settled(self): pass
+"""
+    assert settled(pytester, source.replace("SKIP = KEPT", "KEPT")) == [False, True]
+
+
+def test_a_heir_takes_a_mark_of_unittest_off(pytester: pytest.Pytester) -> None:
+    """Then it is not what skips the methods."""
+    source = """
+@unittest.skip("abstract")
+class Base(unittest.TestCase):
+    @unittest.skipUnless(os.environ.get("RUN_ALL"), "all")
+    def test_it(self): pass
+class Shop(Base):
+    __unittest_skip__ = False
+"""
+    assert settled(pytester, source, conftest="") == [True, False]
+
+
+def test_who_handles_marks_may_take_them_off(pytester: pytest.Pytester) -> None:
+    """For a reason that no source of a test says."""
+    conftest = (
+        "import os\ndef pytest_collection_modifyitems(items):\n"
+        "    for item in items:\n        if 'RUN_ALL' in os.environ: item.own_markers.clear()\n"
+    )
+    source = "@pytest.mark.skip\ndef test_it(): pass\n"
+    assert settled(pytester, source, conftest=conftest) == [False]
+
+
+def test_a_star_may_bring_anything(pytester: pytest.Pytester) -> None:
+    """Below an assignment, another value for the same name."""
+    source = (
+        "SKIP = True\nfrom places import *\n"
+        "@pytest.mark.skipif(SKIP, reason='r')\ndef test_it(): pass\n"
+    )
+    assert settled(pytester, source, places="") == [False]
 
 
 def test_relative_imports(pytester: pytest.Pytester) -> None:
