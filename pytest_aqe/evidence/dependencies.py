@@ -488,6 +488,7 @@ class Dependencies:
 
     def _variable_read(self, name: str) -> None:
         if not self._observer.is_our_own():
+            self.settle()
             self._stack[-1].files.add(f"{VARIABLE}{name}")
 
     # --- the stack

@@ -294,7 +294,7 @@ class Observer:
             reader is not None
             and self._context().kind in (Kind.TEST, Kind.FIXTURE)
             and (copying or not source)  # else it is for a report, or to follow the code
-            and reader.f_globals.get("__name__", "").partition(".")[0] not in _NOBODYS
+            and _package_of(reader) not in _NOBODYS
         )
 
     def _nearest(self) -> FrameType | None:
@@ -319,16 +319,33 @@ class Observer:
         return False
 
     def is_our_own(self) -> bool:
-        """Tell whether the plugin is at work between tests: its own checkout may be the project."""
-        if self._context().kind is not Kind.SESSION:
+        """Tell whether a hook of the plugin is at work: its own checkout may be the project."""
+        frame = self._beyond_library(self._frame())
+        if not _is_plugins(frame):
             return False
-        frame: FrameType | None = self._frame()
+        while _is_plugins(frame):
+            frame = self._beyond_library(frame and frame.f_back)
+        return frame is None or _package_of(frame) in _NOBODYS
+
+    def _beyond_library(self, frame: FrameType | None) -> FrameType | None:
         while frame is not None and self._is_library(frame.f_code.co_filename):
             frame = frame.f_back
-        return frame is not None and str(frame.f_globals.get("__name__")).startswith(_PLUGIN)
+        return frame
 
     def _is_library(self, name: str) -> bool:
         return name.startswith("<") or self._territory.is_library(name)
+
+
+def _is_plugins(frame: FrameType | None) -> bool:
+    return frame is not None and _name_of(frame).startswith(_PLUGIN)
+
+
+def _package_of(frame: FrameType) -> str:
+    return _name_of(frame).partition(".")[0]
+
+
+def _name_of(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
 
 
 def _reads_more(program: str, word: str) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+import pytest_aqe
 
 if TYPE_CHECKING:
     from .conftest import Project
@@ -54,6 +58,19 @@ def test_a_session_that_looks_at_the_variables_reads_them_for_no_test(
     run(VARIABLES, *workers)
     monkeypatch.setenv("COLOUR", "blue")
     assert select(project, *workers) == {"test_reads"}
+
+
+def test_a_checkout_of_the_plugin_reads_them_for_no_test(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it imports lately is the project's, and what it looks at then is nobody's."""
+    own = Path(pytest_aqe.__file__).parent
+    shutil.copytree(own, project.path / "pytest_aqe", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setenv("PYTHONPATH", str(project.path))
+    assert project.run_fresh(VARIABLES, "test_a.py").ret == pytest.ExitCode.OK
+    monkeypatch.setenv("COLOUR", "blue")
+    done = project.run_fresh(VARIABLES, "--aqe-mode=select", "--aqe-probe=0", "test_a.py")
+    done.stdout.fnmatch_lines(["selected 1 of 2 tests: 1 affected; *"])
 
 
 @pytest.mark.parametrize(
