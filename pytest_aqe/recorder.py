@@ -16,6 +16,7 @@ from pytest_aqe.data import (
     ALWAYS,
     FAILING,
     SKIPPED,
+    Identity,
     NodeId,
     Result,
     RunEnd,
@@ -200,10 +201,13 @@ class Recorder:
         if self._writer is None:
             return
         with self._faults.guard("closing the run file"):
-            self._keep_pieces()
+            since = self._left_out()
+            self._keep_pieces({**self._decided_by, **self._files} if since else self._files)
             self._look_again()
             if self._files and (counts := self._controller.told().get("files")):
                 self._writer.append_collected(counts)
+            if since:
+                self._writer.append_clean(since, self._decided_by)
             end = self._end(session, int(exitstatus), self._writer.recorded)
             if self._judge is not None and end.status == "complete" and self._judges(session):
                 not_run = self._controller.told().get("kinds", {}).get("left out", 0)
@@ -287,12 +291,12 @@ class Recorder:
         if fresh:
             writer.append_files(fresh)
 
-    def _keep_pieces(self) -> None:
+    def _keep_pieces(self, files: Mapping[str, Version]) -> None:
         """Write what the Python files of this run consist of, where the history lacks it.
 
         A file that was edited while the tests ran is not what they saw: it stays unknown.
         """
-        if not self._files:
+        if not files:
             return
         from pytest_aqe.evidence.readings import pieces_of
         from pytest_aqe.evidence.syntax import forget_trees
@@ -300,7 +304,7 @@ class Recorder:
 
         assert self._writer is not None
         root = self._controller.root
-        for file, version in self._files.items():
+        for file, version in files.items():
             if not file.endswith(".py") or (file, version) in self._controller.parsed:
                 continue
             try:
@@ -348,11 +352,30 @@ class Recorder:
 
     def _carried_files(self) -> dict[str, Version]:
         """Return the versions of all that tests may depend on which nobody follows."""
-        controller = self._controller
-        if not controller.plan.carried or controller.selected is None:
+        return self._decided_by if self._controller.plan.carried else {}
+
+    @cached_property
+    def _decided_by(self) -> dict[str, Version]:
+        """The files that selection was decided by, as they were then."""
+        selected = self._controller.selected
+        return {
+            file: version
+            for file, version in (selected.state.items() if selected is not None else ())
+            if version is not None and file != tree.PROJECT
+        }
+
+    def _left_out(self) -> dict[str, list[Identity]]:
+        """Return the tests that were here and left out, by the run that they are known since."""
+        selected = self._controller.selected
+        others = self._controller.told().get("others")
+        if selected is None or others is None or not self._controller.plan.follows:
             return {}
-        looked = controller.selected.state.items()
-        return {file: version for file, version in looked if version is not None}
+        elsewhere = frozenset(others)
+        since = {
+            run_id: [name for name in names if name not in elsewhere]
+            for run_id, names in selected.since.items()
+        }
+        return {run_id: names for run_id, names in since.items() if names}
 
     def _open(self) -> runfile.RunFileWriter:
         if self._controller.run is None:  # nothing was going to run

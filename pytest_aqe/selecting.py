@@ -30,7 +30,7 @@ from pytest_aqe.evidence.ground import (
 )
 from pytest_aqe.evidence.versions import ABSENT
 from pytest_aqe.history import affected
-from pytest_aqe.history.affected import Conditional
+from pytest_aqe.history.affected import Conditional, Reached, Usable
 from pytest_aqe.history.store import Connection
 from pytest_aqe.learning.impact import Decision, Known, decide
 
@@ -58,6 +58,8 @@ class Selected:
     unvisited: Mapping[str, int] = field(default_factory=dict)  # see `data.Plan`
     state: Mapping[str, Version | None] = field(default_factory=dict)  # what was looked at
     carried: Mapping[Identity, Depends] = field(default_factory=dict)  # see `data.Plan`
+    since: Mapping[str, Sequence[Identity]] = field(default_factory=dict)
+    """The tests that are left out, by the run since which nothing of them has changed."""
 
 
 @contextmanager
@@ -88,45 +90,23 @@ def select(
 ) -> Selected:
     """Decide which known tests run. Reads the history and the work tree, writes neither.
 
+    Of a test the newest run that knows it is compared, and an older one only where a file that
+    differs is again as it was there, as it is back on a branch: each run takes its time.
     Where the session ``runs_all`` anyway, what those depend on that need not is looked up too.
     """
-    runs, reason = _usable_runs(connection, ground)
-    if not runs:
+    usable, reason = _usable_runs(connection, ground)
+    if not usable:
         return Selected(None, reason)
-    now = state(ground, affected.known_files(connection, runs))
-    differing = [
-        each
-        for each in (Differing(*row) for row in affected.differing(connection, runs, now))
-        # what another run used and this one did not is not new
-        if each.seen
-        or each.file.endswith(".py")
-        or each.file.startswith((tree.INSTALLED, CONFIGURATION))
-    ]
-    differences, effect = None, Effect()
-    if differing or base is not None:
-        differences = _differences(connection, ground, differing, now)
-        effect = differences.effect(differing, now.keys(), affected.opened(connection))
-    latest = runs[0]
-    runs = [run for run in runs if run not in effect.full]
-    if not runs:
-        return Selected(None, effect.full[latest])
-    changed = set(effect.changed)
-    if base is not None and differences is not None:
-        before = _at(ground.root, base.commit)
-        for file in configuration_files(ground):
-            content = before(file) if file in base.files else None
-            then = meaning(file, content) if content is not None else ABSENT
-            if file in base.files and meaning(file, content_of(ground, file)) != then:
-                return Selected(None, f"{file} changed since the base")
-        for file, name in differences.since_base(base.files, before):
-            changed |= {(run, file, name) for run in runs}
-    tests = affected.reached(
-        connection,
-        ground.suite,
-        runs,
-        [each for each in changed if each[0] in runs],
-        [Conditional(*each) for each in effect.conditional if each[0] in runs],
-    )
+    newest = [run.run_no for run in usable if run.newest]
+    older = [run.run_no for run in usable if not run.newest]
+    compared = _compare(connection, ground, base, newest)
+    if older and compared.differing:
+        back = _returned_to(connection, ground, older, compared)
+        if back:
+            compared = _compare(connection, ground, base, sorted({*newest, *back}, reverse=True))
+    if compared.full is not None:
+        return Selected(None, compared.full)
+    runs, effect, tests = compared.runs, compared.effect, compared.tests
     files = {run: sorted(found) for run, found in effect.files.items()}
     decision = decide(
         [Known(each.identity, each.clean, each.piece, each.doubt, each.globs) for each in tests],
@@ -142,16 +122,21 @@ def select(
         ground.suite,
         {each.identity: each.clean for each in tests if each.identity in decision.left_out},
     )
+    left_out = {
+        each.identity: each.clean[0] for each in tests if each.identity in decision.left_out
+    }
     carried: dict[Identity, Depends] = {}
+    since: dict[str, list[Identity]] = {}
     if runs_all:
-        latest_clean = {each.identity: each.clean[0] for each in tests if each.clean}
-        left_out = decision.left_out - only.keys()
-        carried = affected.carried(
-            connection, ground.suite, {name: latest_clean[name] for name in left_out}
-        )
+        alone = {name: run for name, run in left_out.items() if name not in only}
+        carried = affected.carried(connection, ground.suite, alone)
+    else:
+        run_ids = {run.run_no: run.run_id for run in usable}
+        for name, run in left_out.items():
+            since.setdefault(run_ids[run], []).append(name)
     unvisited = _unvisited(
         affected.collected(connection, runs),
-        {(each.run_no, each.file) for each in differing},
+        {(each.run_no, each.file) for each in compared.differing},
         {
             each.identity: (each.clean, len(only.get(each.identity, "1")))
             for each in tests
@@ -170,9 +155,102 @@ def select(
         frozenset(each.identity for each in tests if each.ran),
         only,
         unvisited,
-        now,
+        compared.now,
         carried,
+        since,
     )
+
+
+class _Compared(NamedTuple):
+    """What differs now from each of some runs, and what that does to the tests they know.
+
+    ``runs`` are those of which something is still known; where that is none, ``full`` says why.
+    """
+
+    runs: list[int]
+    now: Mapping[str, Version | None]
+    differing: Sequence[Differing] = ()
+    effect: Effect = Effect()
+    tests: Sequence[Reached] = ()
+    full: str | None = None
+
+
+def _compare(
+    connection: Connection, ground: Ground, base: Base | None, runs: list[int]
+) -> _Compared:
+    """Compare what is there now with what these runs saw, latest first."""
+    now = state(ground, affected.known_files(connection, runs))
+    differing = [
+        each
+        for each in (Differing(*row) for row in affected.differing(connection, runs, now))
+        # what another run used and this one did not is not new
+        if each.seen
+        or each.file.endswith(".py")
+        or each.file.startswith((tree.INSTALLED, CONFIGURATION))
+    ]
+    differences, effect = None, Effect()
+    if differing or base is not None:
+        differences = _differences(connection, ground, differing, now)
+        effect = differences.effect(differing, now.keys(), affected.opened(connection))
+    known = [run for run in runs if run not in effect.full]
+    compared = _Compared(known, now, differing, effect)
+    if not known:
+        return compared._replace(full=effect.full[runs[0]])
+    changed = set(effect.changed)
+    if base is not None and differences is not None:
+        before = _at(ground.root, base.commit)
+        for file in configuration_files(ground):
+            content = before(file) if file in base.files else None
+            then = meaning(file, content) if content is not None else ABSENT
+            if file in base.files and meaning(file, content_of(ground, file)) != then:
+                return compared._replace(full=f"{file} changed since the base")
+        for file, name in differences.since_base(base.files, before):
+            changed |= {(run, file, name) for run in known}
+    tests = affected.reached(
+        connection,
+        ground.suite,
+        known,
+        [each for each in changed if each[0] in known],
+        [Conditional(*each) for each in effect.conditional if each[0] in known],
+    )
+    return compared._replace(tests=tests)
+
+
+def _returned_to(
+    connection: Connection, ground: Ground, older: Sequence[int], compared: _Compared
+) -> set[int]:
+    """Return the older runs that saw something of what differs as it is now."""
+    from pytest_aqe.evidence.readings import pieces_of
+
+    seen: dict[str, set[Version | None]] = defaultdict(set)
+    for each in compared.differing:
+        seen[each.file].add(each.version)
+    rows = affected.versions(connection, older, seen)
+    back = {run for run, file, version in rows if version == compared.now.get(file)}
+    wanted = {(file, version) for file, those in seen.items() for version in those if version}
+    wanted |= {(file, version) for run, file, version in rows if version and run not in back}
+    known = affected.pieces_at(connection, [each for each in wanted if each[0].endswith(".py")])
+    now = {
+        file: pieces_of(content_of(ground, file)).checksums
+        for file in {file for file, _ in known}
+        if compared.now.get(file) not in (None, ABSENT)
+    }
+    changed = {
+        file: {
+            piece
+            for version in seen[file]
+            if (file, version or "") in known
+            for piece, _ in known[file, version or ""].checksums.items() ^ now[file].items()
+        }
+        for file in now
+    }
+    for run, file, version in rows:
+        pieces = known.get((file, version or ""))
+        if run not in back and pieces is not None and file in now:
+            then = pieces.checksums
+            if any(then.get(piece) == now[file].get(piece) for piece in changed[file]):
+                back.add(run)
+    return back
 
 
 def _differences(
@@ -237,15 +315,15 @@ def _new_tests(effect: Effect, run: int) -> Iterator[str]:
             yield f"{file}::{name.replace('.', '::')}"
 
 
-def _usable_runs(connection: Connection, ground: Ground) -> tuple[list[int], str]:
+def _usable_runs(connection: Connection, ground: Ground) -> tuple[list[Usable], str]:
     """Return the runs whose knowledge holds here, latest first, or why there are none."""
     python = ".".join(map(str, sys.version_info[:3]))
     found = affected.runs_to_compare(connection, ground.suite, ground.environment)
-    runs = [run for run, its_python in found if its_python == python]
+    runs = [run for run in found if run.python == python]
     if runs:
         return runs, ""
     if found:
-        return [], f"Python was {found[0][1]} when tests were last followed, now it is {python}"
+        return [], f"Python was {found[0].python} when tests were last followed, now it is {python}"
     return [], "no run here has recorded yet what each test depends on"
 
 

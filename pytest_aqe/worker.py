@@ -23,6 +23,7 @@ from pytest_aqe.faults import Faults
 from pytest_aqe.learning.budget import cut
 from pytest_aqe.learning.selection import Place, arrange
 
+MOST_ELSEWHERE = 0.5  # of what is left out: who asks for a small part is told of no other
 _PINNING_MARKS = ("order", "dependency")  # of pytest-order and pytest-dependency
 _WIDE_SCOPES = frozenset({"class", "module", "package"})
 _CROSSING_SCOPES = frozenset({"package", "session"})
@@ -53,8 +54,8 @@ class Worker:
         self._adds_evidence = False
         self._follows = False
         self._told: dict[str, Any] = {}
-        self._unvisited: dict[str, int] | None = None
-        self._passed_by = 0
+        self._unvisited: dict[str, str] | None = None
+        self._passed_by: dict[str, int] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
@@ -62,14 +63,14 @@ class Worker:
         with self._faults.guard("passing by files"):
             if self._unvisited is None:
                 self._unvisited = self._files_to_pass_by()
-            tests = self._unvisited.get(str(collection_path))
-            if tests is not None:
-                self._passed_by += tests
+            file = self._unvisited.get(str(collection_path))
+            if file is not None:
+                self._passed_by[file] = self._plan().unvisited[file]
                 return True
         return None
 
-    def _files_to_pass_by(self) -> dict[str, int]:
-        """Return them, of those that were asked for, with the number of tests in each.
+    def _files_to_pass_by(self) -> dict[str, str]:
+        """Return them, of those that were asked for, by where they are.
 
         pytest looks at all that stands beside a folder that was asked for.
         """
@@ -84,8 +85,8 @@ class Worker:
         for _ in range(plan.prefix.count("/")):
             root = root.parent
         return {
-            str(root / file): tests
-            for file, tests in plan.unvisited.items()
+            str(root / file): file
+            for file in plan.unvisited
             if any((root / file).is_relative_to(each) for each in asked)
         }
 
@@ -103,7 +104,7 @@ class Worker:
             self._items = {item.nodeid: (index, item) for index, item in enumerate(items)}
             hook = self._config.pluginmanager.hook.pytest_aqe_evidence
             self._adds_evidence = bool(hook.get_hookimpls())
-            self._collected = len(items) + self._deselected + self._passed_by
+            self._collected = len(items) + self._deselected + sum(self._passed_by.values())
             plan = self._plan()
             self._follows = plan.follows
             self._identities = _Identities(self._config.rootpath, plan.prefix)
@@ -191,6 +192,8 @@ class Worker:
         kinds: Counter[str] = Counter()
         kept: list[pytest.Item] = []
         rest: list[pytest.Item] = []
+        left_out: set[Identity] = set()
+        always: set[Identity] = set()
         for item in items:
             identity = self._identities.of(item, item.nodeid)
             because = plan.because.get(identity, "")
@@ -201,9 +204,11 @@ class Worker:
             elif item.get_closest_marker("aqe_always") is not None:
                 because = "always"
                 kept.append(item)
+                always.add(identity)
             else:
                 because = "left out"
                 rest.append(item)
+                left_out.add(identity)
             kinds[because] += 1
         if plan.budget is not None:
             names = [self._identities.of(item, item.nodeid) for item in kept]
@@ -213,10 +218,21 @@ class Worker:
             kept = [item for index, item in enumerate(kept) if index not in over]
         self._take_away(items, kept, rest)
         if self._passed_by:
-            kinds["left out"] += self._passed_by
+            kinds["left out"] += sum(self._passed_by.values())
         self._told["kinds"] = dict(kinds)
+        self._tell_of_others(plan, left_out - always)
         if plan.tells_rest:
             self._told["rest"] = [item.nodeid for item in rest]
+
+    def _tell_of_others(self, plan: Plan, met: set[Identity]) -> None:
+        """Tell which tests of the plan are not here to be left out; nothing where most are not."""
+        others = [
+            identity
+            for identity in plan.left_out - met
+            if identity.partition("::")[0] not in self._passed_by
+        ]
+        if len(others) <= MOST_ELSEWHERE * len(plan.left_out):
+            self._told["others"] = others
 
     def _count(self, items: list[pytest.Item]) -> None:
         """Count the tests of each file, where all of them were collected."""
@@ -229,7 +245,7 @@ class Worker:
             prefix + place: count
             for path, count in counts.items()
             if (place := _below(path, self._config.rootpath)) is not None
-        }
+        } | self._passed_by
 
     def _replay(self, items: list[pytest.Item], wanted: Sequence[NodeId]) -> None:
         """Leave the tests of a written plan, in its order; say which are not there."""

@@ -6,7 +6,7 @@ run and now are a few files, and in them a few pieces. Which tests that reaches 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pytest_aqe.data import SKIPPED, Depends, Identity, NodeId, Pieces, Version
@@ -19,6 +19,15 @@ class Conditional(NamedTuple):
     run_no: int
     file: str
     pieces: frozenset[tuple[str, str]]
+
+
+class Usable(NamedTuple):
+    """A run that says what tests depend on; ``newest`` where it is the latest to know of one."""
+
+    run_no: int
+    run_id: str
+    python: str | None
+    newest: bool
 
 
 class Reached(NamedTuple):
@@ -38,27 +47,52 @@ class Reached(NamedTuple):
     globs: tuple[str, ...] | None
 
 
-def runs_to_compare(
-    connection: Connection, suite: str, environment: str
-) -> list[tuple[int, str | None]]:
-    """Return the runs that tests were last known to pass in: number and Python's version.
+def runs_to_compare(connection: Connection, suite: str, environment: str) -> list[Usable]:
+    """Return the runs that tests were last known to pass in, latest first.
 
-    Latest first. Rows of an untrusted run (a pull request's) never let a test be left out.
+    Rows of an untrusted run (a pull request's) never let a test be left out.
     """
     connection.read("runs", "dependencies")
     return [
-        (number, python)
-        for number, python in connection.execute(
+        Usable(*row)
+        for row in connection.execute(
             """
-            select run_no, python
-            from runs
-            where suite = $1
-                and environment = $2
-                and trust is distinct from 'untrusted'
-                and run_no in (select run_no from dependencies)
+            with usable as (
+                select run_no, run_id, python, test_no
+                from runs join dependencies using (run_no)
+                where suite = $1
+                    and environment = $2
+                    and trust is distinct from 'untrusted'
+            ),
+            newest as (select max(run_no) from usable group by test_no, python)
+            select distinct run_no, run_id, python, run_no in (from newest)
+            from usable
             order by run_no desc
             """,
             (suite, environment),
+        )
+    ]
+
+
+def versions(
+    connection: Connection, runs: Sequence[int], files: Collection[str]
+) -> list[tuple[int, str, Version | None]]:
+    """Return run, file and version: 'absent' too where a run knows nothing of a file."""
+    connection.read("run_files")
+    return [
+        (run_no, file, version)
+        for run_no, file, version in connection.execute(
+            """
+            select
+                asked.run_no,
+                named.file,
+                case when run_files.file is null then 'absent' else run_files.version end
+            from (select unnest($1::integer[]) as run_no) as asked
+                cross join (select unnest($2::varchar[]) as file) as named
+                left join run_files
+                    on run_files.run_no = asked.run_no and run_files.file = named.file
+            """,
+            (list(runs), list(files)),
         )
     ]
 
@@ -310,7 +344,7 @@ def shared_names(
     That one of them is known says nothing of another. One that is named by a memory address
     has another name in every run.
     """
-    connection.read("tests", "nodes", "results")
+    connection.read("tests", "nodes", "results", "dependencies")
     names: dict[Identity, set[NodeId]] = {}
     for identity, run_no, node_id in connection.execute(
         """
@@ -323,8 +357,11 @@ def shared_names(
                     or test_no in (select test_no from nodes where contains(node_id, ' at 0x'))
                 )
         )
-        select distinct identity, run_no, node_id
-        from shared join results using (test_no) join nodes using (node_no)
+        select distinct identity, dependencies.run_no, node_id
+        from shared
+            join dependencies using (test_no)
+            join results on results.test_no = shared.test_no and results.run_no = ran_no
+            join nodes using (node_no)
         """,
         (suite,),
     ):

@@ -34,7 +34,7 @@ def fill(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
                 join changed_pieces using (piece_no)
         ),
         clean as (
-            select test_no, earlier.run_no
+            select test_no, ran_no
             from earlier
                 anti join hits as own
                     on own.run_no = earlier.run_no and own.set_no = earlier.own_no
@@ -42,10 +42,10 @@ def fill(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
                     on base.run_no = earlier.run_no and base.set_no = earlier.base_no
         ),
         named as (
-            select test_no, arg_max(code, run_no) as code
-            from clean join results using (test_no, run_no)
+            select clean.test_no, arg_max(code, ran_no) as code
+            from clean join results on results.test_no = clean.test_no and run_no = ran_no
             where code is not null
-            group by test_no
+            group by clean.test_no
         ),
         unnamed as (from followed where test_no not in (select test_no from named)),
         contents as (
@@ -116,7 +116,7 @@ def _stage_followed(connection: Connection, run_no: int, prefix: str, suite: str
     connection.execute(
         """
         create or replace temp table earlier as
-        select distinct dependencies.test_no, run_no, own_no, base_no
+        select distinct dependencies.test_no, run_no, ran_no, own_no, base_no
         from dependencies join runs using (run_no)
         where dependencies.test_no in (select test_no from followed)
             and environment is not distinct from (

@@ -19,7 +19,12 @@ _FAILING = ", ".join(f"'{outcome}'" for outcome in sorted(FAILING))
 def take(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
     """Fold what the temporary table ``lines`` says of dependencies into the tables."""
     ((tracked, judged),) = connection.execute(
-        "select count(own), count(*) filter (type = 'selection') from lines"
+        """
+        select
+            count(*) filter (own is not null or type = 'clean'),
+            count(*) filter (type = 'selection')
+        from lines
+        """
     )
     if judged:
         connection.execute(
@@ -39,6 +44,7 @@ def take(connection: Connection, run_no: int, prefix: str, suite: str) -> None:
         if ever_failed(connection):  # 25 ms a session (measured), which only suspicion needs
             codes.fill(connection, run_no, prefix, suite)
         _take_tests(connection, run_no, prefix, suite)
+        _take_clean(connection, run_no)
         _forget_vanished(connection, run_no)
         _forget_old_files(connection)
         connection.wrote("pieces", "sets", "dependencies", "run_files", "collected", "file_pieces")
@@ -122,8 +128,15 @@ def _take_files(connection: Connection, run_no: int) -> None:
         select
             $1,
             entry.key,
-            case when count(distinct entry.value) > 1 then 'unstable' else max(entry.value) end
-        from (select unnest(map_entries(files)) as entry from lines where type = 'files')
+            case
+                when count(distinct entry.value) filter (type = 'files') > 1 then 'unstable'
+                else coalesce(max(entry.value) filter (type = 'files'), max(entry.value))
+            end
+        from (
+            select type, unnest(map_entries(files)) as entry
+            from lines
+            where type in ('files', 'clean')
+        )
         group by entry.key
         """,
         (run_no,),
@@ -175,6 +188,7 @@ def _take_tests(connection: Connection, run_no: int, prefix: str, suite: str) ->
         select distinct
             tests.test_no,
             $1::integer as run_no,
+            $1::integer as ran_no,
             own.set_no as own_no,
             base.set_no as base_no,
             doubt,
@@ -245,6 +259,71 @@ def _add_tests(connection: Connection) -> None:
         )
         """,
         (KEPT_TREES,),
+    )
+
+
+def _take_clean(connection: Connection, run_no: int) -> None:
+    """Let tests that the run left out be known since it, and no longer since an earlier one.
+
+    Nothing of them had changed in between, so the two runs say the same of them; and the fewer
+    runs there are to compare, the sooner the next session decides. Two stay where they are: one
+    that cannot be followed in all it does, for which all files of the project were looked at, and
+    one that uses a file that was edited after it had been left out.
+    """
+    if not connection.execute("select 1 from lines where type = 'clean' limit 1"):
+        return
+    connection.execute(
+        """
+        create or replace temp table clean as
+        select tests.test_no, earlier.run_no
+        from (
+            select entry.key as run_id, unnest(entry.value) as identity
+            from (select unnest(map_entries(since)) as entry from lines where type = 'clean')
+        ) as left_out
+            join runs as earlier using (run_id)
+            join runs as this
+                on this.run_no = $1
+                and this.suite = earlier.suite
+                and this.environment = earlier.environment
+                and this.trust is distinct from 'untrusted'
+            join tests on tests.identity = left_out.identity and tests.suite = this.suite
+            join dependencies
+                on dependencies.test_no = tests.test_no and dependencies.run_no = earlier.run_no
+        group by all
+        having bool_and(globs is null and doubt in ([], [$2]))
+        """,
+        (run_no, SKIPPED),
+    )
+    edited = connection.execute(
+        """
+        select list(piece_no)
+        from (select unnest(map_entries(files)) as entry from lines where type = 'clean')
+            join run_files on file = entry.key
+            join pieces using (file)
+        where run_no = $1 and version <> entry.value
+        having count(*) > 0
+        """,
+        (run_no,),
+    )
+    if edited:
+        connection.execute(
+            """
+            delete from clean
+            where (test_no, run_no) in (
+                select test_no, run_no
+                from dependencies join sets on set_no in (own_no, base_no)
+                where list_has_any(sets.pieces, $1::integer[])
+            )
+            """,
+            edited[0],
+        )
+    connection.execute(
+        """
+        update dependencies set run_no = $1
+        from clean
+        where dependencies.test_no = clean.test_no and dependencies.run_no = clean.run_no
+        """,
+        (run_no,),
     )
 
 
@@ -371,10 +450,12 @@ def merge(connection: Connection) -> None:
     connection.execute(
         """
         create or replace temp table fresh as
-        select tests.test_no, coming.run_no, own.set_no as own_no, base.set_no as base_no,
-            theirs.doubt, theirs.globs
+        select tests.test_no, coming.run_no, ran.run_no as ran_no, own.set_no as own_no,
+            base.set_no as base_no, theirs.doubt, theirs.globs
         from other.dependencies as theirs
             join coming on coming.theirs = theirs.run_no
+            left join other.runs as their_ran on their_ran.run_no = theirs.ran_no
+            left join runs as ran on ran.run_id = their_ran.run_id
             join other.tests as their_tests on their_tests.test_no = theirs.test_no
             join tests on tests.identity = their_tests.identity and tests.suite = their_tests.suite
             join other.sets as their_own on their_own.set_no = theirs.own_no

@@ -109,6 +109,15 @@ class RunFileWriter:
         """Write how many tests were collected from each file."""
         self._write(_line({"type": "collected", "counts": counts}))
 
+    def append_clean(
+        self, since: Mapping[str, Sequence[Identity]], files: Mapping[str, Version]
+    ) -> None:
+        """Write which tests were left out, by the run since which nothing of them has changed.
+
+        ``files`` are those that this was decided by, as they were then.
+        """
+        self._write(_line({"type": "clean", "since": since, "files": files}))
+
     def append_pieces(
         self, file: str, version: Version, checksums: Mapping[str, str], inert: Iterable[str]
     ) -> None:

@@ -134,11 +134,13 @@ create table sets (
 
 -- What a test depended on when it last passed in an environment, or was skipped where nothing
 -- else can have decided that ('skipped' is a doubt then): its latest runs on different trees,
--- until two runs of all of its file did not have it. A test without a row here is never
--- deselected.
+-- until two runs of all of its file did not have it. A run that left it out, because nothing
+-- of it had changed since one of those, takes that one's place. A test without a row here is
+-- never deselected.
 create table dependencies (
     test_no integer, -- tests.test_no
     run_no integer, -- runs.run_no; the files as that run saw them are in run_files
+    ran_no integer, -- runs.run_no: in which it ran; run_no may be a later one that left it out
     own_no integer, -- sets.set_no: what ran, loaded or opened during the test
     base_no integer, -- sets.set_no: what its module and its conftests need to be imported
     doubt varchar[], -- what could not be followed: 'subprocess', 'thread', ...; 'skipped', 'always'

@@ -273,6 +273,7 @@ def _stage_lines(connection: Connection, path: Path) -> None:
                 key: 'varchar', sets: 'map(varchar, varchar[])', files: 'map(varchar, varchar)',
                 file: 'varchar', version: 'varchar', names: 'varchar[]', checksums: 'varchar[]',
                 inert: 'varchar[]', counts: 'map(varchar, integer)',
+                since: 'map(varchar, varchar[])',
                 mode: 'varchar', known: 'integer', selected: 'integer',
                 seconds: 'double', selected_seconds: 'double', failures: 'integer',
                 caught: 'integer', escaped: 'integer', unstable: 'integer', told: 'varchar'

@@ -72,7 +72,7 @@ def _recorded(project: Project, *arguments: str | Path) -> tuple[pytest.RunResul
     return done, [node_id.partition("::")[2] for (node_id,) in rows]
 
 
-def change(project: Project, **functions: int) -> None:
+def change(project: Project, **functions: object) -> None:
     """Let functions of the library return something else."""
     text = LIBRARY
     for name, value in functions.items():
@@ -788,6 +788,136 @@ class TestBranches:
         done = select(project, "--aqe-base=nowhere")
         done.assert_outcomes(passed=3)
         done.stdout.fnmatch_lines(["full run: the base nowhere *"])
+
+
+class TestKnownSince:
+    """What a selected run leaves out is known since that run: one run is compared, not many."""
+
+    RUNS = "select distinct run_no from dependencies join tests using (test_no) where file like "
+
+    def test_one_run_to_compare(self, project: Project, workers: Workers) -> None:
+        """Whether a file is passed by, or only a part of it runs."""
+        project.write(
+            test_more="import library\n"
+            "def test_four(): assert library.one()\ndef test_five(): assert library.two()\n"
+        )
+        run(project, *workers)
+        for value in (7, 8, 9):
+            change(project, two=f"{value} and 2")
+            done = select(project, *workers)
+            done.stdout.fnmatch_lines(["selected 2 of 5 tests: 2 *; 3 not run*"])
+        assert project.sql(self.RUNS + "'%test_three.py'") == [(4,)]
+        change(project, two="9 and 2", three=3)
+        assert selected(project, *workers) == ["test_three"]
+        change(project, one=1, two="9 and 2", three=3)
+        assert selected(project, *workers) == ["test_four", "test_one"]
+        assert selected(project, *workers) == []
+
+    def test_what_changed_and_did_not_matter(self, project: Project) -> None:
+        """A file is compared with what it was then, also one that nothing imported."""
+        run(project)
+        text = "# said once\nfrom library import three\ndef test_three(): assert three() == 3\n"
+        project.write(test_three=text)
+        change(project, two=2)
+        assert selected(project) == ["test_two"]
+        project.write(test_three=text.replace("once", "twice"))
+        assert selected(project) == []
+        project.write(test_three=text.replace("== 3", ">= 3"))
+        assert selected(project) == ["test_three"]
+
+    def test_other_branches_are_not_forgotten(self, project: Project) -> None:
+        """However many runs leave a test out, what it was elsewhere stays known."""
+        ignore_what_runs_leave(project)
+        project.commit_all()
+        run(project)
+        project.git("checkout", "-q", "-b", "feature")
+        change(project, one=1)
+        project.commit_all()
+        assert selected(project) == ["test_one"]
+        for value in range(2, 9):
+            change(project, one=1, two=f"{value} and 2")
+            project.commit_all()
+            assert selected(project) == ["test_two"]
+        project.git("checkout", "-q", "main")
+        assert "test_one" not in selected(project)
+
+    def test_a_part_of_the_suite(self, project: Project) -> None:
+        """Who was not even collected is known since the run that it was known since."""
+        run(project)
+        change(project, two=2)
+        assert selected(project, "test_two.py", "test_three.py") == ["test_two"]
+        assert project.sql(self.RUNS + "'%test_one.py'") == [(1,)]
+        assert project.sql(self.RUNS + "'%test_three.py'") == [(2,)]
+        change(project, two=2, one=1)
+        assert selected(project) == ["test_one"]
+
+    def test_a_test_that_is_no_more(self, project: Project) -> None:
+        """One that is not collected is not carried on, though nothing of it has changed."""
+        project.write(
+            test_days="import library\nfrom pathlib import Path\nimport pytest\n"
+            "DAYS = sorted(each.name for each in Path('days').iterdir())\n"
+            "def test_two(): assert library.two()\n"
+            "@pytest.mark.parametrize('day', DAYS)\ndef test_day(day): pass\n"
+        )
+        days = project.path / "days"
+        days.mkdir()
+        (days / "monday").touch()
+        (days / "tuesday").touch()
+        run(project, "--aqe-environ=DAY")
+        (days / "monday").unlink()
+        change(project, two=2)
+        select(project)
+        assert project.sql(self.RUNS + "'%test_days.py' and identity like '%monday%'") == [(1,)]
+
+    def test_one_that_a_mark_keeps(self, project: Project) -> None:
+        """``aqe_always`` on a test that was known without it: it ran, and is known by that."""
+        project.write(conftest="")
+        run(project)
+        project.write(
+            conftest="import pytest\ndef pytest_itemcollected(item):\n"
+            "    if item.name == 'test_three': item.add_marker(pytest.mark.aqe_always)\n"
+        )
+        change(project, two=2)
+        for _ in range(2):
+            assert "test_three" in selected(project, "-k", "not one")
+        rows = "select distinct ran_no = run_no from dependencies join tests using (test_no) "
+        assert project.sql(rows + "where file like '%test_three.py'") == [(True,)]
+
+    def test_one_that_failed_meanwhile(self, project: Project) -> None:
+        """It runs until it passes, whatever it was left out for before."""
+        run(project)
+        change(project, two=2)
+        assert selected(project) == ["test_two"]
+        change(project, two=2, one=7)
+        assert selected(project) == ["test_one"]
+        change(project, two=2, three=3)
+        assert selected(project) == ["test_one", "test_three"]
+        change(project, two=2, one=7, three=3)
+        assert selected(project) == ["test_one"]
+        assert selected(project) == ["test_one"]
+
+    def test_an_edit_while_tests_run(self, project: Project) -> None:
+        """What was left out for the file before the edit is not known for the one after it."""
+        run(project)
+        project.write(
+            test_two="from library import two\nfrom pathlib import Path\n"
+            "def test_two():\n    assert two() == 2\n    file = Path('library.py')\n"
+            "    file.write_text(file.read_text().replace('return 3', 'return 33'))\n"
+        )
+        assert "test_two" in selected(project)
+        assert "test_three" in selected(project)
+
+    def test_a_lost_history(self, project: Project) -> None:
+        """It is the same when it is made again from the run files."""
+        run(project)
+        for value in (7, 8):
+            change(project, two=f"{value} and 2")
+            select(project)
+        rows = "select identity, run_no, ran_no from dependencies join tests using (test_no) "
+        before = project.sql(rows + "order by all")
+        project.history.unlink()
+        select(project).stdout.fnmatch_lines(["selected 0 of 3 tests; *"])
+        assert project.sql(rows + "order by all") == before
 
 
 class TestShards:

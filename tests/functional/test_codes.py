@@ -45,7 +45,7 @@ class Suite:
         project.write(test_it=TESTS, library=LIBRARY.format(used=1, other=1))
         project.commit_all()
 
-    def run(self, *, flake: bool = False, **values: int) -> None:
+    def run(self, *, flake: bool = False, options: Workers = (), **values: int) -> None:
         """Run once, with other code where asked."""
         if values:
             self.project.write(library=LIBRARY.format(**{"used": 1, "other": 1, **values}))
@@ -54,7 +54,7 @@ class Suite:
         self.project.folder.mkdir(exist_ok=True)
         if flake:
             mark.touch()
-        result = self.project.run(*self.workers)
+        result = self.project.run(*self.workers, *options)
         result.stdout.no_fnmatch_line("*internal fault*")
         mark.unlink(missing_ok=True)
 
@@ -103,6 +103,16 @@ def test_a_branch_and_back(suite: Suite) -> None:
     suite.run(used=1)
     one, two, three = suite.codes("test_used")
     assert one == three != two
+
+
+def test_a_run_that_left_it_out(suite: Suite) -> None:
+    """Code keeps its name when a selected run did not need the test."""
+    suite.run()
+    suite.run(other=2, options=("--aqe-mode=select", "--aqe-probe=0"))
+    assert len(suite.codes("test_used")) == 1
+    suite.run(other=2)
+    assert len(suite.codes("test_used")) == 2
+    assert len(set(suite.codes("test_used"))) == 1
 
 
 def test_a_suite_that_never_failed_needs_no_names(project: Project) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_aqe.data import PARTS, Depends, Outcome, Pieces, Result, Run, RunEnd, Selection
-from pytest_aqe.history import affected, dependencies, retention, runfile, writes
+from pytest_aqe.history import affected, dependencies, merging, retention, runfile, writes
 from pytest_aqe.history.affected import Conditional, Reached
 from pytest_aqe.history.dependencies import ABSENT, KEPT_TREES
 from pytest_aqe.history.store import Connection, open_history
@@ -25,6 +25,7 @@ SETS = {
     "base": {"a.py": ["<module>"], "t.py": ["<module>"]},
 }
 FILES = {"a.py": "a1", "t.py": "t1", "data.json": "d1", "b.py": None}
+CLEAN_BY = {"a.py": "a1", "t.py": "t1", "data.json": "d1"}
 
 
 def followed(
@@ -49,6 +50,8 @@ def record(
     pieces: Sequence[tuple[str, str, Mapping[str, str]]] = (),
     selection: Selection | None = None,
     collected: Mapping[str, int] | None = None,
+    clean: Mapping[str, Sequence[str]] | None = None,
+    by: Mapping[str, str] = CLEAN_BY,
     killed: bool = False,
     **run: Any,
 ) -> Path:
@@ -66,6 +69,8 @@ def record(
         writer.append_pieces(file, version, checksums, inert=())
     if collected is not None:
         writer.append_collected(collected)
+    if clean is not None:
+        writer.append_clean({run: [f"t.py::{name}" for name in clean[run]] for run in clean}, by)
     if selection is not None:
         writer.append_selection(selection)
     end = RunEnd(started, "complete", 0, 2, 0, 2)
@@ -348,6 +353,153 @@ class TestTake:
             assert dependencies.verdicts(connection, "none") == (0, 0, 0, 0, 0)
 
 
+class TestLeftOut:
+    """A run that left a test out, because nothing of it had changed, takes the earlier's place."""
+
+    def test_it_is_known_since_then(self, history: Path) -> None:
+        """With the files as they were there, also those that only it depends on."""
+        record(history.parent, 0)
+        files = {"a.py": "a1", "t.py": "t1", "b.py": None, "data.json": None}
+        record(history.parent, 1, BOTH[:1], files=[files], clean={"r0": ["test_two"]})
+        writes.remember(history)
+        assert known(history, "identity, run_id") == [
+            ("t.py::test_one", "r0"),
+            ("t.py::test_one", "r1"),
+            ("t.py::test_two", "r1"),
+        ]
+        versions = rows(history, "select file, version from run_files where run_no = 2")
+        assert dict(versions) == {**CLEAN_BY, "b.py": None}
+        assert rows(history, "select ran_no from dependencies order by all") == [(1,), (1,), (2,)]
+
+    def test_the_run_that_nothing_is_known_since_goes(self, history: Path) -> None:
+        """There is one run to compare, however many sessions were selected."""
+        record(history.parent, 0)
+        for day in range(1, KEPT_TREES + 2):
+            record(history.parent, day, [], clean={f"r{day - 1}": ["test_one", "test_two"]})
+        writes.remember(history)
+        assert known(history, "run_id") == [f"r{KEPT_TREES + 1}"]
+        assert rows(history, "select distinct run_no from run_files") == [(KEPT_TREES + 2,)]
+
+    def test_what_it_was_on_another_branch_stays(self, history: Path) -> None:
+        """Only the run since which it is clean gives way."""
+        record(history.parent, 0)
+        record(history.parent, 1)
+        for day in range(2, KEPT_TREES + 4):
+            record(
+                history.parent, day, [], clean={"r1" if day == 2 else f"r{day - 1}": ["test_one"]}
+            )
+        writes.remember(history)
+        assert known(history, "identity, run_id")[:2] == [
+            ("t.py::test_one", "r0"),
+            ("t.py::test_one", f"r{KEPT_TREES + 3}"),
+        ]
+
+    @pytest.mark.parametrize("kept", [{"doubt": ("subprocess",)}, {"globs": ("*.json",)}])
+    def test_one_that_cannot_be_followed_stays(self, history: Path, kept: Any) -> None:
+        """For it all files were looked at, which a run that leaves it out does not."""
+        record(history.parent, 0, [followed(), followed("test_two", **kept)])
+        record(history.parent, 1, [], clean={"r0": ["test_one", "test_two"]})
+        writes.remember(history)
+        assert known(history, "identity, run_id") == [
+            ("t.py::test_one", "r1"),
+            ("t.py::test_two", "r0"),
+        ]
+
+    def test_a_parameter_that_cannot_be_followed(self, history: Path) -> None:
+        """All that share its identity stay with it: one row of them says nothing of the test."""
+        shared = {"identity": "t.py::test_x[x*]"}
+        both = [
+            followed("test_x[x0]", **shared),
+            followed("test_x[x1]", own="own2", doubt=("thread",), **shared),
+        ]
+        record(history.parent, 0, both)
+        record(history.parent, 1, [], clean={"r0": ["test_x[x*]"]})
+        writes.remember(history)
+        assert known(history, "run_id") == ["r0"]
+
+    def test_a_settled_skip(self, history: Path) -> None:
+        """It is left out like a test that passed."""
+        record(history.parent, 0, [followed("test_one", "skipped", doubt=("skipped",))])
+        record(history.parent, 1, [], clean={"r0": ["test_one"]})
+        writes.remember(history)
+        assert known(history, "run_id") == ["r1"]
+
+    def test_a_file_that_was_edited_afterwards(self, history: Path) -> None:
+        """Who uses it was left out for what it was before: that is not what the run saw."""
+        record(history.parent, 0)
+        edited = {"a.py": "a1", "data.json": "d2"}
+        record(history.parent, 1, [], files=[edited], clean={"r0": ["test_one", "test_two"]})
+        writes.remember(history)
+        assert known(history, "identity, run_id") == [
+            ("t.py::test_one", "r1"),
+            ("t.py::test_two", "r0"),
+        ]
+
+    @pytest.mark.parametrize(
+        "other",
+        [{"trust": "untrusted"}, {"suite": "other"}, {"environment": "other"}],
+    )
+    def test_not_by_a_run_of_elsewhere(self, history: Path, other: dict[str, str]) -> None:
+        """What it leaves out says nothing of here."""
+        record(history.parent, 0)
+        record(history.parent, 1, [], clean={"r0": ["test_one"]}, **other)
+        writes.remember(history)
+        assert known(history, "run_id") == ["r0"]
+
+    def test_by_a_run_that_is_not_here(self, history: Path) -> None:
+        """Its history stayed on another machine."""
+        record(history.parent, 0)
+        record(history.parent, 1, [], clean={"r7": ["test_one"]})
+        writes.remember(history)
+        assert known(history, "run_id") == ["r0"]
+
+    def test_a_killed_run(self, history: Path) -> None:
+        """It says so last; who was left out before is known since then."""
+        record(history.parent, 0)
+        record(history.parent, 1, [], clean={"r0": ["test_one"]}, killed=True)
+        writes.remember(history)
+        assert known(history, "identity, run_id")[0] == ("t.py::test_one", "r1")
+
+    def test_two_that_left_it_out_at_once(self, history: Path) -> None:
+        """Whoever came first takes its place, and nothing is lost."""
+        record(history.parent, 0)
+        record(history.parent, 1, [], clean={"r0": ["test_one"]})
+        record(history.parent, 2, [], clean={"r0": ["test_one"]})
+        writes.remember(history)
+        assert known(history, "identity, run_id")[0] == ("t.py::test_one", "r1")
+
+    def test_parameters_are_those_that_ran(self, history: Path) -> None:
+        """Which of a shared identity are known is told by the run in which they ran."""
+        shared = {"identity": "t.py::test_x[x*]"}
+        record(history.parent, 0, [followed("test_x[x0]", **shared)])
+        record(history.parent, 1, [], clean={"r0": ["test_x[x*]"]})
+        writes.remember(history)
+        with open_history(history, write=False) as connection:
+            assert affected.shared_names(connection, "", {"t.py::test_x[x*]": (2,)}) == {
+                "t.py::test_x[x*]": frozenset({"t.py::test_x[x0]"})
+            }
+
+    def test_merging(self, tmp_path: Path) -> None:
+        """Where the run in which it ran is known, that is still told; else it is unknown."""
+        ours, theirs = tmp_path / "ours" / "h.duckdb", tmp_path / "theirs" / "h.duckdb"
+        for path in (ours, theirs):
+            record(path.parent, 0)
+            writes.remember(path)
+        record(theirs.parent, 1, [], clean={"r0": ["test_one"]})
+        writes.remember(theirs)
+        empty = tmp_path / "empty" / "h.duckdb"
+        record(empty.parent, 3, [])
+        writes.remember(empty)
+        for path in (ours, empty):
+            with open_history(path, write=True) as connection:
+                merging.merge_history(connection, theirs)
+        ran = "select identity, run_id, ran_no from dependencies join tests using (test_no) "
+        ran += "join runs using (run_no) where ran_no <> run_no or ran_no is null order by all"
+        assert rows(ours, ran) == [("t.py::test_one", "r1", 1)]
+        with open_history(empty, write=False) as connection:
+            assert reached(connection, runs=(1, 2, 3))["test_one"].clean
+
+
 class TestRunsToCompare:
     def test_latest_first(self, history: Path) -> None:
         """With the Python of each; runs of which nothing is known are not among them."""
@@ -357,8 +509,8 @@ class TestRunsToCompare:
         writes.remember(history)
         with open_history(history, write=False) as connection:
             assert affected.runs_to_compare(connection, "", LINUX) == [
-                (3, "3.12.2"),
-                (1, "3.12.1"),
+                (3, "r2", "3.12.2", True),
+                (1, "r0", "3.12.1", True),
             ]
 
     @pytest.mark.parametrize(
@@ -370,7 +522,7 @@ class TestRunsToCompare:
         record(history.parent, 1, **other)
         writes.remember(history)
         with open_history(history, write=False) as connection:
-            assert [run for run, _ in affected.runs_to_compare(connection, "", LINUX)] == [1]
+            assert [run for run, *_ in affected.runs_to_compare(connection, "", LINUX)] == [1]
 
     def test_an_untrusted_run_replaces_no_trusted_one(self, history: Path) -> None:
         """Also where it tested the very same tree."""
@@ -378,7 +530,7 @@ class TestRunsToCompare:
         record(history.parent, 1, tree="same", trust="untrusted")
         writes.remember(history)
         with open_history(history, write=False) as connection:
-            assert [run for run, _ in affected.runs_to_compare(connection, "", LINUX)] == [1]
+            assert [run for run, *_ in affected.runs_to_compare(connection, "", LINUX)] == [1]
 
 
 class TestDiffering:
