@@ -202,7 +202,9 @@ class Recorder:
             return
         with self._faults.guard("closing the run file"):
             since = self._left_out()
-            self._keep_pieces({**self._decided_by, **self._files} if since else self._files)
+            parsed = {file for file, _ in self._controller.parsed}
+            left = {file: self._decided_by[file] for file in self._decided_by.keys() & parsed}
+            self._keep_pieces({**left, **self._files} if since else self._files)
             self._look_again()
             if self._files and (counts := self._controller.told().get("files")):
                 self._writer.append_collected(counts)

@@ -508,4 +508,117 @@ CASES: tuple[Case, ...] = (
         change={"shop.py": Swap("return 2", "return 3")},
         selected=BOTH,
     ),
+    Case(
+        "functools.cache asked at import, by a name that is gone afterwards",
+        """
+    -- shop.py --
+    import functools
+
+    def load():
+        return 2
+
+    @functools.cache
+    def price():
+        return load()
+    -- test_first.py --
+    from shop import price as ask
+    PRICE = ask()
+    del ask
+    def test_first():
+        assert PRICE == 2
+    -- test_second.py --
+    from shop import price as ask
+    PRICE = ask()
+    del ask
+    def test_second():
+        assert PRICE == 2
+    """,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+    ),
+    Case(
+        "functools.cache asked at import, through its module and in a comprehension",
+        """
+    -- shop.py --
+    import functools
+
+    def load():
+        return 2
+
+    @functools.cache
+    def price():
+        return load()
+    -- test_first.py --
+    import shop
+    PRICE = shop.price()
+    def test_first():
+        assert PRICE == 2
+    -- test_second.py --
+    from shop import *
+    PRICES = [price() for _ in range(2)]
+    def test_second():
+        assert PRICES == [2, 2]
+    """,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+    ),
+    Case(
+        "functools.cache that a module defines, or only imports, and asks not",
+        """
+    -- shop.py --
+    import functools
+
+    def load():
+        return 2
+
+    @functools.cache
+    def price():
+        return load()
+
+    def name():
+        return "shop"
+    -- till.py --
+    from shop import price, name
+    -- test_first.py --
+    import shop
+    def test_first():
+        assert shop.price() == 2
+    -- test_later.py --
+    import till
+    def test_name():
+        assert till.name() == "shop"
+    """,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=frozenset({"test_first"}),
+        spared=frozenset({"test_bystander", "test_name"}),
+    ),
+    Case(
+        "global that a function filled, imported by a module of a later test",
+        """
+    -- config.py --
+    RATE = None
+
+    def load():
+        return 2
+
+    def set_up():
+        global RATE
+        RATE = load()
+    -- shop.py --
+    from config import RATE
+
+    def price():
+        return RATE
+    -- test_shop.py --
+    def test_first():
+        import config
+        config.set_up()
+        assert config.RATE == 2
+    def test_second():
+        import shop
+        assert shop.price() == 2
+    """,
+        change={"config.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+    ),
 )
