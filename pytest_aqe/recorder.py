@@ -16,6 +16,7 @@ from pytest_aqe.data import (
     ALWAYS,
     FAILING,
     SKIPPED,
+    Depends,
     Identity,
     NodeId,
     Result,
@@ -161,8 +162,7 @@ class Recorder:
             return
         try:
             writer = self._open_writer()
-            doubt = result.depends.doubt if result.depends is not None else ()
-            if self._everything is None and set(doubt) - {ALWAYS, SKIPPED}:
+            if self._everything is None and _may_use_any_file(result.depends):
                 self._everything = self._look_at_everything()
                 writer.append_files(self._everything)
             writer.append(result)
@@ -354,7 +354,9 @@ class Recorder:
 
     def _carried_files(self) -> dict[str, Version]:
         """Return the versions of all that tests may depend on which nobody follows."""
-        return self._decided_by if self._controller.plan.carried else {}
+        if not self._controller.plan.carried:
+            return {}
+        return {file: it for file, it in self._decided_by.items() if file != tree.PROJECT}
 
     @cached_property
     def _decided_by(self) -> dict[str, Version]:
@@ -363,7 +365,7 @@ class Recorder:
         return {
             file: version
             for file, version in (selected.state.items() if selected is not None else ())
-            if version is not None and file != tree.PROJECT
+            if version is not None
         }
 
     def _left_out(self) -> dict[str, list[Identity]]:
@@ -498,3 +500,10 @@ class Recorder:
         if self._own_file_waits():
             return path
         return self._options.folder / runfile.INGESTED / f"{path.name}.gz"
+
+
+def _may_use_any_file(depends: Depends | None) -> bool:
+    """Tell whether a test uses files that nobody sees it use."""
+    if depends is None:
+        return False
+    return depends.globs is not None or bool({*depends.doubt} - {ALWAYS, SKIPPED})

@@ -193,6 +193,7 @@ def _compare(
         differences = _differences(connection, ground, differing, now)
         effect = differences.effect(differing, now.keys(), affected.opened(connection))
     known = [run for run in runs if run not in effect.full]
+    _note_new_files(connection, ground, effect)
     compared = _Compared(known, now, differing, effect)
     if not known:
         return compared._replace(full=effect.full[runs[0]])
@@ -214,6 +215,14 @@ def _compare(
         [Conditional(*each) for each in effect.conditional if each[0] in known],
     )
     return compared._replace(tests=tests)
+
+
+def _note_new_files(connection: Connection, ground: Ground, effect: Effect) -> None:
+    """Name the files that are new where others are there than a run saw: a glob may match one."""
+    runs = [run for run, files in effect.files.items() if tree.PROJECT in files]
+    there = tree.project_files(ground.root) if runs else []
+    for run in runs:
+        effect.files[run].update({*there}.difference(affected.known_files(connection, [run])))
 
 
 def _returned_to(

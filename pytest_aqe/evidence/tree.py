@@ -58,7 +58,7 @@ def _project(root: Path) -> tuple[list[str], Version]:
     """Return the files to read, and a version of the names of the rest."""
     small: list[str] = []
     names: list[str] = []
-    for file in _project_files(root):
+    for file in project_files(root):
         try:
             stat = os.stat(f"{root}/{file}")  # noqa: PTH116  # thousands
         except OSError:
@@ -74,7 +74,7 @@ def _project(root: Path) -> tuple[list[str], Version]:
     return small, digest("\0".join(names).encode(errors="surrogateescape"))
 
 
-def _project_files(root: Path) -> list[str]:
+def project_files(root: Path) -> list[str]:
     """Return what git has or would add; without git, what stands in no hidden folder.
 
     What is hidden and not git's is some tool's: caches, coverage data.

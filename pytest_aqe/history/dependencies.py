@@ -266,9 +266,9 @@ def _take_clean(connection: Connection, run_no: int) -> None:
     """Let tests that the run left out be known since it, and no longer since an earlier one.
 
     Nothing of them had changed in between, so the two runs say the same of them; and the fewer
-    runs there are to compare, the sooner the next session decides. Two stay where they are: one
-    that cannot be followed in all it does, for which all files of the project were looked at, and
-    one that uses a file that was edited after it had been left out.
+    runs there are to compare, the sooner the next session decides. Where a file was edited after
+    that had been decided, the run saw another: who uses it stays where it is, and so does who
+    cannot be followed and may use any.
     """
     if not connection.execute("select 1 from lines where type = 'clean' limit 1"):
         return
@@ -287,21 +287,15 @@ def _take_clean(connection: Connection, run_no: int) -> None:
                 and this.environment = earlier.environment
                 and this.trust is distinct from 'untrusted'
             join tests on tests.identity = left_out.identity and tests.suite = this.suite
-            join dependencies
-                on dependencies.test_no = tests.test_no and dependencies.run_no = earlier.run_no
-        group by all
-        having bool_and(globs is null and doubt in ([], [$2]))
         """,
-        (run_no, SKIPPED),
+        (run_no,),
     )
-    edited = connection.execute(
+    ((edited,),) = connection.execute(
         """
-        select list(piece_no)
+        select coalesce(list(file), [])
         from (select unnest(map_entries(files)) as entry from lines where type = 'clean')
             join run_files on file = entry.key
-            join pieces using (file)
         where run_no = $1 and version <> entry.value
-        having count(*) > 0
         """,
         (run_no,),
     )
@@ -312,10 +306,19 @@ def _take_clean(connection: Connection, run_no: int) -> None:
             where (test_no, run_no) in (
                 select test_no, run_no
                 from dependencies join sets on set_no in (own_no, base_no)
-                where list_has_any(sets.pieces, $1::integer[])
+                where globs is not null
+                    or doubt not in ([], [$2])
+                    or list_has_any(
+                        sets.pieces,
+                        (
+                            select coalesce(list(piece_no), [])
+                            from pieces
+                            where list_contains($1::varchar[], file)
+                        )
+                    )
             )
             """,
-            edited[0],
+            (edited, SKIPPED),
         )
     connection.execute(
         """

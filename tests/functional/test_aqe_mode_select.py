@@ -403,6 +403,40 @@ class TestInDoubt:
         (project.path / "data.json").write_text("[]")
         assert selected(project) == ["test_script"]
 
+    def test_aqe_depends_where_nothing_is_in_doubt(self, project: Project) -> None:
+        """What is named counts, also where nobody saw that a file was opened at all."""
+        (project.path / "data.json").write_text("{}")
+        project.write(
+            test_data="import pytest\n@pytest.mark.aqe_depends('*.json')\ndef test_data(): pass\n"
+        )
+        run(project)
+        (project.path / "data.json").write_text("[]")
+        assert selected(project) == ["test_data"]
+        assert selected(project) == []
+        change(project, two="7 and 2")
+        assert selected(project) == ["test_two"]
+        (project.path / "data.json").write_text("[1]")
+        assert selected(project) == ["test_data"]
+
+    @pytest.mark.parametrize("code", ["def test_it(): pass\n", RUNS.format("")])
+    def test_aqe_depends_on_files_to_come(self, project: Project, code: str) -> None:
+        """A file that a glob names may also come, or go."""
+        ignore_what_runs_leave(project)
+        (project.path / "sql").mkdir()
+        (project.path / "sql" / "one.sql").write_text("select 1")
+        project.write(
+            script="print(1)",
+            test_it="import pytest\npytestmark = pytest.mark.aqe_depends('sql/*.sql')\n" + code,
+        )
+        run(project)
+        (project.path / "other.txt").write_text("")
+        assert selected(project) == []
+        (project.path / "sql" / "two.sql").write_text("select 2")
+        assert len(selected(project)) == 1
+        assert selected(project) == []
+        (project.path / "sql" / "one.sql").unlink()
+        assert len(selected(project)) == 1
+
 
 class TestNothingSelected:
     def test_exit_code(self, project: Project, workers: Workers) -> None:

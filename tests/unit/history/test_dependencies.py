@@ -395,14 +395,19 @@ class TestLeftOut:
         ]
 
     @pytest.mark.parametrize("kept", [{"doubt": ("subprocess",)}, {"globs": ("*.json",)}])
-    def test_one_that_cannot_be_followed_stays(self, history: Path, kept: Any) -> None:
-        """For it all files were looked at, which a run that leaves it out does not."""
+    def test_one_that_cannot_be_followed(self, history: Path, kept: Any) -> None:
+        """It is left out where no file differs at all, unless one was edited afterwards."""
         record(history.parent, 0, [followed(), followed("test_two", **kept)])
-        record(history.parent, 1, [], clean={"r0": ["test_one", "test_two"]})
+        both = ["test_one", "test_two"]
+        record(history.parent, 1, [], clean={"r0": both}, by={**CLEAN_BY, "<project>/": "p"})
+        writes.remember(history)
+        assert known(history, "identity, run_id") == [(f"t.py::{name}", "r1") for name in both]
+        edited = {**FILES, "c.json": "c2"}
+        record(history.parent, 2, [], files=[edited], clean={"r1": both}, by={"c.json": "c1"})
         writes.remember(history)
         assert known(history, "identity, run_id") == [
-            ("t.py::test_one", "r1"),
-            ("t.py::test_two", "r0"),
+            ("t.py::test_one", "r2"),
+            ("t.py::test_two", "r1"),
         ]
 
     def test_a_parameter_that_cannot_be_followed(self, history: Path) -> None:
@@ -410,10 +415,11 @@ class TestLeftOut:
         shared = {"identity": "t.py::test_x[x*]"}
         both = [
             followed("test_x[x0]", **shared),
-            followed("test_x[x1]", own="own2", doubt=("thread",), **shared),
+            followed("test_x[x1]", doubt=("thread",), **shared),
         ]
         record(history.parent, 0, both)
-        record(history.parent, 1, [], clean={"r0": ["test_x[x*]"]})
+        edited = {**FILES, "data.json": "d2"}
+        record(history.parent, 1, [], files=[edited], clean={"r0": ["test_x[x*]"]})
         writes.remember(history)
         assert known(history, "run_id") == ["r0"]
 
