@@ -18,7 +18,7 @@ from pytest_aqe.data import MAIN, Pieces, Version
 from pytest_aqe.evidence import mentions
 from pytest_aqe.evidence.bases import module_of
 from pytest_aqe.evidence.configuration import CONFIGURATION
-from pytest_aqe.evidence.ground import Differing, Effect
+from pytest_aqe.evidence.ground import Conditional, Differing, Effect
 from pytest_aqe.evidence.packages import Packages
 from pytest_aqe.evidence.pieces import (
     MODULE,
@@ -68,10 +68,14 @@ class _Python(NamedTuple):
 
 
 class _Noticed(NamedTuple):
-    """Who notices what a module binds: all that depends on it, or pieces if they do."""
+    """Who notices what a module binds: all that depends on it, or pieces if they do.
+
+    Those in ``by_reading`` only together with one of the pieces that read signatures.
+    """
 
     by_all: bool
     by: tuple[frozenset[tuple[str, str]], ...]
+    by_reading: frozenset[tuple[str, str]] = frozenset()
 
 
 # Who looks at the arguments of a function and does not run it.
@@ -210,7 +214,15 @@ class Differences:
                     effect.changed |= {(each.run_no, FIXTURE + n, None) for n in found.inert}
                 if noticed.by_all:
                     effect.changed.add((each.run_no, each.file, MODULE))
-                effect.conditional += [(each.run_no, each.file, those) for those in noticed.by]
+                effect.conditional += [
+                    Conditional(each.run_no, each.file, those) for those in noticed.by
+                ]
+                if noticed.by_reading:
+                    effect.conditional.append(
+                        Conditional(
+                            each.run_no, each.file, noticed.by_reading, self._signature_readers
+                        )
+                    )
                 if not (found.changed or found.inert or found.keys or found.moved):
                     continue
             else:
@@ -322,16 +334,17 @@ class Differences:
         if DOCS in keys:
             by.append(frozenset(self._reading_docs(file)))
             keys.discard(DOCS)
-        if signed := self._signatures(file, found):
+        signed, by_reading = self._signatures(file, found)
+        if signed:
             by.append(signed)
         if remade := self._remade(file, found):
             by.append(remade)
         if found.moved:
             by.append(self._looking(file) | self._subclass_finders)
         if keys == docs:
-            return _Noticed(False, tuple(by))
+            return _Noticed(False, tuple(by), by_reading)
         by_all, using = self._bound(file, keys - docs, found.gone, opened)
-        return _Noticed(by_all, (*by, using | frozenset(self._borrowing(keys))))
+        return _Noticed(by_all, (*by, using | frozenset(self._borrowing(keys))), by_reading)
 
     def _borrowing(self, keys: set[str]) -> Iterator[tuple[str, str]]:
         """Yield who uses a standard package's submodule and leaves its import to others."""
@@ -375,15 +388,18 @@ class Differences:
         beside = f"{above}/__init__.py" if above else "__init__.py"
         return name == "__init__.py" and bool(folder) and beside not in self._python_files
 
-    def _signatures(self, module: str, found: _Python) -> frozenset[tuple[str, str]]:
+    def _signatures(
+        self, module: str, found: _Python
+    ) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
         """A signature matters to who gives the function on, or names a method's class.
 
-        A method's does only where anything in the project reads such, and there who may find
-        either in the module reads it too.
+        Who names the class, the latter, does notice only where something reads it. Where anything
+        in the project reads such, who may find either in the module reads it too.
         """
         keys = [key for key in found.keys if self._is_function(module, key)]
         noticing: set[tuple[str, str]] = set()
-        read = bool(keys) and self._reads(_SIGNATURE_READERS - _SPECS | _ANNOTATION_READERS)
+        naming: set[tuple[str, str]] = set()
+        read = bool(keys) and bool(self._signature_readers)
         if read:
             noticing |= {*self._looking(module), *self._specified(module)}
         for group in [keys] if len(keys) > _MANY else [[key] for key in keys]:
@@ -391,8 +407,7 @@ class Differences:
             reach = self._reach(module, {owner for owner, *_ in named})
             methods = {name for _, *method in named for name in method}
             if methods and read:
-                noticing |= reach.pieces
-                continue
+                naming |= reach.pieces
             for file in {file for file, _ in reach.pieces}:
                 source = self._source(file) or b""
                 if methods:
@@ -403,7 +418,7 @@ class Differences:
                     given = mentions.hands_on(source, reach.names) - {MODULE}
                     noticing |= {(file, piece) for piece in given}
                     noticing |= reach.pieces & {(file, MODULE)}
-        return frozenset(noticing)
+        return frozenset(noticing), frozenset(naming)
 
     def _remade(self, module: str, found: _Python) -> frozenset[tuple[str, str]]:
         """Return who hands on a function where its code may be run as that of another."""
@@ -440,6 +455,16 @@ class Differences:
             known = any(search(each) and mentions.mentions(each, readers) for each in sources)
             self._readers[readers] = known
         return known
+
+    @cached_property
+    def _signature_readers(self) -> frozenset[tuple[str, str]]:
+        """The pieces that name what reads signatures, or annotations."""
+        readers = _SIGNATURE_READERS - _SPECS | _ANNOTATION_READERS
+        return frozenset(
+            (file, piece)
+            for file, source in self._sources_with(*map(str.encode, readers)).items()
+            for piece in mentions.mentions(source, readers)
+        )
 
     @cached_property
     def _doc_readers(self) -> frozenset[tuple[str, str]]:
@@ -559,7 +584,7 @@ class Differences:
                 if found & came_or_went
             }
             noticing |= self._looking(module)
-            effect.conditional.append((run_no, module, frozenset(noticing)))
+            effect.conditional.append(Conditional(run_no, module, frozenset(noticing)))
 
     def _looking(self, module: str) -> frozenset[tuple[str, str]]:
         """Return the pieces that may find names of a module without saying them."""
