@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -27,9 +28,11 @@ from pytest_aqe.data import (
 )
 from pytest_aqe.errors import HistoryError, NotFound, RunFileError
 from pytest_aqe.evidence import tree
+from pytest_aqe.evidence.configuration import CONFIGURATION
 from pytest_aqe.evidence.contents import contents_in
 from pytest_aqe.evidence.identity import without_group
 from pytest_aqe.evidence.reports import Facts, Fold
+from pytest_aqe.evidence.versions import ABSENT, UNSTABLE
 from pytest_aqe.faults import Faults
 from pytest_aqe.history import queries, runfile, writes
 from pytest_aqe.history.store import open_history
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 
 
 NEW_FLAKY = "new-flaky"  # of --aqe-fail-on
+_CLOCKS = 2.0  # seconds by which the clock of a file system may be late
 GENERATED = "aqe_generated"  # on reports of tests that were written in this session
 
 
@@ -68,6 +72,7 @@ class Recorder:
         self._fold = Fold(config.rootpath, facts)
         self._writer: runfile.RunFileWriter | None = None
         self._writable = True
+        self._started = time.time()
         self._tests_ended = 0
         self._deselected = 0
         self._uncollected = False
@@ -97,6 +102,13 @@ class Recorder:
                 self._judge = Judge(
                     controller.judged, controller.prefix, selected.decision, controller.tests
                 )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        """Look at what there is before the first test runs."""
+        with self._faults.guard("looking at the project"):
+            if self._controller.plan.follows:
+                _ = self._everywhere
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -209,7 +221,8 @@ class Recorder:
             if self._files and (counts := self._controller.told().get("files")):
                 self._writer.append_collected(counts)
             if since:
-                self._writer.append_clean(since, self._decided_by)
+                assert self._controller.selected is not None
+                self._writer.append_clean(since, self._controller.selected.state)
             end = self._end(session, int(exitstatus), self._writer.recorded)
             if self._judge is not None and end.status == "complete" and self._judges(session):
                 not_run = self._controller.told().get("kinds", {}).get("left out", 0)
@@ -284,6 +297,10 @@ class Recorder:
             if key not in self._sets:
                 self._sets.add(key)
                 writer.append_set(key, content)
+        files = {
+            file: UNSTABLE if self._has_appeared(file, version) else version
+            for file, version in files.items()
+        }
         fresh = {
             file: version
             for file, version in files.items()
@@ -292,6 +309,19 @@ class Recorder:
         self._told_files |= fresh.keys()
         if fresh:
             writer.append_files(fresh)
+
+    def _has_appeared(self, file: str, version: Version) -> bool:
+        """Tell a module that was not there before the first test, which may have looked for it.
+
+        One that is older stands where nobody looks for modules: behind a link to a folder.
+        """
+        if not file.endswith(".py") or version == ABSENT or file in self._everywhere:
+            return False
+        try:
+            status = (self._controller.root / file).stat()
+        except OSError:
+            return True
+        return tree.is_looked_into(file) and status.st_ctime >= self._started - _CLOCKS
 
     def _keep_pieces(self, files: Mapping[str, Version]) -> None:
         """Write what the Python files of this run consist of, where the history lacks it.
@@ -343,14 +373,30 @@ class Recorder:
             self._writer = self._open()
             self._writable = True
             if self._controller.plan.follows:
-                from pytest_aqe.evidence.ground import state
-
-                everywhere = state(self._controller.ground, ())
-                self._writer.append_files(everywhere)
-                self._keep_dependencies(
-                    {}, dict(self._carried_files().items() - everywhere.items())
-                )
+                self._writer.append_files(self._everywhere)
+                known = self._everywhere.items()
+                self._keep_dependencies({}, dict(self._carried_files().items() - known))
         return self._writer
+
+    @cached_property
+    def _everywhere(self) -> dict[str, Version | None]:
+        """What there was before the first test: Python files, settings, installed packages.
+
+        As it was when tests were selected, if they were. What appears later nobody has seen who
+        was left out, or ran before.
+        """
+        selected = self._controller.selected
+        if selected is None or not selected.state:
+            from pytest_aqe.evidence.ground import state
+
+            return state(self._controller.ground, ())
+        there: dict[str, Version | None] = {}
+        for file, version in selected.state.items():
+            if file.startswith((CONFIGURATION, tree.INSTALLED)):
+                there[file] = version
+            elif file.endswith(".py") and version != ABSENT:
+                there[file] = None
+        return there
 
     def _carried_files(self) -> dict[str, Version]:
         """Return the versions of all that tests may depend on which nobody follows."""

@@ -46,7 +46,7 @@ from pytest_aqe.evidence.reach import Project, Reach
 from pytest_aqe.evidence.readings import pieces_of, reading
 from pytest_aqe.evidence.syntax import parse
 from pytest_aqe.evidence.tree import INSTALLED
-from pytest_aqe.evidence.versions import FIXTURE, UNSTABLE, digest
+from pytest_aqe.evidence.versions import ABSENT, FIXTURE, UNSTABLE, digest
 
 OldPieces = Callable[[str, Version], Pieces | None]
 
@@ -200,6 +200,8 @@ class Differences:
             elif not each.seen:
                 self._appeared(each, tracked, effect, new_modules)
             elif each.file.endswith(".py"):
+                if each.version in (ABSENT, UNSTABLE):  # there now, and then not, or not always
+                    self._appeared(each, tracked, effect, new_modules)
                 key = each.file, each.version  # many runs saw the same
                 if key not in told:
                     found = self._python(each)

@@ -36,6 +36,12 @@ def python_files(root: Path) -> list[str]:
     return sorted(_walk(str(root), "", ".py"))
 
 
+def is_looked_into(file: str) -> bool:
+    """Tell whether `python_files` would find a file at this path, but for virtual environments."""
+    folders = file.split("/")[:-1]
+    return not any(name.startswith(".") or name in _NOT_SOURCE for name in folders)
+
+
 def everything(root: Path, contents: Contents) -> dict[str, Version]:
     """Return the version of every file of the project, and of there being no others.
 

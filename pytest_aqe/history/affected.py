@@ -359,14 +359,14 @@ def shared_names(
         select distinct identity, dependencies.run_no, node_id
         from shared
             join dependencies using (test_no)
-            join results on results.test_no = shared.test_no and results.run_no = ran_no
-            join nodes using (node_no)
+            left join results on results.test_no = shared.test_no and results.run_no = ran_no
+            left join nodes using (node_no)
         """,
         (suite,),
     ):
         if identity in clean:
             found = names.setdefault(identity, set())
-            if run_no in clean[identity]:
+            if run_no in clean[identity] and node_id is not None:
                 found.add(node_id)
     return {identity: frozenset(found) for identity, found in names.items()}
 

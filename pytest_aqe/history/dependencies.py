@@ -219,7 +219,7 @@ def _add_tests(connection: Connection) -> None:
     A test that was skipped and now passes, or the other way round, is known by the later alone:
     in the run in which it was skipped it did not use what it uses.
     """
-    connection.execute("insert into dependencies from fresh")
+    connection.execute("insert into dependencies by name from fresh")
     skipped = "select 1 from dependencies where list_contains(doubt, $1) limit 1"
     if connection.execute(skipped, (SKIPPED,)):
         connection.execute(
@@ -268,7 +268,8 @@ def _take_clean(connection: Connection, run_no: int) -> None:
     Nothing of them had changed in between, so the two runs say the same of them; and the fewer
     runs there are to compare, the sooner the next session decides. Where a file was edited after
     that had been decided, the run saw another: who uses it stays where it is, and so does who
-    cannot be followed and may use any.
+    cannot be followed and may use any. Where a module appeared, who had looked for it may be
+    anybody.
     """
     if not connection.execute("select 1 from lines where type = 'clean' limit 1"):
         return
@@ -290,15 +291,22 @@ def _take_clean(connection: Connection, run_no: int) -> None:
         """,
         (run_no,),
     )
-    ((edited,),) = connection.execute(
+    ((edited, appeared),) = connection.execute(
         """
-        select coalesce(list(file), [])
-        from (select unnest(map_entries(files)) as entry from lines where type = 'clean')
-            join run_files on file = entry.key
-        where run_no = $1 and version <> entry.value
+        select
+            coalesce(list(file) filter (version <> decided_by.value), []),
+            count(*) filter (decided_by.key is null and version <> 'absent' and file like '%.py')
+        from run_files
+            left join (
+                select entry.key, entry.value
+                from (select unnest(map_entries(files)) as entry from lines where type = 'clean')
+            ) as decided_by on file = decided_by.key
+        where run_no = $1
         """,
         (run_no,),
     )
+    if appeared:
+        return
     if edited:
         connection.execute(
             """
@@ -457,8 +465,8 @@ def merge(connection: Connection) -> None:
             base.set_no as base_no, theirs.doubt, theirs.globs
         from other.dependencies as theirs
             join coming on coming.theirs = theirs.run_no
-            left join other.runs as their_ran on their_ran.run_no = theirs.ran_no
-            left join runs as ran on ran.run_id = their_ran.run_id
+            join other.runs as their_ran on their_ran.run_no = theirs.ran_no
+            join runs as ran on ran.run_id = their_ran.run_id
             join other.tests as their_tests on their_tests.test_no = theirs.test_no
             join tests on tests.identity = their_tests.identity and tests.suite = their_tests.suite
             join other.sets as their_own on their_own.set_no = theirs.own_no

@@ -126,6 +126,7 @@ def forget(connection: Connection, doomed: Doomed) -> int:
             "runs",
         ):
             connection.execute(f"delete from {table} where run_no in (select run_no from doomed)")
+        connection.execute("delete from dependencies where ran_no in (select run_no from doomed)")
         ((before,),) = connection.execute("select count(*) from tests")
         connection.execute("delete from tests where test_no not in (select test_no from results)")
         connection.execute("delete from nodes where node_no not in (select node_no from results)")

@@ -110,11 +110,12 @@ class RunFileWriter:
         self._write(_line({"type": "collected", "counts": counts}))
 
     def append_clean(
-        self, since: Mapping[str, Sequence[Identity]], files: Mapping[str, Version]
+        self, since: Mapping[str, Sequence[Identity]], files: Mapping[str, Version | None]
     ) -> None:
         """Write which tests were left out, by the run since which nothing of them has changed.
 
-        ``files`` are those that this was decided by, as they were then.
+        ``files`` are those that this was decided by, as they were then; None for one that nobody
+        used.
         """
         self._write(_line({"type": "clean", "since": since, "files": files}))
 

@@ -1,4 +1,4 @@
--- The history, version 2. One file, written in DuckDB's storage format v1.0.0 so that
+-- The history, version 3. One file, written in DuckDB's storage format v1.0.0 so that
 -- every DuckDB from 1.2.2 on can read it. There are no indexes and no keys enforced by the
 -- database: all writing happens in one transaction of one process (history/writes.py), and
 -- an index would make every ingest pay for what is checked there once.
@@ -140,11 +140,11 @@ create table sets (
 create table dependencies (
     test_no integer, -- tests.test_no
     run_no integer, -- runs.run_no; the files as that run saw them are in run_files
-    ran_no integer, -- runs.run_no: in which it ran; run_no may be a later one that left it out
     own_no integer, -- sets.set_no: what ran, loaded or opened during the test
     base_no integer, -- sets.set_no: what its module and its conftests need to be imported
     doubt varchar[], -- what could not be followed: 'subprocess', 'thread', ...; 'skipped', 'always'
-    globs varchar[] -- what aqe_depends narrows the doubt to; null without the mark
+    globs varchar[], -- what aqe_depends narrows the doubt to; null without the mark
+    ran_no integer -- runs.run_no: in which it ran; run_no may be a later one that left it out
 );
 
 -- Which version of each file a run saw; only for runs that dependencies refers to.

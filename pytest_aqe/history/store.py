@@ -33,7 +33,7 @@ from pytest_aqe.errors import (
 )
 from pytest_aqe.history import runfile
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 STORAGE_VERSION = "v1.0.0"  # duckdb 2.0's own default is unreadable by 1.4 (measured)
 WAIT = 2.0  # seconds to wait for another process to let go of the history
 _MAGIC, _MAGIC_AT = b"DUCK", 8  # what every DuckDB file says, and where
@@ -84,6 +84,13 @@ NEW_TABLES: dict[int, tuple[str, ...]] = {
         "calls",
         "examples",
         "memory",
+    ),
+}
+# What else version n changes of what version n - 1 had.
+_CHANGES: dict[int, tuple[str, ...]] = {
+    3: (
+        "alter table dependencies add column if not exists ran_no integer",
+        "update dependencies set ran_no = run_no where ran_no is null",
     ),
 }
 TABLES = tuple(table for tables in NEW_TABLES.values() for table in tables)
@@ -432,14 +439,16 @@ def _create(connection: Connection) -> None:
 
 def _migrate(connection: Connection, version: int) -> None:
     with connection.transaction():
-        if version not in NEW_TABLES:
+        if version < min(NEW_TABLES):
             raise HistoryError(
                 connection.path,
                 f"{connection.path} has schema {version}, too old to be migrated; "
                 "move it away and the run files rebuild it",
             )
         for step in range(version + 1, SCHEMA_VERSION + 1):
-            _add_tables(connection, NEW_TABLES[step])
+            _add_tables(connection, NEW_TABLES.get(step, ()))
+            for change in _CHANGES.get(step, ()):
+                connection.execute(change)
         connection.execute(
             "update meta set value = $1 where name = 'schema_version'", (str(SCHEMA_VERSION),)
         )

@@ -941,6 +941,112 @@ class TestKnownSince:
         assert "test_two" in selected(project)
         assert "test_three" in selected(project)
 
+    @pytest.mark.parametrize("mode", ["select", "order"])
+    @pytest.mark.parametrize(
+        ("file", "code", "test"),
+        [
+            (
+                "sub/conftest.py",
+                "import builtins; builtins.X = {}",
+                "",
+            ),
+            ("opt.py", "X = {}", "try:\n    from opt import X\nexcept ImportError:\n    X = '1'"),
+        ],
+    )
+    def test_a_file_that_comes_back(
+        self, project: Project, mode: str, file: str, code: str, test: str
+    ) -> None:
+        """It was looked for and not there: with another content it is a new one."""
+        (project.path / "sub").mkdir()
+        test += "\ndef test_it(): assert X == '1'\n"
+        (project.path / "sub" / "test_it.py").write_text(test)
+        (project.path / file).write_text(code.format("'1'"))
+        options = f"--aqe-mode={mode}", "--aqe-probe=0"
+        project.write(conftest="import builtins\nbuiltins.X = '1'\n")
+        run(project, *options).assert_outcomes(passed=4)
+        (project.path / file).unlink()
+        run(project, *options)
+        change(project, two="7 and 2")
+        run(project, *options)
+        (project.path / file).write_text(code.format("'2'"))
+        select(project).assert_outcomes(failed=1)
+
+    LATER = (
+        "import library, time\nfrom pathlib import Path\n"
+        "def test_two():\n    assert library.two()\n    Path({!r}).write_text({!r})\n"
+        "def test_user():\n    assert library.two()\n{}"
+    )
+
+    @pytest.mark.parametrize("mode", ["select", "order"])
+    @pytest.mark.parametrize(
+        ("file", "code", "use"),
+        [
+            ("pytest.ini", "[pytest]\nfilterwarnings = error\n", ""),
+            (
+                "sub/conftest.py",
+                "import pytest\n@pytest.fixture(autouse=True)\ndef fails(): assert 0\n",
+                "",
+            ),
+            ("opt.py", "X = 2\n", "    import opt\n"),
+        ],
+        ids=["settings", "conftest", "module"],
+    )
+    def test_what_appears_while_tests_run(
+        self, project: Project, mode: str, file: str, code: str, use: str
+    ) -> None:
+        """Who was left out, or ran before, has not seen it."""
+        (project.path / "pytest.ini").write_text("[pytest]\n")
+        (project.path / "sub").mkdir()
+        (project.path / "sub" / "test_sub.py").write_text(
+            "import warnings\ntry:\n    from opt import X\nexcept ImportError:\n    X = 1\n"
+            "def test_sub():\n    warnings.warn('it')\n    assert X == 1\n"
+        )
+        project.write(test_two=self.LATER.format("at.txt", "", ""))
+        run(project, "-p", "no:cacheprovider")
+        change(project, two="7 and 2")
+        project.write(test_two=self.LATER.format(file, code, use))
+        options = ("-p", "no:cacheprovider", "-p", "no:randomly", f"--aqe-mode={mode}")
+        run(project, *options, "--aqe-probe=0")
+        done = run(project, "-p", "no:cacheprovider", "--aqe-mode=select", "--aqe-probe=0")
+        assert "test_sub" in done.stdout.str()
+        assert done.parseoutcomes().get("failed", 0) + done.parseoutcomes().get("errors", 0) >= 1
+
+    def test_names_of_the_day_in_a_file_that_is_passed_by(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A name of another day does not stand for one of today's that has to run."""
+        tests = (
+            "import library, os, pytest\n"
+            "def test_one(): assert library.one() == 1\n"
+            "@pytest.mark.parametrize('day', [os.environ['DAY']])\ndef test_day(day): pass\n"
+        )
+        project.write(test_one=tests)
+        monkeypatch.setenv("DAY", "1")
+        select(project)
+        monkeypatch.setenv("DAY", "2")
+        project.write(test_one="# again\n" + tests)
+        select(project)
+        change(project, two="7 and 2")
+        assert selected(project) == ["test_two"]
+        change(project, two="7 and 2", one=7)
+        assert "test_one" in selected(project)
+
+    def test_parameters_after_a_prune(self, project: Project) -> None:
+        """Which of a shared identity ever ran is not known any more: all do."""
+        project.write(
+            test_shared="import pytest\nclass O:\n    def __init__(self, n): self.n = n\n"
+            "@pytest.mark.parametrize('o', [O(1), O(0)])\ndef test_o(o): assert o.n\n"
+        )
+        chosen = ("-k", "o0 or test_two")
+        for value in (7, 8, 9):
+            change(project, two=f"{value} and 2")
+            select(project, *chosen)
+        for value in (10, 11):
+            change(project, two=f"{value} and 2")
+            run(project, "--aqe-mode=observe", "--aqe-dependencies=off", *chosen)
+        project.command("prune", "--keep-runs=3")
+        assert "test_o[o1]" in selected(project)
+
     def test_a_lost_history(self, project: Project) -> None:
         """It is the same when it is made again from the run files."""
         run(project)

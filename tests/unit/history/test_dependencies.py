@@ -402,8 +402,8 @@ class TestLeftOut:
         record(history.parent, 1, [], clean={"r0": both}, by={**CLEAN_BY, "<project>/": "p"})
         writes.remember(history)
         assert known(history, "identity, run_id") == [(f"t.py::{name}", "r1") for name in both]
-        edited = {**FILES, "c.json": "c2"}
-        record(history.parent, 2, [], files=[edited], clean={"r1": both}, by={"c.json": "c1"})
+        edited, by = {**FILES, "c.json": "c2"}, {**CLEAN_BY, "c.json": "c1"}
+        record(history.parent, 2, [], files=[edited], clean={"r1": both}, by=by)
         writes.remember(history)
         assert known(history, "identity, run_id") == [
             ("t.py::test_one", "r2"),
@@ -429,6 +429,13 @@ class TestLeftOut:
         record(history.parent, 1, [], clean={"r0": ["test_one"]})
         writes.remember(history)
         assert known(history, "run_id") == ["r1"]
+
+    def test_a_module_that_appeared_afterwards(self, history: Path) -> None:
+        """Who was left out may have looked for it, and nobody knows who did."""
+        record(history.parent, 0)
+        record(history.parent, 1, [], files=[{**FILES, "new.py": "n1"}], clean={"r0": ["test_one"]})
+        writes.remember(history)
+        assert known(history, "run_id") == ["r0"]
 
     def test_a_file_that_was_edited_afterwards(self, history: Path) -> None:
         """Who uses it was left out for what it was before: that is not what the run saw."""

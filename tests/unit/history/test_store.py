@@ -62,9 +62,11 @@ def version(path: Path) -> str:
 
 
 def age(path: Path, to: int) -> None:
-    """Make a history what an earlier version would have left: fewer tables."""
-    newer = [table for step in range(to + 1, SCHEMA_VERSION + 1) for table in NEW_TABLES[step]]
+    """Make a history what an earlier version would have left: fewer tables and columns."""
+    steps = range(to + 1, SCHEMA_VERSION + 1)
+    newer = [table for step in steps for table in NEW_TABLES.get(step, ())]
     with duckdb.connect(str(path)) as connection:
+        connection.execute("alter table dependencies drop column ran_no")
         for table in newer:
             connection.execute(f"drop table {table}")
         connection.execute("delete from touches where list_contains($1, table_name)", [newer])
