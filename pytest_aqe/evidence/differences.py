@@ -18,7 +18,7 @@ from pytest_aqe.data import MAIN, Pieces, Version
 from pytest_aqe.evidence import mentions
 from pytest_aqe.evidence.bases import module_of
 from pytest_aqe.evidence.configuration import CONFIGURATION
-from pytest_aqe.evidence.ground import Conditional, Differing, Effect
+from pytest_aqe.evidence.ground import Differing, Effect
 from pytest_aqe.evidence.packages import Packages
 from pytest_aqe.evidence.pieces import (
     MODULE,
@@ -68,14 +68,10 @@ class _Python(NamedTuple):
 
 
 class _Noticed(NamedTuple):
-    """Who notices what a module binds: all that depends on it, or pieces if they do.
-
-    Those in ``by_reading`` only together with one of the pieces that read signatures.
-    """
+    """Who notices what a module binds: all that depends on it, or pieces if they do."""
 
     by_all: bool
     by: tuple[frozenset[tuple[str, str]], ...]
-    by_reading: frozenset[tuple[str, str]] = frozenset()
 
 
 # Who looks at the arguments of a function and does not run it.
@@ -216,15 +212,7 @@ class Differences:
                     effect.changed |= {(each.run_no, FIXTURE + n, None) for n in found.inert}
                 if noticed.by_all:
                     effect.changed.add((each.run_no, each.file, MODULE))
-                effect.conditional += [
-                    Conditional(each.run_no, each.file, those) for those in noticed.by
-                ]
-                if noticed.by_reading:
-                    effect.conditional.append(
-                        Conditional(
-                            each.run_no, each.file, noticed.by_reading, self._signature_readers
-                        )
-                    )
+                effect.conditional += [(each.run_no, each.file, those) for those in noticed.by]
                 if not (found.changed or found.inert or found.keys or found.moved):
                     continue
             else:
@@ -336,17 +324,16 @@ class Differences:
         if DOCS in keys:
             by.append(frozenset(self._reading_docs(file)))
             keys.discard(DOCS)
-        signed, by_reading = self._signatures(file, found)
-        if signed:
+        if signed := self._signatures(file, found):
             by.append(signed)
         if remade := self._remade(file, found):
             by.append(remade)
         if found.moved:
             by.append(self._looking(file) | self._subclass_finders)
         if keys == docs:
-            return _Noticed(False, tuple(by), by_reading)
+            return _Noticed(False, tuple(by))
         by_all, using = self._bound(file, keys - docs, found.gone, opened)
-        return _Noticed(by_all, (*by, using | frozenset(self._borrowing(keys))), by_reading)
+        return _Noticed(by_all, (*by, using | frozenset(self._borrowing(keys))))
 
     def _borrowing(self, keys: set[str]) -> Iterator[tuple[str, str]]:
         """Yield who uses a standard package's submodule and leaves its import to others."""
@@ -390,18 +377,15 @@ class Differences:
         beside = f"{above}/__init__.py" if above else "__init__.py"
         return name == "__init__.py" and bool(folder) and beside not in self._python_files
 
-    def _signatures(
-        self, module: str, found: _Python
-    ) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
+    def _signatures(self, module: str, found: _Python) -> frozenset[tuple[str, str]]:
         """A signature matters to who gives the function on, or names a method's class.
 
-        Who names the class, the latter, does notice only where something reads it. Where anything
-        in the project reads such, who may find either in the module reads it too.
+        A method's does only where anything in the project reads such, and there who may find
+        either in the module reads it too.
         """
         keys = [key for key in found.keys if self._is_function(module, key)]
         noticing: set[tuple[str, str]] = set()
-        naming: set[tuple[str, str]] = set()
-        read = bool(keys) and bool(self._signature_readers)
+        read = bool(keys) and self._reads(_SIGNATURE_READERS - _SPECS | _ANNOTATION_READERS)
         if read:
             noticing |= {*self._looking(module), *self._specified(module)}
         for group in [keys] if len(keys) > _MANY else [[key] for key in keys]:
@@ -409,7 +393,8 @@ class Differences:
             reach = self._reach(module, {owner for owner, *_ in named})
             methods = {name for _, *method in named for name in method}
             if methods and read:
-                naming |= reach.pieces
+                noticing |= reach.pieces
+                continue
             for file in {file for file, _ in reach.pieces}:
                 source = self._source(file) or b""
                 if methods:
@@ -420,7 +405,7 @@ class Differences:
                     given = mentions.hands_on(source, reach.names) - {MODULE}
                     noticing |= {(file, piece) for piece in given}
                     noticing |= reach.pieces & {(file, MODULE)}
-        return frozenset(noticing), frozenset(naming)
+        return frozenset(noticing)
 
     def _remade(self, module: str, found: _Python) -> frozenset[tuple[str, str]]:
         """Return who hands on a function where its code may be run as that of another."""
@@ -457,16 +442,6 @@ class Differences:
             known = any(search(each) and mentions.mentions(each, readers) for each in sources)
             self._readers[readers] = known
         return known
-
-    @cached_property
-    def _signature_readers(self) -> frozenset[tuple[str, str]]:
-        """The pieces that name what reads signatures, or annotations."""
-        readers = _SIGNATURE_READERS - _SPECS | _ANNOTATION_READERS
-        return frozenset(
-            (file, piece)
-            for file, source in self._sources_with(*map(str.encode, readers)).items()
-            for piece in mentions.mentions(source, readers)
-        )
 
     @cached_property
     def _doc_readers(self) -> frozenset[tuple[str, str]]:
@@ -586,7 +561,7 @@ class Differences:
                 if found & came_or_went
             }
             noticing |= self._looking(module)
-            effect.conditional.append(Conditional(run_no, module, frozenset(noticing)))
+            effect.conditional.append((run_no, module, frozenset(noticing)))
 
     def _looking(self, module: str) -> frozenset[tuple[str, str]]:
         """Return the pieces that may find names of a module without saying them."""

@@ -42,29 +42,17 @@ class Differing(NamedTuple):
     seen: bool
 
 
-class Conditional(NamedTuple):
-    """Pieces that matter only to tests that also depend on the module of ``file``.
-
-    And, where there are ``readers``, on one of these too.
-    """
-
-    run_no: int
-    file: str
-    pieces: frozenset[tuple[str, str]]
-    readers: frozenset[tuple[str, str]] | None = None
-
-
 @dataclass(slots=True)
 class Effect:
     """What changed for tests: per run, file and piece (None: all of the file's).
 
-    ``conditional`` holds what matters to some of those who depend on a module: a function that
-    came or went is noticed by who names it. ``full`` says of a run why nothing can be known since
-    then.
+    ``conditional`` holds, for a run and a module, pieces that matter only to tests that also
+    depend on that module: a function that came or went is noticed by who names it. ``full``
+    says of a run why nothing can be known since then.
     """
 
     changed: set[tuple[int, str, str | None]] = field(default_factory=set)
-    conditional: list[Conditional] = field(default_factory=list)
+    conditional: list[tuple[int, str, frozenset[tuple[str, str]]]] = field(default_factory=list)
     full: dict[int, str] = field(default_factory=dict)
     added: set[tuple[int, str, str]] = field(default_factory=set)
     """Run, file and name of functions that are new; of a new file the name is empty."""

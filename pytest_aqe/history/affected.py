@@ -14,15 +14,11 @@ from pytest_aqe.history.store import Connection
 
 
 class Conditional(NamedTuple):
-    """Pieces that matter only to tests that also depend on the module of ``file``.
-
-    And, where there are ``readers``, on one of these too.
-    """
+    """Pieces that matter only to tests that also depend on the module of ``file``."""
 
     run_no: int
     file: str
     pieces: frozenset[tuple[str, str]]
-    readers: frozenset[tuple[str, str]] | None = None
 
 
 class Usable(NamedTuple):
@@ -245,16 +241,21 @@ def reached(
                 from members join changed_pieces using (piece_no)
                 group by run_no, set_no
             ),
-            partial_hits as (
-                select set_no, group_no, role, roles, min(piece_no) as piece_no
+            partial_hits as materialized (
+                select set_no, group_no, needed, min(piece_no) as piece_no
                 from members join group_pieces using (piece_no)
-                group by all
+                group by set_no, group_no, needed
             ),
             paired_sets as (
-                select own_no, base_no, group_no, min(piece_no) filter (role = 0) as piece_no
-                from parts join partial_hits using (set_no)
-                group by own_no, base_no, group_no, roles
-                having count(distinct role) = roles
+                select own_no, base_no, one.group_no, min(one.piece_no) as piece_no
+                from parts
+                    join partial_hits as one on one.set_no = parts.set_no and not one.needed
+                    join (
+                        select distinct own_no, base_no, group_no
+                        from parts join partial_hits using (set_no)
+                        where needed
+                    ) as other using (own_no, base_no, group_no)
+                group by all
             ),
             paired as (
                 select run_no, test_no, own_no, base_no, min(piece_no) as piece_no
@@ -380,19 +381,16 @@ def _stage_changed(
 
     Many runs differ in the same: a group of pieces is told once, for all its runs.
     """
-    groups: dict[tuple[frozenset[tuple[str, str]], ...], int] = {}
+    groups: dict[tuple[str, frozenset[tuple[str, str]]], int] = {}
     runs: list[tuple[int, int]] = []
     for each in conditional:
-        roles = [each.pieces, frozenset({(each.file, "<module>")})]
-        if each.readers is not None:
-            roles.append(each.readers)
-        number = groups.setdefault(tuple(roles), len(groups))
+        number = groups.setdefault((each.file, each.pieces), len(groups))
         runs.append((number, each.run_no))
     rows = [
-        (number, *piece, role, len(roles))
-        for roles, number in groups.items()
-        for role, pieces in enumerate(roles)
-        for piece in pieces
+        (number, *piece, needed)
+        for (file, pieces), number in groups.items()
+        for needed, those in ((True, [(file, "<module>")]), (False, pieces))
+        for piece in those
     ]
     connection.execute(
         """
@@ -412,17 +410,16 @@ def _stage_changed(
     connection.execute(
         """
         create or replace temp table group_pieces as
-        select distinct group_no, piece_no, role, roles
+        select distinct group_no, piece_no, needed
         from (
             select
                 unnest($1::integer[]) as group_no,
                 unnest($2::varchar[]) as file,
                 unnest($3::varchar[]) as name,
-                unnest($4::integer[]) as role,
-                unnest($5::integer[]) as roles
+                unnest($4::boolean[]) as needed
         ) join pieces using (file, name)
         """,
-        _columns(rows, 5),
+        _columns(rows, 4),
     )
     connection.execute(
         """

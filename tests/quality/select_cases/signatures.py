@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .case import NOTHING, Case, Swap
+from .case import Case, Swap
 
 _CONTAINER = """
     -- container.py --
@@ -39,8 +39,6 @@ _CONTAINER = """
         assert container.convert(shop.parse, "2") == 2
     def test_call():
         assert shop.handler(shop.Cheap()) == 2
-    def test_name():
-        assert shop.Service(shop.Cheap()).name() == "service"
 """
 _FAKES = """
     -- fakes.py --
@@ -262,7 +260,7 @@ CASES: tuple[Case, ...] = (
         _CONTAINER,
         change={"shop.py": Swap("self, repo: Cheap", "self, repo: Dear")},
         selected={"test_class"},
-        spared={"test_bystander", "test_call", "test_name"},
+        spared={"test_bystander", "test_call"},
     ),
     Case(
         "annotation of a function that a container reads",
@@ -462,110 +460,5 @@ CASES: tuple[Case, ...] = (
         change={"pack/shop.py": Swap('"Sell it."', '"Buy it."')},
         selected={"test_help"},
         spared={"test_bystander", "test_price"},
-    ),
-    Case(
-        "annotation that a decorator read when its module was imported",
-        """
-    -- registry.py --
-    import inspect
-    KNOWN = {}
-    def register(cls):
-        KNOWN[cls.__name__] = cls, list(inspect.signature(cls).parameters.values())
-        return cls
-    def build(name):
-        cls, needs = KNOWN[name]
-        return cls(*(each.annotation() for each in needs))
-    -- shop.py --
-    from registry import register
-    class Cheap:
-        rate = 2
-    class Dear:
-        rate = 3
-    @register
-    class Service:
-        def __init__(self, repo: Cheap):
-            self.rate = repo.rate
-    -- test_shop.py --
-    import registry
-    import shop
-
-    def test_first():
-        assert registry.build("Service").rate == 2
-    def test_second():
-        assert registry.build(shop.Service.__name__).rate == 2
-    """,
-        change={"shop.py": Swap("self, repo: Cheap", "self, repo: Dear")},
-        selected={"test_first", "test_second"},
-    ),
-    Case(
-        "annotation that a helper read for an earlier test",
-        """
-    -- container.py --
-    import functools
-    import inspect
-
-    @functools.cache
-    def needs(cls):
-        return [each.annotation for each in inspect.signature(cls).parameters.values()]
-    _last = None
-    def remember(cls):
-        global _last
-        _last = [each.annotation for each in inspect.signature(cls).parameters.values()]
-    def again(cls):
-        return cls(*(each() for each in _last))
-    def build(cls):
-        return cls(*(each() for each in needs(cls)))
-    -- shop.py --
-    class Cheap:
-        rate = 2
-    class Dear:
-        rate = 3
-    class Service:
-        def __init__(self, repo: Cheap):
-            self.rate = repo.rate
-    -- test_shop.py --
-    import container
-    import shop
-
-    def test_first():
-        container.remember(shop.Service)
-        assert container.build(shop.Service).rate == 2
-    def test_second():
-        assert container.build(shop.Service).rate == 2
-    def test_third():
-        assert container.again(shop.Service).rate == 2
-    """,
-        change={"shop.py": Swap("self, repo: Cheap", "self, repo: Dear")},
-        selected={"test_first", "test_second", "test_third"},
-    ),
-    Case(
-        "annotation that a shared fixture reads, by a reader of another name",
-        """
-    -- conftest.py --
-    import pytest
-    from inspect import signature as look
-    import shop
-
-    @pytest.fixture(scope="session")
-    def service():
-        (needs,) = look(shop.Service).parameters.values()
-        return shop.Service(needs.annotation())
-    -- shop.py --
-    class Cheap:
-        rate = 2
-    class Dear:
-        rate = 3
-    class Service:
-        def __init__(self, repo: Cheap):
-            self.rate = repo.rate
-    -- test_shop.py --
-    def test_first(service):
-        assert service.rate == 2
-    def test_second(service):
-        assert service.rate + 1 == 3
-    """,
-        change={"shop.py": Swap("self, repo: Cheap", "self, repo: Dear")},
-        selected={"test_first", "test_second"},
-        spared=NOTHING,
     ),
 )

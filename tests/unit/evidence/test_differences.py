@@ -103,7 +103,7 @@ class TestPythonFile:
         project.write("other.py", "def other(): return 1\n")
         effect = edit(project, BEFORE, BEFORE + "def fresh(): return 1\n")
         assert "<module>" not in changed(effect, "a.py")
-        ((run_no, module, noticing, _),) = effect.conditional
+        ((run_no, module, noticing),) = effect.conditional
         assert (run_no, module) == (1, "a.py")
         assert ("user.py", "uses") in noticing
         assert not any(file == "other.py" for file, _ in noticing)
@@ -114,7 +114,7 @@ class TestPythonFile:
         project.write("user.py", "def uses():\n    import a\n    return a.g()\n")
         effect = edit(project, BEFORE, BEFORE.replace("def g(): return 2\n", ""))
         assert "g" in changed(effect, "a.py")
-        assert any(("user.py", "uses") in each.pieces for each in effect.conditional)
+        assert any(("user.py", "uses") in noticing for _, _, noticing in effect.conditional)
 
     def test_a_deleted_file(self, project: Project) -> None:
         """All of its pieces are gone."""
@@ -153,7 +153,7 @@ class TestVersion:
         project.write("use.py", "import pack\ndef f(): return pack.__version__\ndef g(): pass\n")
         effect = edit(project, "__version__ = '1'\n", "__version__ = '2'\n", "pack/__init__.py")
         assert changed(effect, "pack/__init__.py") == set()
-        ((_, module, noticing, _),) = effect.conditional
+        ((_, module, noticing),) = effect.conditional
         assert module == "pack/__init__.py"
         assert ("use.py", "f") in noticing
         assert ("use.py", "g") not in noticing

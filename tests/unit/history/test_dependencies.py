@@ -642,17 +642,6 @@ class TestReached:
             assert found["test_one"].clean == (1,)
             assert found["test_two"].clean == clean
 
-    def test_conditional_on_readers(self, connection: Connection) -> None:
-        """Where somebody must read it, too, all three are needed."""
-        pieces, nowhere = frozenset({("a.py", "one")}), frozenset({("z.py", "f")})
-        two = frozenset({("a.py", "two"), ("z.py", "f")})
-        for readers, one, both in ((two, (1,), ()), (nowhere, (1,), (1,)), (pieces, (), ())):
-            asked = [Conditional(1, "t.py", pieces, readers)]
-            found = reached(connection, conditional=asked)
-            assert (found["test_one"].clean, found["test_two"].clean) == (one, both)
-        found = reached(connection, conditional=[Conditional(1, "t.py", nowhere, two)])
-        assert found["test_two"].clean == (1,)
-
 
 class TestSharedNames:
     def test_who_ran(self, history: Path) -> None:
