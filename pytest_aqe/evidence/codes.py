@@ -24,10 +24,8 @@ _LOAD_GLOBAL = opcode.opmap["LOAD_GLOBAL"]
 _LOAD_ATTR = opcode.opmap["LOAD_ATTR"]
 _CACHE = 0  # room that an instruction leaves behind it, from 3.11 on
 _EXTENDED_ARG = opcode.opmap["EXTENDED_ARG"]
-_STORE_NAME = opcode.opmap["STORE_NAME"]
-_IMPORT_FROM = opcode.opmap["IMPORT_FROM"]
-_USING_NAMES = frozenset(opcode.hasname) - {_STORE_NAME}
-_CALLING_NAMES = _USING_NAMES - {_IMPORT_NAME, _IMPORT_FROM}
+_USING_NAMES = frozenset(opcode.hasname) - {opcode.opmap["STORE_NAME"]}
+_CALLING_NAMES = _USING_NAMES - {_IMPORT_NAME, opcode.opmap["IMPORT_FROM"]}
 _FLAGS = {  # bits below the index of a name, by operation
     _LOAD_GLOBAL: int(sys.version_info >= (3, 11)),
     _LOAD_ATTR: int(sys.version_info >= (3, 12)),
@@ -152,22 +150,6 @@ def used_names(body: CodeType) -> set[str]:
 def called_names(body: CodeType) -> set[str]:
     """Return the names that a body can call: it uses them for more than to import them."""
     return _names(body, _CALLING_NAMES)
-
-
-def renamed_imports(body: CodeType) -> Iterator[str]:
-    """Yield the names that a body imports from a module and binds to other ones."""
-    raw = body.co_code
-    operations = raw[::2]
-    place = operations.find(_IMPORT_FROM)
-    while place >= 0:
-        name = body.co_names[_argument(raw, place)[0]]
-        bound = place + 1
-        while bound < len(operations) and operations[bound] in (_CACHE, _EXTENDED_ARG):
-            bound += 1
-        is_bound = bound < len(operations) and operations[bound] == _STORE_NAME
-        if not is_bound or body.co_names[_argument(raw, bound)[0]] != name:
-            yield name
-        place = operations.find(_IMPORT_FROM, place + 1)
 
 
 def _names(code: CodeType, operations: Set[int]) -> set[str]:

@@ -29,9 +29,8 @@ class Module:
 
     ``untraced`` are functions of which nobody will tell whether they ran, by piece. ``package`` is
     what its relative imports start from. A ``lazy`` one was imported by a function, or by such a
-    module: who holds what it defines need not have imported it. Of the ``names`` that its bodies
-    use, ``calls`` are those that they do more with than to import them. ``stores`` are the
-    functions that bind attributes of globals: (global, attribute, mark, code).
+    module: who holds what it defines need not have imported it. ``stores`` are the functions that
+    bind attributes of globals: (global, attribute, mark, code).
     """
 
     place: str
@@ -41,7 +40,6 @@ class Module:
     files: set[str] = field(default_factory=set)
     doubts: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
-    calls: set[str] = field(default_factory=set)
     untraced: dict[str, set[Mark]] = field(default_factory=dict)
     lazy: bool = False
     stores: list[tuple[str, str, Mark, CodeType]] = field(default_factory=list)

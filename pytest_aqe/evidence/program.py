@@ -72,7 +72,6 @@ class Program:
         self._imported: list[str] = []
         self._marks: dict[Mark, Mark] = {}  # a code object's to the one that stands for it
         self._caches: dict[str, set[Mark]] = defaultdict(set)  # the keepers, by name
-        self._globals: set[str] = set()  # of these: values, that who imports them has
         self._made: dict[Mark, set[Mark]] = {}  # the keepers, by the function that made them so
         self._texts: dict[tuple[object, ...], Mark] = {}  # code of no file, by what it leads to
         self._mains: dict[str, object] = {}  # what has the mark of a module as a program
@@ -98,7 +97,8 @@ class Program:
 
     def adopt(self, module: Module, code: CodeType) -> None:
         """Watch the functions of a module that is about to be executed."""
-        self._take_names(module, code)
+        for body in codes.bodies(code):
+            module.names.update(body.co_names)
         functions = self._engine.adopt(code)
         if functions is not None:
             for function in functions:
@@ -114,12 +114,6 @@ class Program:
         for body in codes.bodies(code):
             self._mentioned |= codes.used_names(body)
 
-    def _take_names(self, module: Module, code: CodeType) -> None:
-        for body in codes.bodies(code):
-            module.names |= codes.used_names(body)
-            module.calls |= codes.called_names(body)
-            module.calls.update(codes.renamed_imports(body))
-
     def adopt_loaded(self, module: Module, path: str, functions: Iterable[FunctionType]) -> None:
         """Watch the functions of a module that was executed before."""
         for function in self._engine.adopt_loaded(path, functions):
@@ -128,8 +122,8 @@ class Program:
     def import_loaded(self, module: Module, code: CodeType) -> None:
         """Take up what the body of a module imported that was executed before."""
         found = Found()
-        self._take_names(module, code)
         for body in codes.bodies(code):
+            module.names.update(body.co_names)
             self._resolver.statements(body, module.package, found)
         module.edges |= found.places - {module.place}
         module.files |= found.packages
@@ -143,7 +137,6 @@ class Program:
         for code in function.codes:
             self._marks[mark_of(code)] = mark
             for name in codes.stored_globals(code):
-                self._globals.add(name)
                 self._keep(name, mark, code)
             if not function.name.rpartition(".")[2].startswith("test"):  # which put it back
                 stores = codes.stored_attributes(code)
@@ -234,7 +227,6 @@ class Program:
             value = namespace.get(owner)
             file = namespace_of(value).get("__file__") if is_a(value, ModuleType) else None
             if is_a(file, str) and self._territory.place(file) is not None:
-                self._globals.add(name)
                 self._keep(name, mark, code)
         module.stores.clear()
 
@@ -312,8 +304,7 @@ class Program:
             walk.marks += module.marks
             for untraced in module.untraced.values():
                 walk.marks += untraced
-            walk.marks += self._caches_named(module.calls)
-            walk.marks += self._caches_named(module.names & self._globals)
+            walk.marks += self._caches_named(module.names)
             self._follow_marks(walk)
         return frozenset(places)
 

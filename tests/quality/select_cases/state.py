@@ -7,6 +7,7 @@ answer it checks is that function's.
 from __future__ import annotations
 
 import sys
+from textwrap import dedent, indent
 
 from .case import NOTHING, Case, Swap
 
@@ -36,6 +37,89 @@ SHARED_SHOP = """
     """
 
 BOTH = frozenset({"test_first", "test_second"})
+
+# A cache, and how a test asks it without saying its name.
+UNNAMED = (
+    (
+        "in a registry that is an object",
+        """
+    class App:
+        def __init__(self):
+            self.routes = {}
+        def route(self, path):
+            def decorate(function):
+                self.routes[path] = function
+                return function
+            return decorate
+        def call(self, path):
+            return self.routes[path]()
+
+    app = App()
+
+    @app.route("/price")
+    @functools.cache
+    def view():
+        return load()
+        """,
+        'assert shop.app.call("/price") == 2',
+    ),
+    (
+        "of a special method",
+        """
+    class Shop:
+        @functools.lru_cache
+        def __call__(self):
+            return load()
+        @functools.lru_cache
+        def __getitem__(self, name):
+            return load()
+
+    shop = Shop()
+        """,
+        'assert shop.shop() == shop.shop["price"] == 2',
+    ),
+    (
+        "by a computed name",
+        """
+    class Visitor:
+        @functools.cache
+        def visit_price(self):
+            return load()
+        def visit(self, kind):
+            return getattr(self, f"visit_{kind}")()
+
+    visitor = Visitor()
+        """,
+        'assert shop.visitor.visit("price") == 2',
+    ),
+    (
+        "by a text",
+        """
+    @functools.cache
+    def price():
+        return load()
+        """,
+        'assert getattr(shop, "price")() == eval("shop.price()") == 2',
+    ),
+    (
+        "of a property that a pattern asks",
+        """
+    class Shop:
+        @functools.cached_property
+        def price(self):
+            return load()
+
+    shop = Shop()
+
+    def cheap(shop):
+        match shop:
+            case Shop(price=2):
+                return True
+        return False
+        """,
+        "assert shop.cheap(shop.shop)",
+    ),
+)
 
 CASES: tuple[Case, ...] = (
     Case(
@@ -563,34 +647,53 @@ CASES: tuple[Case, ...] = (
         selected=BOTH,
     ),
     Case(
-        "functools.cache that a module defines, or only imports, and asks not",
+        "functools.cache of a fixture",
         """
+    -- shop.py --
+    def load():
+        return 2
+    -- conftest.py --
+    import functools
+    import pytest
+    import shop
+
+    @pytest.fixture
+    @functools.cache
+    def price():
+        return shop.load()
+    -- test_shop.py --
+    def test_first(price):
+        assert price == 2
+    def test_second(price):
+        assert price + 1 == 3
+    """,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected=BOTH,
+        spared=NOTHING,
+    ),
+    *(
+        Case(
+            f"functools.cache {how}",
+            f"""
     -- shop.py --
     import functools
 
     def load():
         return 2
 
-    @functools.cache
-    def price():
-        return load()
-
-    def name():
-        return "shop"
-    -- till.py --
-    from shop import price, name
-    -- test_first.py --
+{indent(dedent(code).strip(), "    ")}
+    -- test_shop.py --
     import shop
+
     def test_first():
-        assert shop.price() == 2
-    -- test_later.py --
-    import till
-    def test_name():
-        assert till.name() == "shop"
+        {check}
+    def test_second():
+        {check}
     """,
-        change={"shop.py": Swap("return 2", "return 3")},
-        selected=frozenset({"test_first"}),
-        spared=frozenset({"test_bystander", "test_name"}),
+            change={"shop.py": Swap("return 2", "return 3")},
+            selected=BOTH,
+        )
+        for how, code, check in UNNAMED
     ),
     Case(
         "global that a function filled, imported by a module of a later test",
