@@ -113,6 +113,20 @@ _LIBRARIES = frozenset(
         "wireup",
     }
 )
+# Who says one of these may expect that a call is refused, and the function never starts.
+_CATCHERS = frozenset(
+    {
+        "BaseException",
+        "Exception",
+        "TypeError",
+        "assertRaises",
+        "assertRaisesRegex",
+        "expectedFailure",
+        "raises",
+        "suppress",
+        "xfail",
+    }
+)
 _MANY = 8  # signatures of a module that are followed one by one; more of them together
 _ANNOTATION_READERS = _LIBRARIES | {word.decode() for word in READ_ANNOTATIONS}
 # Who reads the docstring of what it is given; `self` has one of a class, and a decorator that of
@@ -326,6 +340,8 @@ class Differences:
             keys.discard(DOCS)
         if signed := self._signatures(file, found):
             by.append(signed)
+        if refused := frozenset(self._refused(file, found)):
+            by.append(refused)
         if remade := self._remade(file, found):
             by.append(remade)
         if found.moved:
@@ -406,6 +422,23 @@ class Differences:
                     noticing |= {(file, piece) for piece in given}
                     noticing |= reach.pieces & {(file, MODULE)}
         return frozenset(noticing)
+
+    def _refused(self, module: str, found: _Python) -> Iterator[tuple[str, str]]:
+        """Yield who may call a function with arguments that it does not take.
+
+        Then it does not run, so nothing else says that this test depends on what it takes.
+        """
+        names: set[str] = set()
+        for key in found.keys:
+            if self._is_function(module, key) and not is_annotations(key):
+                owner, *methods = names_of(key)
+                names.update(each for each in methods if not each.startswith("__"))
+                if not methods or methods[-1].startswith("__"):
+                    names |= self._reach(module, {owner}).names
+        for file, source in self._sources_with(*map(str.encode, names)).items():
+            catching = mentions.mentions(source, _CATCHERS).keys()
+            calling = mentions.mentions(source, names).keys() if catching else set()
+            yield from ((file, piece) for piece in catching & calling)
 
     def _remade(self, module: str, found: _Python) -> frozenset[tuple[str, str]]:
         """Return who hands on a function where its code may be run as that of another."""

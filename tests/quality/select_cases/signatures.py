@@ -461,4 +461,73 @@ CASES: tuple[Case, ...] = (
         selected={"test_help"},
         spared={"test_bystander", "test_price"},
     ),
+    Case(
+        "arguments that a method, a class and a function refuse",
+        """
+    -- shop.py --
+    class Shop:
+        def price(self, amount):
+            return amount
+    class Plan:
+        def __init__(self, *, rate=2):
+            self.rate = rate
+    def total(amount):
+        return amount
+    -- conftest.py --
+    import pytest
+    import shop
+    @pytest.fixture
+    def open_shop():
+        return shop.Shop()
+    -- test_shop.py --
+    import pytest
+    import unittest
+    import shop
+
+    def test_method(open_shop):
+        with pytest.raises(TypeError):
+            open_shop.price(1, 2)
+    def test_class():
+        try:
+            shop.Plan(3)
+        except TypeError:
+            return
+        assert False
+    @pytest.mark.parametrize("call", [shop.total])
+    def test_function(call):
+        with pytest.raises(TypeError):
+            call(1, 2)
+    @pytest.mark.xfail(raises=TypeError, strict=True)
+    def test_mark():
+        shop.total(1, 2)
+    class TestCase(unittest.TestCase):
+        def test_case(self):
+            self.assertRaises(TypeError, shop.total, 1, 2)
+    -- test_name.py --
+    import shop
+
+    def test_name():
+        assert shop.Shop.__name__ == "Shop"
+    """,
+        change={
+            "shop.py": """
+    class Shop:
+        def price(self, amount, rate=1):
+            return amount
+    class Plan:
+        def __init__(self, rate=2):
+            self.rate = rate
+    def total(amount, rate=1):
+        return amount
+    """
+        },
+        selected={
+            "test_method",
+            "test_class",
+            "test_function[total]",
+            "test_mark",
+            "TestCase::test_case",
+        },
+        spared={"test_bystander", "test_name"},
+    ),
 )
