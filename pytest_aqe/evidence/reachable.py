@@ -113,7 +113,8 @@ def _cached(name: str, value: Any) -> Iterator[tuple[str, CodeType]]:
         elif is_a(value, staticmethod) or is_a(value, classmethod):
             value = value.__func__
         else:
-            inner = namespace_of(value).get("__wrapped__") if is_a(value, FunctionType) else None
+            behind = "__wrapped__" if is_a(value, FunctionType) else "_fixture_function"  # pytest's
+            inner = namespace_of(value).get(behind)
             if inner is None:
                 break
             value = inner
