@@ -388,12 +388,13 @@ class Controller:
     def _select(self, connection: Connection, tests: list[Rollup]) -> None:
         """Decide what selection runs; a full run is scored in silence against it."""
         from pytest_aqe import selecting
+        from pytest_aqe.comparing import Base, forget
         from pytest_aqe.learning.impact import upper_bound
 
         counts = dependencies.verdicts(connection, self._options.suite)
         self.verdicts = terminal.Verdicts(*counts, at_most=upper_bound(counts[3], counts[1]))
         self.tests = {test.identity: test for test in tests}
-        base: selecting.Base | None = None
+        base: Base | None = None
         change = self._change
         if change is not None and change.lost is not None:
             self.full = f"the base {change.lost} has no merge-base with HEAD in this clone"
@@ -402,7 +403,7 @@ class Controller:
             if change.base is None or change.files is None:
                 self.full = f"what differs from {change.origin} is unknown"
                 return
-            base = selecting.Base(change.base, change.files)
+            base = Base(change.base, change.files)
         try:
             self.selected = selecting.select(
                 connection,
@@ -414,7 +415,7 @@ class Controller:
                 runs_all=self._options.mode == "order" or self._full_ref is not None,
             )
         finally:
-            selecting.forget()
+            forget()
         decision = self.selected.decision
         if self._options.mode == "select" and base is None and decision is not None:
             self._note_unchanged(self.tests.keys() | decision.runs.keys() | decision.left_out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -18,26 +17,20 @@ from pytest_aqe.data import (
     FAILING,
     SKIPPED,
     Depends,
-    Identity,
     NodeId,
     Result,
     RunEnd,
-    SetKey,
     Status,
-    Version,
 )
 from pytest_aqe.errors import HistoryError, NotFound, RunFileError
-from pytest_aqe.evidence import tree
-from pytest_aqe.evidence.configuration import CONFIGURATION
-from pytest_aqe.evidence.contents import contents_in
 from pytest_aqe.evidence.identity import without_group
 from pytest_aqe.evidence.reports import Facts, Fold
-from pytest_aqe.evidence.versions import ABSENT, UNSTABLE
 from pytest_aqe.faults import Faults
 from pytest_aqe.history import queries, runfile, writes
 from pytest_aqe.history.store import open_history
 from pytest_aqe.options import Options
 from pytest_aqe.report import terminal
+from pytest_aqe.surroundings import Surroundings
 from pytest_aqe.wholeness import asks_for_all, takes_away
 
 if TYPE_CHECKING:
@@ -49,7 +42,6 @@ if TYPE_CHECKING:
 
 
 NEW_FLAKY = "new-flaky"  # of --aqe-fail-on
-_CLOCKS = 2.0  # seconds by which the clock of a file system may be late
 GENERATED = "aqe_generated"  # on reports of tests that were written in this session
 
 
@@ -72,7 +64,6 @@ class Recorder:
         self._fold = Fold(config.rootpath, facts)
         self._writer: runfile.RunFileWriter | None = None
         self._writable = True
-        self._started = time.time()
         self._tests_ended = 0
         self._deselected = 0
         self._uncollected = False
@@ -85,10 +76,7 @@ class Recorder:
         self._red: str | None = None
         self._cut_short: Status | None = None
         self._summary = terminal.Summary()
-        self._sets: set[SetKey] = set()
-        self._files: dict[str, Version] = {}
-        self._told_files: set[str] = set()
-        self._everything: dict[str, Version] | None = None
+        self._surroundings = Surroundings(controller, options.history.parent)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self) -> None:
@@ -108,7 +96,7 @@ class Recorder:
         """Look at what there is before the first test runs."""
         with self._faults.guard("looking at the project"):
             if self._controller.plan.follows:
-                _ = self._everywhere
+                _ = self._surroundings.there
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -120,7 +108,9 @@ class Recorder:
                 self._said.add(without_group(report.nodeid))
             told = report.__dict__.get("aqe")
             if told and ("sets" in told or "files" in told):
-                self._keep_dependencies(told.pop("sets", {}), told.pop("files", {}))
+                sets, files = told.pop("sets", {}), told.pop("files", {})
+                if self._writable:
+                    self._surroundings.keep(self._open_writer(), sets, files)
             result = self._fold.add(report)
             if result is None:
                 return
@@ -174,9 +164,8 @@ class Recorder:
             return
         try:
             writer = self._open_writer()
-            if self._everything is None and _may_use_any_file(result.depends):
-                self._everything = self._look_at_everything()
-                writer.append_files(self._everything)
+            if _may_use_any_file(result.depends):
+                self._surroundings.keep_everything(writer)
             writer.append(result)
         except RunFileError:
             self._writable = False
@@ -213,16 +202,7 @@ class Recorder:
         if self._writer is None:
             return
         with self._faults.guard("closing the run file"):
-            since = self._left_out()
-            parsed = {file for file, _ in self._controller.parsed}
-            left = {file: self._decided_by[file] for file in self._decided_by.keys() & parsed}
-            self._keep_pieces({**left, **self._files} if since else self._files)
-            self._look_again()
-            if self._files and (counts := self._controller.told().get("files")):
-                self._writer.append_collected(counts)
-            if since:
-                assert self._controller.selected is not None
-                self._writer.append_clean(since, self._controller.selected.state)
+            self._surroundings.finish(self._writer)
             end = self._end(session, int(exitstatus), self._writer.recorded)
             if self._judge is not None and end.status == "complete" and self._judges(session):
                 not_run = self._controller.told().get("kinds", {}).get("left out", 0)
@@ -286,146 +266,14 @@ class Recorder:
             place = result.collected + 1
             summary.first_failure_collected = min(summary.first_failure_collected or place, place)
 
-    def _keep_dependencies(
-        self, sets: dict[SetKey, dict[str, list[str]]], files: dict[str, Version]
-    ) -> None:
-        """Write the sets and files that a worker saw for the first time, each once."""
-        if not self._writable:
-            return
-        writer = self._open_writer()
-        for key, content in sets.items():
-            if key not in self._sets:
-                self._sets.add(key)
-                writer.append_set(key, content)
-        files = {
-            file: UNSTABLE if self._has_appeared(file, version) else version
-            for file, version in files.items()
-        }
-        fresh = {
-            file: version
-            for file, version in files.items()
-            if self._files.setdefault(file, version) != version or file not in self._told_files
-        }
-        self._told_files |= fresh.keys()
-        if fresh:
-            writer.append_files(fresh)
-
-    def _has_appeared(self, file: str, version: Version) -> bool:
-        """Tell a module that was not there before the first test, which may have looked for it.
-
-        One that is older stands where nobody looks for modules: behind a link to a folder.
-        """
-        if not file.endswith(".py") or version == ABSENT or file in self._everywhere:
-            return False
-        try:
-            status = (self._controller.root / file).stat()
-        except OSError:
-            return True
-        return tree.is_looked_into(file) and status.st_ctime >= self._started - _CLOCKS
-
-    def _keep_pieces(self, files: Mapping[str, Version]) -> None:
-        """Write what the Python files of this run consist of, where the history lacks it.
-
-        A file that was edited while the tests ran is not what they saw: it stays unknown.
-        """
-        if not files:
-            return
-        from pytest_aqe.evidence.readings import pieces_of
-        from pytest_aqe.evidence.syntax import forget_trees
-        from pytest_aqe.evidence.versions import digest
-
-        assert self._writer is not None
-        root = self._controller.root
-        for file, version in files.items():
-            if not file.endswith(".py") or (file, version) in self._controller.parsed:
-                continue
-            try:
-                source = (root / file).read_bytes()
-            except OSError:
-                continue
-            if digest(source) == version:
-                found = pieces_of(source)
-                self._writer.append_pieces(file, version, found.checksums, found.inert)
-                forget_trees()
-
-    def _look_again(self) -> None:
-        """Tell which files changed under tests that may have used any of them."""
-        assert self._writer is not None
-        if self._everything:
-            now = self._look_at_everything()
-            changed = {
-                file: now.get(file, "absent")
-                for file, version in self._everything.items()
-                if file != tree.PROJECT and now.get(file) != version
-            }
-            if changed:
-                self._writer.append_files(changed)
-
-    def _look_at_everything(self) -> dict[str, Version]:
-        contents = contents_in(self._options.history.parent)
-        found = tree.everything(self._controller.root, contents)
-        contents.keep()
-        return found
-
     def _open_writer(self) -> runfile.RunFileWriter:
         if self._writer is None:
             self._writable = False  # unless it can be opened; nobody tries twice
             self._writer = self._open()
             self._writable = True
             if self._controller.plan.follows:
-                self._writer.append_files(self._everywhere)
-                known = self._everywhere.items()
-                self._keep_dependencies({}, dict(self._carried_files().items() - known))
+                self._surroundings.begin(self._writer)
         return self._writer
-
-    @cached_property
-    def _everywhere(self) -> dict[str, Version | None]:
-        """What there was before the first test: Python files, settings, installed packages.
-
-        As it was when tests were selected, if they were. What appears later nobody has seen who
-        was left out, or ran before.
-        """
-        selected = self._controller.selected
-        if selected is None or not selected.state:
-            from pytest_aqe.evidence.ground import state
-
-            return state(self._controller.ground, ())
-        there: dict[str, Version | None] = {}
-        for file, version in selected.state.items():
-            if file.startswith((CONFIGURATION, tree.INSTALLED)):
-                there[file] = version
-            elif file.endswith(".py") and version != ABSENT:
-                there[file] = None
-        return there
-
-    def _carried_files(self) -> dict[str, Version]:
-        """Return the versions of all that tests may depend on which nobody follows."""
-        if not self._controller.plan.carried:
-            return {}
-        return {file: it for file, it in self._decided_by.items() if file != tree.PROJECT}
-
-    @cached_property
-    def _decided_by(self) -> dict[str, Version]:
-        """The files that selection was decided by, as they were then."""
-        selected = self._controller.selected
-        return {
-            file: version
-            for file, version in (selected.state.items() if selected is not None else ())
-            if version is not None
-        }
-
-    def _left_out(self) -> dict[str, list[Identity]]:
-        """Return the tests that were here and left out, by the run that they are known since."""
-        selected = self._controller.selected
-        others = self._controller.told().get("others")
-        if selected is None or others is None or not self._controller.plan.follows:
-            return {}
-        elsewhere = frozenset(others)
-        since = {
-            run_id: [name for name in names if name not in elsewhere]
-            for run_id, names in selected.since.items()
-        }
-        return {run_id: names for run_id, names in since.items() if names}
 
     def _open(self) -> runfile.RunFileWriter:
         if self._controller.run is None:  # nothing was going to run

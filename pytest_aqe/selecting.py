@@ -1,8 +1,7 @@
 """Selection, from the history and the work tree to a decision; asked by sessions and commands.
 
 The history says what each test depended on when it last passed, the work tree what of that
-is different now, and `learning.impact` what follows. Nothing of the project is imported, and
-a file that is the same as then is hashed but never parsed.
+is different now (`comparing`), and `learning.impact` what follows.
 """
 
 from __future__ import annotations
@@ -10,39 +9,18 @@ from __future__ import annotations
 import gc
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_aqe.comparing import Base, compare
 from pytest_aqe.data import Depends, Identity, NodeId, Version
 from pytest_aqe.evidence import tree
-from pytest_aqe.evidence.configuration import CONFIGURATION, meaning
-from pytest_aqe.evidence.environment import git_bytes
-from pytest_aqe.evidence.ground import (
-    Differing,
-    Effect,
-    Ground,
-    configuration_files,
-    content_of,
-    state,
-)
-from pytest_aqe.evidence.versions import ABSENT
+from pytest_aqe.evidence.ground import Effect, Ground
 from pytest_aqe.history import affected
-from pytest_aqe.history.affected import Conditional, Reached, Usable
+from pytest_aqe.history.affected import Reached, Usable
 from pytest_aqe.history.store import Connection
 from pytest_aqe.learning.impact import Decision, Known, decide
-
-if TYPE_CHECKING:
-    from pytest_aqe.evidence.differences import Differences
-
-
-class Base(NamedTuple):
-    """A commit that the change is measured against as well, and the files that differ."""
-
-    commit: str
-    files: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +68,18 @@ def select(
 ) -> Selected:
     """Decide which known tests run. Reads the history and the work tree, writes neither.
 
-    Of a test the newest run that knows it is compared, and an older one only where a file that
-    differs is again as it was there, as it is back on a branch: each run takes its time.
     Where the session ``runs_all`` anyway, what those depend on that need not is looked up too.
     """
     usable, reason = _usable_runs(connection, ground)
     if not usable:
         return Selected(None, reason)
-    newest = [run.run_no for run in usable if run.newest]
-    older = [run.run_no for run in usable if not run.newest]
-    compared = _compare(connection, ground, base, newest)
-    if older and compared.differing:
-        back = _returned_to(connection, ground, older, compared)
-        if back:
-            compared = _compare(connection, ground, base, sorted({*newest, *back}, reverse=True))
+    compared = compare(connection, ground, usable, base)
     if compared.full is not None:
         return Selected(None, compared.full)
-    runs, effect, tests = compared.runs, compared.effect, compared.tests
-    files = {run: sorted(found) for run, found in effect.files.items()}
+    tests = {each.identity: each for each in compared.tests}
+    files = {run: sorted(found) for run, found in compared.effect.files.items()}
     decision = decide(
-        [Known(each.identity, each.clean, each.piece, each.doubt, each.globs) for each in tests],
+        [Known(name, it.clean, it.piece, it.doubt, it.globs) for name, it in tests.items()],
         failed=failed,
         differing=files,
         since_base=base.files if base else (),
@@ -117,179 +87,41 @@ def select(
         seed=seed,
         hidden={file for found in files.values() for file in found if _is_hidden(file)},
     )
+    left_out = {name: it for name, it in tests.items() if name in decision.left_out}
     only = affected.shared_names(
-        connection,
-        ground.suite,
-        {each.identity: each.clean for each in tests if each.identity in decision.left_out},
+        connection, ground.suite, {name: it.clean for name, it in left_out.items()}
     )
-    left_out = {
-        each.identity: each.clean[0] for each in tests if each.identity in decision.left_out
-    }
     unvisited = _unvisited(
-        affected.collected(connection, runs),
+        affected.collected(connection, compared.runs),
         {(each.run_no, each.file) for each in compared.differing},
-        {
-            each.identity: (each.clean, len(only.get(each.identity, "1")))
-            for each in tests
-            if each.identity in decision.left_out
-        },
+        {name: (it.clean, len(only.get(name, "1"))) for name, it in left_out.items()},
     )
     carried: dict[Identity, Depends] = {}
-    since: dict[str, list[Identity]] = {}
+    since: dict[str, list[Identity]] = defaultdict(list)
     if runs_all:
-        alone = {name: run for name, run in left_out.items() if name not in only}
+        alone = {name: it.clean[0] for name, it in left_out.items() if name not in only}
         carried = affected.carried(connection, ground.suite, alone)
     else:
         run_ids = {run.run_no: run.run_id for run in usable}
-        for each in tests:
-            if each.identity in left_out and _is_there(each, unvisited):
-                since.setdefault(run_ids[each.clean[0]], []).append(each.identity)
-    gone = {name for name in decision.runs if name.partition("::")[0] in unvisited}
-    decision = decision._replace(
-        runs={name: why for name, why in decision.runs.items() if name not in gone}
-    )
+        for name, it in left_out.items():
+            if _is_there(it, unvisited):
+                since[run_ids[it.clean[0]]].append(name)
+    runs = {
+        name: why for name, why in decision.runs.items() if name.partition("::")[0] not in unvisited
+    }
+    latest = compared.runs[0]
     return Selected(
-        decision,
+        decision._replace(runs=runs),
         None,
-        tuple(file for file in files.get(runs[0], ()) if file != tree.PROJECT),
-        tuple(sorted(_new_tests(effect, runs[0]))),
-        frozenset(each.identity for each in tests if each.ran),
+        tuple(file for file in files.get(latest, ()) if file != tree.PROJECT),
+        tuple(sorted(_new_tests(compared.effect, latest))),
+        frozenset(name for name, it in tests.items() if it.ran),
         only,
-        {file: tests for file, (tests, _) in unvisited.items()},
+        {file: count for file, (count, _) in unvisited.items()},
         compared.now,
         carried,
         since,
     )
-
-
-class _Compared(NamedTuple):
-    """What differs now from each of some runs, and what that does to the tests they know.
-
-    ``runs`` are those of which something is still known; where that is none, ``full`` says why.
-    """
-
-    runs: list[int]
-    now: Mapping[str, Version | None]
-    differing: Sequence[Differing] = ()
-    effect: Effect = Effect()
-    tests: Sequence[Reached] = ()
-    full: str | None = None
-
-
-def _compare(
-    connection: Connection, ground: Ground, base: Base | None, runs: list[int]
-) -> _Compared:
-    """Compare what is there now with what these runs saw, latest first."""
-    now = state(ground, affected.known_files(connection, runs))
-    differing = [
-        each
-        for each in (Differing(*row) for row in affected.differing(connection, runs, now))
-        # what another run used and this one did not is not new
-        if each.seen
-        or each.file.endswith(".py")
-        or each.file.startswith((tree.INSTALLED, CONFIGURATION))
-    ]
-    differences, effect = None, Effect()
-    if differing or base is not None:
-        differences = _differences(connection, ground, differing, now)
-        effect = differences.effect(differing, now.keys(), affected.opened(connection))
-    known = [run for run in runs if run not in effect.full]
-    _note_new_files(connection, ground, effect)
-    compared = _Compared(known, now, differing, effect)
-    if not known:
-        return compared._replace(full=effect.full[runs[0]])
-    changed = set(effect.changed)
-    if base is not None and differences is not None:
-        before = _at(ground.root, base.commit)
-        for file in configuration_files(ground):
-            content = before(file) if file in base.files else None
-            then = meaning(file, content) if content is not None else ABSENT
-            if file in base.files and meaning(file, content_of(ground, file)) != then:
-                return compared._replace(full=f"{file} changed since the base")
-        for file, name in differences.since_base(base.files, before):
-            changed |= {(run, file, name) for run in known}
-    tests = affected.reached(
-        connection,
-        ground.suite,
-        known,
-        [each for each in changed if each[0] in known],
-        [Conditional(*each) for each in effect.conditional if each[0] in known],
-    )
-    return compared._replace(tests=tests)
-
-
-def _note_new_files(connection: Connection, ground: Ground, effect: Effect) -> None:
-    """Name the files that are new where others are there than a run saw: a glob may match one."""
-    runs = [run for run, files in effect.files.items() if tree.PROJECT in files]
-    there = tree.project_files(ground.root) if runs else []
-    for run in runs:
-        effect.files[run].update({*there}.difference(affected.known_files(connection, [run])))
-
-
-def _returned_to(
-    connection: Connection, ground: Ground, older: Sequence[int], compared: _Compared
-) -> set[int]:
-    """Return the older runs that saw something of what differs as it is now."""
-    from pytest_aqe.evidence.readings import pieces_of
-
-    seen: dict[str, set[Version | None]] = defaultdict(set)
-    for each in compared.differing:
-        seen[each.file].add(each.version)
-    rows = affected.versions(connection, older, seen)
-    back = {run for run, file, version in rows if version == compared.now.get(file)}
-    wanted = {(file, version) for file, those in seen.items() for version in those if version}
-    wanted |= {(file, version) for run, file, version in rows if version and run not in back}
-    known = affected.pieces_at(connection, [each for each in wanted if each[0].endswith(".py")])
-    now = {
-        file: pieces_of(content_of(ground, file)).checksums
-        for file in {file for file, _ in known}
-        if compared.now.get(file) not in (None, ABSENT)
-    }
-    changed = {
-        file: {
-            piece
-            for version in seen[file]
-            if (file, version or "") in known
-            for piece, _ in known[file, version or ""].checksums.items() ^ now[file].items()
-        }
-        for file in now
-    }
-    for run, file, version in rows:
-        pieces = known.get((file, version or ""))
-        if run not in back and pieces is not None and file in now:
-            then = pieces.checksums
-            if any(then.get(piece) == now[file].get(piece) for piece in changed[file]):
-                back.add(run)
-    return back
-
-
-def _differences(
-    connection: Connection,
-    ground: Ground,
-    differing: Collection[Differing],
-    now: Mapping[str, Version | None],
-) -> Differences:
-    """Return what compares files; imported where anything differs at all: it takes a while."""
-    from pytest_aqe.evidence.differences import Differences
-    from pytest_aqe.evidence.readings import keep_in
-
-    keep_in(ground.folder)
-    wanted = {
-        (each.file, version)
-        for each in differing
-        if each.version is not None and each.file.endswith(".py")
-        for version in (each.version, now.get(each.file) or ABSENT)
-    }
-    old = affected.pieces_at(connection, wanted)
-    python_files = tuple(file for file in now if file.endswith(".py") and now[file] != ABSENT)
-    return Differences(ground.root, python_files, lambda *key: old.get(key))
-
-
-def forget() -> None:
-    """Give back what was read of the project's files, where any was: see `readings.forget`."""
-    readings = sys.modules.get("pytest_aqe.evidence.readings")
-    if readings is not None:
-        readings.forget()
 
 
 def _unvisited(
@@ -360,8 +192,3 @@ def _is_test_module(file: str) -> bool:
     """Tell what pytest collects by its default names."""
     name = file.rpartition("/")[2]
     return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
-
-
-def _at(root: Path, commit: str) -> Callable[[str], bytes | None]:
-    """Return what reads a file as it was in a commit; None where it was not there."""
-    return lambda file: git_bytes(root, "show", f"{commit}:{file}")

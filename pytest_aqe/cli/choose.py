@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_aqe import FULL_RUN_PATHS, selecting
 from pytest_aqe.cli.answer import Answer, reading
+from pytest_aqe.comparing import Base
 from pytest_aqe.errors import AqeError
 from pytest_aqe.evidence import changes, environment
 from pytest_aqe.evidence.ground import Ground
@@ -114,8 +115,8 @@ def _lines(
     ]
 
 
-def _base(root: Path, asked: str) -> selecting.Base:
+def _base(root: Path, asked: str) -> Base:
     change = changes.since(environment.checkout(root), asked, None)
     if change.base is None or change.files is None:
         raise AqeError(f"--base: {change.origin}")
-    return selecting.Base(change.base, change.files)
+    return Base(change.base, change.files)

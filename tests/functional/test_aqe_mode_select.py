@@ -972,7 +972,7 @@ class TestKnownSince:
         select(project).assert_outcomes(failed=1)
 
     LATER = (
-        "import library, time\nfrom pathlib import Path\n"
+        "import library\nfrom pathlib import Path\n"
         "def test_two():\n    assert library.two()\n    Path({!r}).write_text({!r})\n"
         "def test_user():\n    assert library.two()\n{}"
     )

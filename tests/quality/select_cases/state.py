@@ -36,6 +36,18 @@ SHARED_SHOP = """
         assert store.get() + 1 == 3
     """
 
+CACHED_SHOP = """
+    -- shop.py --
+    import functools
+
+    def load():
+        return 2
+
+    @functools.cache
+    def price():
+        return load()
+    """
+
 BOTH = frozenset({"test_first", "test_second"})
 
 # A cache, and how a test asks it without saying its name.
@@ -594,16 +606,8 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "functools.cache asked at import, by a name that is gone afterwards",
-        """
-    -- shop.py --
-    import functools
-
-    def load():
-        return 2
-
-    @functools.cache
-    def price():
-        return load()
+        CACHED_SHOP
+        + """
     -- test_first.py --
     from shop import price as ask
     PRICE = ask()
@@ -622,16 +626,8 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "functools.cache asked at import, through its module and in a comprehension",
-        """
-    -- shop.py --
-    import functools
-
-    def load():
-        return 2
-
-    @functools.cache
-    def price():
-        return load()
+        CACHED_SHOP
+        + """
     -- test_first.py --
     import shop
     PRICE = shop.price()
