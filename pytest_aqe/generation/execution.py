@@ -20,8 +20,9 @@ from pytest_aqe.generation import files
 from pytest_aqe.generation.comparisons import Compared, Comparisons
 from pytest_aqe.generation.guard import Denied, Guard
 from pytest_aqe.generation.harvest import Argument, spelled
+from pytest_aqe.generation.mutants import living
 from pytest_aqe.generation.subjects import Subject
-from pytest_aqe.generation.tracing import Tracer
+from pytest_aqe.generation.tracing import tracer
 from pytest_aqe.generation.values import Source
 
 CALL = 0.4  # seconds a call may take
@@ -81,7 +82,8 @@ class Executor:
         """In ``folder`` a call may write."""
         self._target = target
         self._raises = raises
-        self._tracer = Tracer(target)
+        self._tracer = tracer(target)
+        self._tracer.prepare(living(target))
         self._comparisons = comparisons
         self._folder = Path(folder, "files")
         self._guard = Guard(str(self._folder))

@@ -35,6 +35,7 @@ _CHANGING = {  # how many of its first arguments are paths
     "os.truncate": 1, "os.link": 2, "os.symlink": 2, "os.utime": 1, "shutil.rmtree": 1,
     "shutil.move": 2, "shutil.copyfile": 0, "shutil.copytree": 0, "os.setxattr": 1,
 }  # fmt: skip
+_HEARD = _NETWORK | _PROCESSES | _TRICKS | _CHANGING.keys() | {"open", "socket.__new__"}
 _MOST_FILES = 100  # opened for writing in one test; more fills a disk
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -66,7 +67,7 @@ class Guard:
             self._armed = False
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if not self._armed:
+        if event not in _HEARD or not self._armed:
             return
         what = self._reason(event, arguments)
         if what is not None:
