@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import math
 import re
 import string
+import time
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,15 +33,16 @@ _SETTLING = re.compile(
     r"strip|normali[sz]e|clean|slug|dedup|uniq|canonical|collapse|trim|sorted|squeeze|sanitize"
     r"|simplify|lower|upper|abs|clamp|deaccent|unwrap|flatten"
 )
+_TEXT = "st.text(alphabet=string.printable)"  # all of Unicode takes a second to be set up
 _STRATEGIES = (
-    "st.text(alphabet=string.printable)",  # all of Unicode takes a second to be set up
+    _TEXT,
     'st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=1)',
     "st.integers()",
     "st.integers(min_value=0)",
     "st.binary()",
     "st.lists(st.integers())",
-    "st.lists(st.text())",
-    "st.dictionaries(st.text(), st.integers())",
+    f"st.lists({_TEXT})",
+    f"st.dictionaries({_TEXT}, st.integers())",
     "st.floats(allow_nan=False, allow_infinity=False)",
 )
 
@@ -84,24 +87,33 @@ def are_tried() -> bool:
     return importlib.util.find_spec("hypothesis") is not None
 
 
-def laws(module: types.ModuleType, names: frozenset[str]) -> Iterator[Law]:
-    """Yield laws that hold among the functions of a module; ``names`` are those with gaps."""
+def laws(module: types.ModuleType, names: frozenset[str], stop: float = math.inf) -> Iterator[Law]:
+    """Yield laws that hold among the functions of a module; ``names`` are those with gaps.
+
+    At ``stop``, in seconds of CPU of this process, no other is tried.
+    """
+    for first, second in candidates(module, names):
+        for strategy in _STRATEGIES:
+            if time.process_time() > stop:
+                return
+            one, two = (getattr(module, name) for name in (first, second))
+            if _holds(one, two, strategy, same=first == second):
+                yield Law(first, second, strategy)
+                break
+
+
+def candidates(module: types.ModuleType, names: frozenset[str]) -> list[tuple[str, str]]:
+    """Return the functions of a module that belong together by their names, or settle."""
     if not are_tried():
-        return
-    functions = {
-        name: value
+        return []
+    functions = sorted(
+        name
         for name, value in vars(module).items()
         if isinstance(value, types.FunctionType)
         and value.__module__ == module.__name__
         and _takes_one(value)
-    }
-    for first, second in _candidates(sorted(functions)):
-        if not {first, second} & names:
-            continue
-        for strategy in _STRATEGIES:
-            if _holds(functions[first], functions[second], strategy, same=first == second):
-                yield Law(first, second, strategy)
-                break
+    )
+    return [pair for pair in _candidates(functions) if {*pair} & names]
 
 
 def _candidates(names: list[str]) -> Iterator[tuple[str, str]]:

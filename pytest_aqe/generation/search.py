@@ -50,8 +50,10 @@ from pytest_aqe.generation.values import Writer
 RESULT = "found.json"
 HARVEST = 20  # seconds of CPU for one file of tests, or for doctests
 HARVESTING = 0.4  # of the time
-HUNTING = 0.9  # of the time, before properties; in a hurry they get what is left
-LAWS = 10  # seconds of CPU for properties
+LAWS = 10.0  # seconds for properties, at most
+LEAST_LAWS = 1.5  # seconds, half of which hypothesis takes to be imported
+LAST_LAW = 0.7  # of them: then none other is tried, so that what was found is not lost
+LAWFUL = 0.1, 0.4  # of the time, at least and at most; in a hurry they get what is left
 HURRY = 0.15  # seconds for each function: with less, there is no time for all of them
 
 
@@ -104,7 +106,8 @@ def run(text: str) -> None:
     search = Search(job, module, harvest, packages)
     stop = time.monotonic() + job.seconds
     groups, hurry = in_turn(job.gaps, job.seconds)
-    hunting = stop if hurry else stop - (1 - HUNTING) * job.seconds
+    lawful = _time_for_laws(job, module)
+    hunting = stop if hurry else stop - lawful
     for place, (outer, group) in enumerate(groups):
         left = hunting - time.monotonic()
         if left <= 0:
@@ -119,9 +122,9 @@ def run(text: str) -> None:
                 told["cases"] += said
                 group = _without_found(group, said)
         _tell(job, told)
-    left = stop - time.monotonic()
-    if left > 0:
-        said = leaf(lambda: _laws(job, module), min(LAWS, left))
+    left = min(stop - time.monotonic(), LAWS)
+    if lawful and left > 0:
+        said = leaf(lambda: _laws(job, module, LAST_LAW * left), left)
         told["cases"] += said if isinstance(said, list) else []
         _tell(job, told)
 
@@ -153,11 +156,19 @@ def _tell(job: SearchJob, told: dict[str, list[Any]]) -> None:
     fresh.replace(Path(job.scratch, RESULT))
 
 
-def _laws(job: SearchJob, module: Any) -> list[dict[str, Any]]:
-    """Return property tests for functions with a gap."""
+def _time_for_laws(job: SearchJob, module: Any) -> float:
+    """Return seconds that are kept for properties, where names suggest any."""
+    if not laws.candidates(module, frozenset(gap.name for gap in job.gaps)):
+        return 0.0
+    least, most = (part * job.seconds for part in LAWFUL)
+    return min(max(least, LEAST_LAWS), most)
+
+
+def _laws(job: SearchJob, module: Any, seconds: float) -> list[dict[str, Any]]:
+    """Return property tests for functions with a gap; after ``seconds`` none other is tried."""
     numbers = {gap.name: number for number, gap in enumerate(job.gaps)}
     cases = []
-    for law in laws.laws(module, frozenset(numbers)):
+    for law in laws.laws(module, frozenset(numbers), time.process_time() + seconds):
         names = dict.fromkeys([law.first, law.second])
         needed = [each for each in laws.IMPORTS if "string" in law.strategy or "string" not in each]
         imports = [*needed, *(f"from {job.module} import {name}" for name in names)]

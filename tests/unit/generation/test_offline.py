@@ -396,6 +396,8 @@ def test_without_hypothesis_no_law_is_looked_for(monkeypatch: pytest.MonkeyPatch
     exec("def encode(text): return text[::-1]\ndef decode(text): return text[::-1]", vars(module))
     found = {law.title for law in laws.laws(module, frozenset({"encode"}))}
     assert found == {"decode_undoes_encode", "encode_undoes_decode"}
+    assert list(laws.laws(module, frozenset({"encode"}), stop=0.0)) == []
+    assert laws.candidates(module, frozenset({"other"})) == []
     monkeypatch.setitem(sys.modules, "hypothesis", None)
     assert list(laws.laws(module, frozenset({"encode"}))) == []
 
