@@ -23,7 +23,7 @@ import random
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import blake2b
@@ -43,7 +43,7 @@ from pytest_aqe.generation.harvest import (
     run_tests,
 )
 from pytest_aqe.generation.hunt import LONGEST, Hunt, Wanted
-from pytest_aqe.generation.leaf import leaf
+from pytest_aqe.generation.leaf import leaf, telling_leaf
 from pytest_aqe.generation.subjects import Subject
 from pytest_aqe.generation.values import Writer
 
@@ -117,10 +117,12 @@ def run(text: str) -> None:
         told["searched"] += group.keys()
         for subject in subjects.reaching(module, outer, job.target, group.values()):
             limit = int(min(most, LONGEST)) + 2  # some calls nothing ends but the system
-            said = leaf(partial(search.cases, subject, group, share, most), limit)
-            if isinstance(said, list):
-                told["cases"] += said
-                group = _without_found(group, said)
+            hunt = partial(search.cases, subject, group, share, most)
+            kept, found = telling_leaf(hunt, limit)
+            # what ended it, a call that fills all memory say, does not take what came before
+            cases = kept if isinstance(kept, list) else found
+            told["cases"] += cases
+            group = _without_found(group, cases)
         _tell(job, told)
     left = min(stop - time.monotonic(), LAWS)
     if lawful and left > 0:
@@ -243,16 +245,26 @@ class Search:
         )
 
     def cases(
-        self, subject: Subject, gaps: dict[int, Wanted], share: float, most: float
+        self,
+        subject: Subject,
+        gaps: dict[int, Wanted],
+        share: float,
+        most: float,
+        tell: Callable[[dict[str, Any]], None],
     ) -> list[dict[str, Any]]:
-        """Return the cases found for a function; for its time see `Hunt.run`."""
+        """Return the cases found for a function; for its time see `Hunt.run`.
+
+        Each is told when it is found, and the best of them are returned.
+        """
         self._executor.install()
         seed = f"{self._seed}{subject.path}{inspect.getsource(subject.function)}"
         chance = random.Random(
             int.from_bytes(blake2b(seed.encode(), digest_size=8).digest(), "big")
         )
         calls = Calls(self._material, subject, chance)
-        hunt = Hunt(self._executor, self._describer, calls, subject, gaps)
+        hunt = Hunt(
+            self._executor, self._describer, calls, subject, gaps, lambda case: tell(asdict(case))
+        )
         hunt.run(share, most)
         return [asdict(case) for case in hunt.kept()]
 

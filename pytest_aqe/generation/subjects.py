@@ -29,7 +29,7 @@ _OPERATORS = {
     "__int__": "int({0})", "__float__": "float({0})", "__next__": "next({0})",
 }  # fmt: skip
 MOST_HOLDERS = 3
-_UNTESTED = frozenset({"__del__", "__class_getitem__", "__hash__", "__init_subclass__", "__new__",
+_UNTESTED = frozenset({"__del__", "__class_getitem__", "__hash__", "__init_subclass__",
                        "__getattribute__", "__reduce__", "__reduce_ex__"})  # fmt: skip
 
 
@@ -198,6 +198,8 @@ def find(module: Any, name: str, target: str, *, setter: bool = False) -> Subjec
         kind, function = "setter", raw.fset
     else:
         kind, function = _unwrapped(raw, owner)
+        if last in ("__init__", "__new__"):
+            kind = "making"
     code = getattr(function, "__code__", None)
     if not isinstance(code, CodeType) or code.co_filename != target:
         return None
@@ -208,8 +210,6 @@ def find(module: Any, name: str, target: str, *, setter: bool = False) -> Subjec
         parameters = parameters[1:]
     if kind == "class":
         kind = "static"
-    if last == "__init__":
-        kind = "making"
     path = ".".join([*classes, last]) if kind != "making" else ".".join(classes)
     first = classes[0] if classes else last
     if getattr(module, first, None) is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_aqe.data import Candidate, Trial, Verdict
+from pytest_aqe.data import Candidate, Gap, Trial, Verdict
 from pytest_aqe.generation import laws
 from pytest_aqe.generation.interpreters import Fresh
 from pytest_aqe.generation.offline import Offline
@@ -416,6 +416,48 @@ def test_a_property_proves_itself_like_any_test(tmp_path: Path) -> None:
     assert "def test_decode_undoes_encode(value):" in accepted, [trial.refused for trial in trials]
     assert "@given(value=st.text(" in accepted
     assert all(trial.accepted for trial in trials), [trial.verdict for trial in trials]
+
+
+ENDLESS = """
+class Bag:
+    def __init__(self, items):
+        self.items = list(items)
+
+    def pick(self, place):
+        '''
+        >>> Bag(range(0, 1000)).pick(3)
+        3
+        '''
+        if place > len(self.items):
+            raise ValueError('not so many')
+        return self.items[place]
+
+
+class Single:
+    def __new__(cls, text):
+        if not text:
+            raise ValueError('no text')
+        made = super().__new__(cls)
+        made.text = text
+        return made
+"""
+
+
+def test_what_fills_all_memory_is_not_tried(tmp_path: Path) -> None:
+    """The doctest's range is mutated: with hundreds of millions nothing would be found."""
+    target = make_target(tmp_path, ENDLESS)
+    places = {"Bag.pick": (5, 12), "Single.__new__": (16, 21)}
+    target = target._replace(
+        gaps=tuple(
+            Gap("pack/money.py", name, first, last, tuple(range(first + 1, last + 1)), (), 5)
+            for name, (first, last) in places.items()
+        )
+    )
+    author = Offline(Settings(), Fresh(()))
+    text = "\n".join(each.text for gap in target.gaps for each in author.author(gap, target))
+    assert "pick(3) == 3" in text
+    assert "not so many" in text
+    assert 'pytest.raises(ValueError, match="no text")' in text  # raised by __new__
 
 
 FILES = """
