@@ -74,7 +74,7 @@ def main() -> None:
             shutil.copytree(theirs, asked.theirs, dirs_exist_ok=True)
         failed = [module for module in asked.modules if not _written(theirs / module)]
         compared = [module for module in asked.modules if module not in failed]
-        for module in compared if asked.each else [None]:
+        for module in asked.modules if asked.each else [None]:
             if module is not None:
                 file = package.parent.joinpath(*module.split(".")).with_suffix(".py")
                 (project / ".coveragerc").write_text(f"[run]\ninclude = {file}\n", "utf-8")
