@@ -217,7 +217,9 @@ def _exchanged(value: Any, old: Any, new: Any, written: Source) -> Iterator[str]
         elif old.lower() == value.lower():
             yield repr(new)
     elif isinstance(value, str) and type(old) is int and type(new) is int:
-        inside = re.sub(rf"(?<!\d){old}(?!\d)", str(new), value, count=1)
+        inside = value
+        if str(old) in value:  # to compile a pattern takes longer than everything else here
+            inside = re.sub(rf"(?<!\d){old}(?!\d)", str(new), value, count=1)
         if inside != value:
             yield repr(inside)
     elif type(value) in (int, float) and (apart := _apart(old, new)) is not None:

@@ -138,13 +138,13 @@ class Inside:
         """Run the job's tests in forks of this process."""
         self._report.broken |= {"": "; ".join(self._guard.denied)} if self._guard.denied else {}
         _warm_up()
-        self._before = state(self._job.root, self._job.scratch)
-        self._functions = living(self._job.target)  # what is frozen is not found any more
         if self._job.alone:
+            self._before = state(self._job.root, self._job.scratch)
+            self._functions = living(self._job.target)  # what is frozen is not found any more
             self._tracer = tracer(self._job.target)
             self._tracer.prepare(self._functions)
-        gc.collect()
-        gc.freeze()  # a fork that collects garbage would copy all of it
+            gc.collect()
+            gc.freeze()  # a fork that collects garbage would copy all of it
         places = {file: place for place, file in enumerate(self._job.files)}
         own = [item for item in session.items if str(item.path) in places]
         own.sort(key=lambda item: places[str(item.path)])

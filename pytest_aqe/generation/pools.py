@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import functools
 import inspect
 import random
 import re
@@ -174,22 +175,27 @@ _PLAIN = frozenset(
 )
 
 
-def looks_like(parameter: inspect.Parameter, function: Any) -> list[Source]:
-    """Return objects with just the attributes that a function reads of a parameter."""
+@functools.lru_cache(64)  # asked for every parameter, and again for every receiver
+def _nodes_of(function: Any) -> list[ast.AST]:
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        return list(ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))))
     except (OSError, TypeError, SyntaxError, ValueError):
         return []
+
+
+def looks_like(parameter: inspect.Parameter, function: Any) -> list[Source]:
+    """Return objects with just the attributes that a function reads of a parameter."""
+    nodes = _nodes_of(function)
     read = [
         node.attr
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)
         and node.value.id == parameter.name
     ]
     called = {
         node.func.attr
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
     names = [name for name in dict.fromkeys(read) if not name.startswith("_")]
