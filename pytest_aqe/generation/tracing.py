@@ -13,7 +13,7 @@ import inspect
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
@@ -120,20 +120,31 @@ class Watcher(Tracer):
             monitoring.register_callback(tool, event, heard)
         # of these two no event of single code objects tells
         monitoring.set_events(tool, events.PY_THROW | events.PY_UNWIND)
+        sys.addaudithook(self._hear)
 
     def prepare(self, functions: Iterable[FunctionType]) -> None:
         """Take the file's functions, with those that they make; forks need not do it again."""
-        monitoring = sys.monitoring
-        events = monitoring.events
+        for function in functions:
+            self._watch(function.__code__)
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Take the file's code when it is run once more: imported again, or as a program."""
+        if event == "exec" and isinstance(arguments[0], CodeType):
+            self._watch(arguments[0])
+
+    def _watch(self, code: CodeType) -> None:
+        if id(code) in self._known or not self._is_ours(code.co_filename):
+            return
+        self._known.add(id(code))
+        self._watched.append(code)
+        events = sys.monitoring.events
         local = (
             events.PY_START | events.LINE | events.PY_RETURN | events.PY_YIELD | events.PY_RESUME
         )
-        for function in functions:
-            for code in _with_inner(function.__code__):
-                if id(code) not in self._known and self._is_ours(code.co_filename):
-                    self._known.add(id(code))
-                    self._watched.append(code)
-                    monitoring.set_local_events(self._tool, code, local)
+        sys.monitoring.set_local_events(self._tool, code, local)
+        for each in code.co_consts:
+            if isinstance(each, CodeType):
+                self._watch(each)
 
     def start(self) -> None:
         """Trace all threads."""
@@ -198,13 +209,6 @@ class _Running:
     code: CodeType
     line: int
     waits: bool = False
-
-
-def _with_inner(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for each in code.co_consts:
-        if isinstance(each, CodeType):
-            yield from _with_inner(each)
 
 
 def _line_at(code: CodeType, offset: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import runpy
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -123,6 +124,7 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "a thread": lambda m: m.threaded(),
     "coroutines": lambda m: raised(StopIteration, m.awaited(1).send, None),
     "a property": lambda m: m.Kind().value,
+    "the module once more": lambda m: runpy.run_path(m.__file__)["branch"](1),
 }
 
 
