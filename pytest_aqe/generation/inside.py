@@ -20,7 +20,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -34,13 +34,14 @@ from pytest_aqe.generation import clock, confine, machine
 from pytest_aqe.generation.guard import Guard, State, files, state, traces
 from pytest_aqe.generation.job import RESULT, Job, Ran, Report, decoded
 from pytest_aqe.generation.leaf import leaf
-from pytest_aqe.generation.mutants import Mutant, exchange, living, mutants
+from pytest_aqe.generation.mutants import Mutant, exchange, let_be_found, living, mutants
 from pytest_aqe.generation.tracing import Tracer, tracer
 
 ALONE = 4  # seconds of CPU for one test; also of waiting, times WAITING
 TOGETHER = 15  # seconds of CPU for all of them
 LONGER = 3.0  # times what a test took before, and a mutant that takes longer does not end
 LEAST = 0.3  # seconds of CPU that it may take in any case
+_FORGED = "it forged a report"
 _ERROR = 2000  # characters of an error that are kept
 _OTHERS: list[type] = []  # classes live as long as somebody holds them
 
@@ -70,6 +71,7 @@ def run(text: str) -> None:
         guard.install()
         if job.clock is not None:
             clock.install(job.clock)
+        let_be_found(job.module)
         try:
             importlib.import_module(job.module)
         except BaseException as error:
@@ -171,8 +173,13 @@ class Inside:
         said = leaf(lambda: [asdict(self._measured(group)), time.process_time()], ALONE)
         if isinstance(said, str):
             return _died(group[0], said)
-        ran, self._took[str(group[0].path), _name(group[0])] = said
-        return decoded(ran)
+        try:
+            told, seconds = said
+            ran = decoded(told)
+            self._took[str(group[0].path), _name(group[0])] = float(seconds)
+        except (TypeError, ValueError, KeyError, AttributeError):
+            return _died(group[0], _FORGED)
+        return ran
 
     def _measured(self, group: Sequence[pytest.Item]) -> Ran:
         """Run one function; note its lines, what it reached for and what it left."""
@@ -233,7 +240,10 @@ class Inside:
         said = leaf(run, TOGETHER)
         if isinstance(said, str):
             return [_died(item, said) for item in own], {}
-        return [decoded(each) for each in said["own"]], said["beside"]
+        try:
+            return [decoded(each) for each in said["own"]], dict(said["beside"])
+        except (TypeError, ValueError, KeyError, AttributeError):
+            return [_died(item, _FORGED) for item in own], {}
 
     def _try_mutants(self, items: Sequence[pytest.Item]) -> None:
         """Let each test that passed and gained meet mutants of what it gained.
@@ -260,6 +270,8 @@ class Inside:
             killed = leaf(meet, LEAST + LONGER * sum(self._took[key] for key in meeting))
             if killed is None:
                 continue  # it stands where no function could be exchanged
+            if not isinstance(killed, list) or len(killed) != len(meeting):
+                killed = "died"
             for number, key in enumerate(meeting):
                 ran = open_[key]
                 ran.mutants += 1
@@ -282,14 +294,29 @@ class Inside:
         if not exchange(mutant.code, self._functions, mutant.line):
             return None
         for item in chain.from_iterable(groups):
-            item.repr_failure = _in_short  # type: ignore[assignment,method-assign]
+            item.repr_failure = _Short.of  # type: ignore[assignment,method-assign]
         done = [self._run(group) for group in groups]
         return ["" if ran.outcome == "passed" else "wrong" if ran.wrong else "died" for ran in done]
 
 
-def _in_short(error: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
-    """Say what failed, where nobody reads how: to show that takes longer than the test."""
-    return error.exconly()
+@dataclass(frozen=True, slots=True)
+class _Short:
+    """What failed, where nobody reads how: to show that takes longer than the test."""
+
+    message: str
+
+    @classmethod
+    def of(cls, error: pytest.ExceptionInfo[BaseException], style: object = None) -> _Short:
+        """Say it in pytest's own words."""
+        return cls(error.exconly(tryshort=True))
+
+    @property
+    def reprcrash(self) -> _Short:
+        """Where pytest looks for the message."""
+        return self
+
+    def __str__(self) -> str:
+        return self.message
 
 
 def _warm_up() -> None:

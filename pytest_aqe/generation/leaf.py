@@ -78,12 +78,12 @@ def _read(said: bytes) -> tuple[dict[str, Any] | None, list[Any]]:
     told: list[Any] = []
     for line in said.split(b"\n")[:-1]:  # the last is nothing, or was cut off
         try:
-            each = json.loads(line)
-            if "returned" in each:
-                return (each if said.endswith(line + b"\n") else None), told
-            told.append(each["told"])
-        except (ValueError, KeyError, TypeError):
+            [(kind, value)] = json.loads(line).items()
+        except (ValueError, TypeError, AttributeError):
             break
+        if kind == "returned":
+            return ({kind: value} if said.endswith(line + b"\n") else None), told
+        told.append(value)
     return None, told
 
 

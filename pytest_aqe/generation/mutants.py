@@ -11,6 +11,7 @@ import copy
 import functools
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import CodeType, FunctionType
@@ -168,6 +169,15 @@ def _other(value: object) -> bool | int | float | str:
     if isinstance(value, (int, float)):
         return value + 1
     return f"{value}{_MARKER}"
+
+
+def let_be_found(module: str) -> None:
+    """Let `living` find the functions of a module that this process has imported already.
+
+    A warm interpreter has frozen all that it knows, pytest say, and the project may be that.
+    """
+    if module in sys.modules:
+        gc.unfreeze()
 
 
 def living(file: str) -> list[FunctionType]:

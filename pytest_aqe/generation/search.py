@@ -44,6 +44,7 @@ from pytest_aqe.generation.harvest import (
 )
 from pytest_aqe.generation.hunt import LONGEST, Hunt, Wanted
 from pytest_aqe.generation.leaf import leaf, telling_leaf
+from pytest_aqe.generation.mutants import let_be_found
 from pytest_aqe.generation.subjects import Subject
 from pytest_aqe.generation.values import Writer
 
@@ -101,6 +102,7 @@ def run(text: str) -> None:
     folder = package_folder(job.target)
     packages = frozenset({job.module.partition(".")[0]})
     told: dict[str, list[Any]] = {"cases": [], "searched": []}
+    let_be_found(job.module)
     module = importlib.import_module(job.module)
     harvest = _harvest(job, module, folder, packages)
     search = Search(job, module, harvest, packages)

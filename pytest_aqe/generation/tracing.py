@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
@@ -27,8 +28,11 @@ _TOOLS = (5, 4, 3)  # 0 is the debugger's, 1 coverage's, 2 the profiler's
 
 
 def tracer(file: str) -> Tracer:
-    """Return what traces a file on this interpreter."""
-    if sys.version_info >= (3, 12):
+    """Return what traces a file on this interpreter.
+
+    Greenlets change places where no event says so; `sys.settrace` knows whose frame it is.
+    """
+    if sys.version_info >= (3, 12) and "greenlet" not in sys.modules:
         for tool in _TOOLS:
             if sys.monitoring.get_tool(tool) is None:
                 return Watcher(file, tool)
@@ -88,7 +92,11 @@ class Tracer:
     def _is_ours(self, name: str) -> bool:
         ours = self._ours.get(name)
         if ours is None:
-            ours = self._ours[name] = name == self._file or os.path.realpath(name) == self._file
+            ours = name == self._file
+            if not ours and not name.startswith("<"):
+                with suppress(OSError, ValueError):  # the working directory may be gone
+                    ours = os.path.realpath(name) == self._file
+            self._ours[name] = ours
         return ours
 
 

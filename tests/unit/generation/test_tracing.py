@@ -179,6 +179,16 @@ def test_jumps_are_those_of_coverage(module: ModuleType) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="there is one way only")
+def test_greenlets_are_told_apart_by_their_frames(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They change places where no event says so."""
+    assert type(tracer(str(module.__file__))) is not Tracer
+    monkeypatch.setitem(sys.modules, "greenlet", ModuleType("greenlet"))
+    assert type(tracer(str(module.__file__))) is Tracer
+
+
 def test_nothing_is_told_while_it_is_stopped(module: ModuleType) -> None:
     by = tracer(str(module.__file__))
     assert ran(by, module, lambda module: module.branch(1))

@@ -205,6 +205,124 @@ def test_a_test_of_the_suite_must_not_notice(processes: Interpreters, tmp_path: 
     shutil.rmtree(suite.parent)
 
 
+SMALL = """
+def is_long(x):
+    big = len(x) > 2
+    return big
+
+
+def other(x):
+    return x + 1
+"""
+GOOD = {
+    "a long message": """
+from pack.money import is_long
+
+def test_it():
+    text = 'abc' * 1000
+    assert is_long(text), f'refuses {text}'
+""",
+    "a note": """
+from pack.money import is_long
+
+def test_it():
+    try:
+        assert is_long('abc')
+    except AssertionError as error:
+        error.add_note('n' * 3000) if hasattr(error, 'add_note') else None
+        raise
+""",
+    "a folder that is gone": """
+import collections
+from pack.money import other
+
+def test_it(tmp_path, monkeypatch):
+    inner = tmp_path / 'gone'
+    inner.mkdir()
+    monkeypatch.chdir(inner)
+    inner.rmdir()
+    assert collections.namedtuple('P', 'a b')(other(1), 2) == (2, 2)
+""",
+}
+if sys.version_info >= (3, 11):
+    GOOD["a group of one error"] = """
+import asyncio
+from pack.money import is_long
+
+def test_it():
+    async def one():
+        assert is_long('abc')
+
+    async def run():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(one())
+
+    asyncio.run(run())
+"""
+
+
+def test_what_notices_a_mutant_by_what_it_asserts(processes: Interpreters, tmp_path: Path) -> None:
+    """However the failure is told: only an assertion counts where one says little."""
+    trials = judge(processes, make_target(tmp_path, SMALL), GOOD.values())
+    verdicts = dict(zip(GOOD, [trial.verdict.outcome for trial in trials], strict=True))
+    assert verdicts == dict.fromkeys(GOOD, "accepted"), [trial.verdict for trial in trials]
+
+
+@pytest.mark.parametrize("line", ['"returned"', '["returned"]', '{"returned": 5}', '{"told": 5}'])
+def test_who_writes_a_report_spares_the_others(
+    processes: Interpreters, tmp_path: Path, line: str
+) -> None:
+    good = "from pack.money import other\n\ndef test_good():\n    assert other(1) == 2\n"
+    forging = f"""
+import os
+from pack.money import is_long
+
+def test_forging():
+    assert is_long('abc') is True
+    for each in range(3, 30):
+        try:
+            os.write(each, {line.encode() + bytes([10])!r})
+        except OSError:
+            pass
+    os.closerange(3, 30)
+"""
+    target = make_target(tmp_path, SMALL)
+    outcomes = [trial.verdict.outcome for trial in judge(processes, target, [good, forging])]
+    assert outcomes == ["accepted", "rejected"]
+
+
+def test_a_project_that_the_interpreters_know_is_tried_too(
+    processes: Interpreters, tmp_path: Path
+) -> None:
+    """They run pytest: what that imports is frozen, and nobody finds its functions."""
+    known = pytest.importorskip("iniconfig._parse", reason="an older one is a single file")
+    package = Path(str(known.__file__)).parent
+    shutil.copytree(package, tmp_path / "iniconfig")
+    file = tmp_path / "iniconfig" / "_parse.py"
+    text = file.read_text("utf-8")
+    (found,) = (
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef) and node.name == "iscommentline"
+    )
+    lines = tuple(range(found.body[0].lineno, (found.end_lineno or 0) + 1))
+    gap = Gap("iniconfig/_parse.py", found.name, found.lineno, lines[-1], lines, (), 2)
+    target = make_target(tmp_path)._replace(file=file, module="iniconfig._parse", gaps=(gap,))
+    test = """
+from iniconfig._parse import iscommentline
+
+def test_it():
+    assert iscommentline('# a') is True
+    assert iscommentline('a') == False
+"""
+    (trial,) = Trials(Settings(), target, time.time(), processes).judge(
+        [Candidate(gap, test, "corpus")], target
+    )
+    assert trial.accepted, trial.verdict
+    assert trial.lines
+    assert trial.killed
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="texts are hashed otherwise")
 def test_hash_seeds_show_both_orders_of_a_set() -> None:
     """Of four in five pairs of short texts and small numbers."""
