@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_aqe.data import Candidate, Gap, Trial, Verdict
+from pytest_aqe.data import Candidate, Gap, Target, Trial, Verdict
 from pytest_aqe.generation import laws
 from pytest_aqe.generation.interpreters import Fresh
 from pytest_aqe.generation.offline import Offline
@@ -20,9 +20,15 @@ from pytest_aqe.generation.sandbox import Settings
 from pytest_aqe.generation.search import Wanted, in_turn
 from pytest_aqe.generation.trial import Trials
 
-from .test_trial import make_target
+from .test_trial import make_target as quick_target
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the author needs os.fork")
+
+
+def make_target(folder: Path, source: str) -> Target:
+    """Leave time enough for what is written to depend on no machine: what is found ends it."""
+    return quick_target(folder, source)._replace(seconds=120.0)
+
 
 SOURCE = '''
 """Hard to reach by chance, easy by what the project shows."""
@@ -363,8 +369,8 @@ def test_time_is_promised_once(tmp_path: Path) -> None:
     """To a file until it was searched, however often it is asked for: the next has what is left."""
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    one = make_target(tmp_path / "one")._replace(seconds=1.0)
-    two = make_target(tmp_path / "two")._replace(seconds=2.0)
+    one = quick_target(tmp_path / "one")._replace(seconds=1.0)
+    two = quick_target(tmp_path / "two")._replace(seconds=2.0)
     author = Offline(Settings(), Fresh(()))
     assert author.pending == 0
     for target in (one, two, one):
