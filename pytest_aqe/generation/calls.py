@@ -19,7 +19,7 @@ from pytest_aqe.generation.corrections import corrections
 from pytest_aqe.generation.execution import Call
 from pytest_aqe.generation.harvest import Argument, Harvest, Sample, spelled
 from pytest_aqe.generation.subjects import Subject
-from pytest_aqe.generation.uses import uses
+from pytest_aqe.generation.uses import Uses
 from pytest_aqe.generation.values import Source
 
 RECEIVERS = 20
@@ -29,6 +29,7 @@ STEPS = 3  # calls of other methods before the one under test
 HINTS = 24  # calls that follow from one comparison
 WAITING = 400  # hints that wait to be tried
 NEAR = 0.3  # share of mutations that begin with what came nearest to a branch
+_WORD = re.compile(r"\w+")
 
 
 class Material:
@@ -53,7 +54,7 @@ class Material:
         self.by_type: dict[str, list[Source]] = {}
         self.starred: dict[str, list[Source]] = {"*": [], "**": []}
         self.words = pools.words_of(module)
-        self._uses = uses(ast.parse(inspect.getsource(module)))
+        self._uses = Uses(ast.parse(inspect.getsource(module)))
         for samples in harvest.samples.values():
             for sample in samples:
                 for each in sample.arguments:
@@ -67,7 +68,7 @@ class Material:
         code = getattr(function, "__code__", None)
         if not isinstance(code, CodeType):
             return ()
-        return self._uses.get((code.co_name, code.co_firstlineno), {}).get(parameter, ())
+        return self._uses.of(code.co_name, code.co_firstlineno).get(parameter, ())
 
     def _keep(self, argument: Argument) -> None:
         source = argument.source
@@ -117,7 +118,7 @@ class Calls:
         """Return what an annotation names: members, literals, objects of the project."""
         annotation = parameter.annotation
         known = vars(self._material.module)
-        words = re.findall(r"\w+", annotation) if isinstance(annotation, str) else ()
+        words = _WORD.findall(annotation) if isinstance(annotation, str) else ()
         named = [kind for word in words if isinstance(kind := known.get(word), type)]
         found: list[Source] = []
         for each in named or [annotation]:  # what is imported for type checkers only stays a text

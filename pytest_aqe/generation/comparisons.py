@@ -80,7 +80,7 @@ class Comparisons:
         tree = _Noting().visit(ast.parse(Path(file).read_text("utf-8")))
         vars(module)[_HOOK] = self._compare
         try:
-            code = compile(ast.fix_missing_locations(tree), file, "exec", dont_inherit=True)
+            code = compile(tree, file, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError):
             return
         functions = living(file)
@@ -141,9 +141,11 @@ class _Noting(ast.NodeTransformer):
         return node
 
     def _noted(self, node: ast.AST, how: str, left: ast.expr, right: ast.expr) -> ast.AST:
-        hook = ast.Name(_HOOK, ast.Load())
-        call = ast.Call(hook, [ast.Constant(self._line), ast.Constant(how), left, right], [])
-        return ast.copy_location(call, node)
+        told: list[ast.expr] = [ast.Constant(self._line), ast.Constant(how)]
+        call = ast.Call(ast.Name(_HOOK, ast.Load()), [*told, left, right], [])
+        for each in (*told, call.func, call):
+            ast.copy_location(each, node)
+        return call
 
 
 def _number(value: object) -> float | None:

@@ -17,7 +17,7 @@ from pytest_aqe.generation.values import Source
 MOST = 4  # values of one kind that are tried
 
 _PAIRS = (Source("[(1, 'a'), (2, 'b')]"), Source("{'a': 1, 'b': 2}"))
-_MESSAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
+_SAID: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"'(\w+)' object is not iterable", ("list", "str", "dict", "tuple")),
     (r"argument of type '(\w+)' is not", ("list", "str", "dict")),
     (r"'(\w+)' object is not callable", ("callable",)),
@@ -42,6 +42,8 @@ _MESSAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"unsupported operand type\(s\) for .*: '(\w+)' and", ("int", "float", "str", "list")),
     (r"unsupported operand type\(s\) for .*: '\w+' and '(\w+)'", ("int", "float", "str", "list")),
 )
+# compiled here, once for all forks
+_MESSAGES = tuple((re.compile(pattern), kinds) for pattern, kinds in _SAID)
 _EXTRA = {
     "iterator": [Source("iter([1, 2, 3])"), Source("iter(['a', 'b'])")],
     "type": [Source("int"), Source("dict")],
@@ -68,7 +70,7 @@ def corrections(error: BaseException) -> Iterator[Correction]:
     if not isinstance(error, (TypeError, AttributeError, ValueError)):
         return
     for pattern, kinds in _MESSAGES:
-        found = re.search(pattern, message)
+        found = pattern.search(message)
         if found is not None:
             values = [each for kind in kinds for each in _of(kind)[:MOST]]
             for kind in [found[1]] if found[1] else _PLAIN:  # before Python 3.11 not every one

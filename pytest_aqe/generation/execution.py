@@ -21,6 +21,7 @@ from pytest_aqe.generation.comparisons import Compared, Comparisons
 from pytest_aqe.generation.guard import Denied, Guard
 from pytest_aqe.generation.harvest import Argument, spelled
 from pytest_aqe.generation.mutants import living
+from pytest_aqe.generation.statements import statements
 from pytest_aqe.generation.subjects import Subject
 from pytest_aqe.generation.tracing import tracer
 from pytest_aqe.generation.values import Source
@@ -243,7 +244,7 @@ def _raise_lines(file: str) -> frozenset[int]:
         return frozenset()
     return frozenset(
         line
-        for node in ast.walk(tree)
+        for node, _ in statements(tree)
         if isinstance(node, (ast.Raise, ast.Assert))
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     )

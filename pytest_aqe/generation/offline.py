@@ -7,19 +7,17 @@ own, and the trial takes the good ones.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 from pytest_aqe.data import SEARCHED, Candidate, Gap, Target, Trial
 from pytest_aqe.generation.cases import Case
 from pytest_aqe.generation.hunt import Wanted
 from pytest_aqe.generation.interpreters import Interpreters
 from pytest_aqe.generation.sandbox import Sandbox, Settings, readable
-from pytest_aqe.generation.search import RESULT, SearchJob
+from pytest_aqe.generation.search import SearchJob, told_by
 
 TEST_FILES = 3  # of the suite that are run again to see how they call the code
 LEAST = 2  # cases that share one test
@@ -99,14 +97,12 @@ class Offline:
             )
             sandbox.start(job.encode(), scratch, "search", wall=target.seconds * 4 + 60)
             self.seconds += sandbox.spent.seconds
-            try:
-                told: dict[str, Any] = json.loads((scratch / RESULT).read_text("utf-8"))
-            except (OSError, ValueError):
-                return
-        self.searched |= {target.gaps[number] for number in told["searched"]}
-        for each in told["cases"]:
-            case = Case(**each)
-            self._found.setdefault(target.gaps[case.gap], []).append(case)
+            cases, searched = told_by(scratch)
+        for number, gap in enumerate(target.gaps):
+            if number in searched:
+                self.searched.add(gap)
+            if found := [case for case in cases if case.gap == number]:
+                self._found.setdefault(gap, []).extend(found)
 
 
 def written(cases: Sequence[Case], gap: Gap, *, merge: bool = True) -> str:

@@ -90,7 +90,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "Hashable": ("int", "str"), "T": ("int", "str"), "type": ("callable",), "Type": ("callable",),
 }  # fmt: skip
 
-_NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
+_NAMED: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"is_|has_|strict|verbose|inplace|reverse|ignore|allow|force|keep|use_|flag", ("bool",)),
     (r"func|fn|callback|key$|predicate|factory|method|handler|hook|cmp", ("callable", "None")),
     (r"^exc|exception|^err|errors$", ("exception", "str")),
@@ -110,6 +110,9 @@ _NAMES: tuple[tuple[str, tuple[str, ...]], ...] = (
      ("list", "tuple", "str")),
     (r"value|val$|num|number|^x$|^y$|^a$|^b$", ("int", "float", "str")),
 )  # fmt: skip
+# compiled here, once for all forks
+_NAMES = tuple((re.compile(pattern), kinds) for pattern, kinds in _NAMED)
+_WORD = re.compile(r"\w+")
 _UNKNOWN = ("int", "str", "list", "None", "dict", "callable")
 _MOST_CONSTANTS = 25
 _MOST_ATTRIBUTES = 8
@@ -126,7 +129,7 @@ def types_of(parameter: inspect.Parameter, used: Iterable[str] = ()) -> tuple[st
         text = annotation if isinstance(annotation, str) else (
             getattr(annotation, "__name__", "") + " " + str(annotation)
         )  # fmt: skip
-        for word in re.findall(r"\w+", text.replace("NoneType", "None")):
+        for word in _WORD.findall(text.replace("NoneType", "None")):
             found += _WORDS.get(word, ())
     default = parameter.default
     if default is not inspect.Parameter.empty and default is not None:
@@ -135,7 +138,7 @@ def types_of(parameter: inspect.Parameter, used: Iterable[str] = ()) -> tuple[st
         found += used
     if not found:
         for pattern, kinds in _NAMES:
-            if re.search(pattern, parameter.name.lower()):
+            if pattern.search(parameter.name.lower()):
                 found += kinds
                 break
     if "file" in used:  # whatever the annotation says: a path is a text
@@ -205,7 +208,7 @@ def looks_like(parameter: inspect.Parameter, function: Any) -> list[Source]:
     for place in range(3):
         given = []
         for name in names:
-            kinds = next((kinds for pattern, kinds in _NAMES if re.search(pattern, name)), ("str",))
+            kinds = next((kinds for pattern, kinds in _NAMES if pattern.search(name)), ("str",))
             values = [each for each in BOUNDARIES[kinds[0]] if not each.imports]
             value = values[min(place + 1, len(values) - 1)].text if values else "None"
             given.append(f"{name}=lambda *args: {value}" if name in called else f"{name}={value}")

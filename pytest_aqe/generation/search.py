@@ -24,6 +24,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import blake2b
@@ -48,7 +49,7 @@ from pytest_aqe.generation.mutants import let_be_found
 from pytest_aqe.generation.subjects import Subject
 from pytest_aqe.generation.values import Writer
 
-RESULT = "found.json"
+RESULT = "found.jsonl"
 HARVEST = 20  # seconds of CPU for one file of tests, or for doctests
 HARVESTING = 0.4  # of the time
 LAWS = 10.0  # seconds for properties, at most
@@ -101,7 +102,6 @@ def run(text: str) -> None:
     confine.confine(job.readable, [job.scratch], job.root)
     folder = package_folder(job.target)
     packages = frozenset({job.module.partition(".")[0]})
-    told: dict[str, list[Any]] = {"cases": [], "searched": []}
     let_be_found(job.module)
     module = importlib.import_module(job.module)
     harvest = _harvest(job, module, folder, packages)
@@ -116,21 +116,19 @@ def run(text: str) -> None:
             break
         share = left / (len(groups) - place)
         most = share + (left - share) / 4
-        told["searched"] += group.keys()
+        _tell(job, "searched", [*group])
         for subject in subjects.reaching(module, outer, job.target, group.values()):
             limit = int(min(most, LONGEST)) + 2  # some calls nothing ends but the system
             hunt = partial(search.cases, subject, group, share, most)
             kept, found = telling_leaf(hunt, limit)
             # what ended it, a call that fills all memory say, does not take what came before
             cases = kept if isinstance(kept, list) else found
-            told["cases"] += cases
+            _tell(job, "cases", cases)
             group = _without_found(group, cases)
-        _tell(job, told)
     left = min(stop - time.monotonic(), LAWS)
     if lawful and left > 0:
         said = leaf(lambda: _laws(job, module, LAST_LAW * left), left)
-        told["cases"] += said if isinstance(said, list) else []
-        _tell(job, told)
+        _tell(job, "cases", said if isinstance(said, list) else [])
 
 
 def in_turn(
@@ -153,11 +151,29 @@ def _size(group: tuple[str, dict[int, Wanted]]) -> int:
     return sum(len(gap.lines) + len(gap.arcs) for gap in group[1].values())
 
 
-def _tell(job: SearchJob, told: dict[str, list[Any]]) -> None:
-    """Leave what was found so far: whatever ends this process later, it is not lost."""
-    fresh = Path(job.scratch, f"{RESULT}.new")
-    fresh.write_text(json.dumps(told), "utf-8")
-    fresh.replace(Path(job.scratch, RESULT))
+def _tell(job: SearchJob, what: str, told: Sequence[Any]) -> None:
+    """Add a line to what is left behind: whatever ends this process later, it is not lost."""
+    with Path(job.scratch, RESULT).open("a", encoding="utf-8") as left:
+        left.write(json.dumps({what: told}) + "\n")
+
+
+def told_by(scratch: Path) -> tuple[list[Case], set[int]]:
+    """Return the cases that a search left behind, and the numbers of the gaps it looked at.
+
+    Nothing counts from where it cannot be read on: that was not written to its end, or by a
+    call that was tried.
+    """
+    cases: list[Case] = []
+    searched: set[int] = set()
+    with (
+        suppress(OSError, ValueError, TypeError, AttributeError),
+        (scratch / RESULT).open(encoding="utf-8") as lines,
+    ):
+        for line in lines:
+            said = json.loads(line)
+            cases += [Case(**each) for each in said.get("cases", ())]
+            searched.update(said.get("searched", ()))
+    return cases, searched
 
 
 def _time_for_laws(job: SearchJob, module: Any) -> float:

@@ -21,6 +21,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from pytest_aqe.data import Arc
+from pytest_aqe.generation.statements import statements
 
 _RESUMABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _PAUSES = {dis.opmap[name] for name in ("YIELD_VALUE", "YIELD_FROM", "RESUME") if name in dis.opmap}
@@ -247,7 +248,7 @@ def statement_starts(source: str) -> dict[int, int]:
     Coverage names a statement by its first line; of a compound one only the head counts.
     """
     starts: dict[int, int] = {}
-    for node in ast.walk(ast.parse(source)):
+    for node, _ in statements(ast.parse(source)):
         if not isinstance(node, ast.stmt):
             continue
         body = getattr(node, "body", None)

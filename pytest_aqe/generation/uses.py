@@ -10,9 +10,13 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import TypeAlias
+
+from pytest_aqe.generation.statements import statements
 
 Kinds = dict[str, dict[str, None]]
 """Types by parameter, in the order in which they were found."""
+_Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
 
 _METHODS = {
     "str": "strip lstrip rstrip split rsplit splitlines lower upper title startswith endswith "
@@ -42,21 +46,33 @@ _CALLED_WITH = {
 _ARITHMETIC = (ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
 
 
-def uses(tree: ast.Module) -> dict[tuple[str, int], Kinds]:
-    """Return the types that each function's parameters seem to have, by name and first line."""
-    found: dict[tuple[str, int], Kinds] = {}
-    for owner in ast.walk(tree):
-        for node in ast.iter_child_nodes(owner):
+class Uses:
+    """The types that the parameters of a module's functions seem to have."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        """Find the functions; what they do is read when somebody asks for one."""
+        self._functions: dict[tuple[str, int], tuple[_Function, ast.AST]] = {}
+        self._known: dict[tuple[str, int], Kinds] = {}
+        for node, owner in statements(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                kinds: Kinds = defaultdict(dict)
-                given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-                names = {each.arg: each.arg for each in given}
-                _look(node, names, kinds)
-                if node.name == "__init__":
-                    _look(owner, {f"self.{kept}": name for kept, name in _kept(node)}, kinds)
                 line = min([node.lineno, *(each.lineno for each in node.decorator_list)])
-                found[node.name, line] = kinds
-    return found
+                self._functions[node.name, line] = node, owner
+
+    def of(self, name: str, line: int) -> Kinds:
+        """Return the types of a function's parameters, none for one that is not known."""
+        if (name, line) not in self._known:
+            self._known[name, line] = self._looked_at(name, line)
+        return self._known[name, line]
+
+    def _looked_at(self, name: str, line: int) -> Kinds:
+        kinds: Kinds = defaultdict(dict)
+        if (name, line) in self._functions:
+            node, owner = self._functions[name, line]
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            _look(node, {each.arg: each.arg for each in given}, kinds)
+            if name == "__init__":
+                _look(owner, {f"self.{kept}": name for kept, name in _kept(node)}, kinds)
+        return kinds
 
 
 def _kept(node: ast.AST) -> Iterator[tuple[str, str]]:

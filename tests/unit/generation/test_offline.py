@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 import time
@@ -17,7 +18,7 @@ from pytest_aqe.generation import laws
 from pytest_aqe.generation.interpreters import Fresh
 from pytest_aqe.generation.offline import Offline
 from pytest_aqe.generation.sandbox import Settings
-from pytest_aqe.generation.search import Wanted, in_turn
+from pytest_aqe.generation.search import RESULT, Wanted, in_turn, told_by
 from pytest_aqe.generation.trial import Trials
 
 from .test_trial import make_target as quick_target
@@ -280,6 +281,19 @@ def test_with_no_time_for_all_the_largest_comes_first(seconds: float, order: lis
     assert [name for name, _ in groups] == order
     assert dict(groups)["large"].keys() == {0, 2}
     assert hurry is (order[0] == "large")
+
+
+@pytest.mark.parametrize(
+    "broken", ['{"cases": [', "3", '{"cases": [{"gap": 1}]}', '{"cases": 4}', '{"searched": [[5]]}']
+)
+def test_what_a_search_left_counts_up_to_what_it_did_not_write(tmp_path: Path, broken: str) -> None:
+    """It may have been ended as it wrote, and a call that was tried may have written there."""
+    case = {"gap": 1, "function": "f", "shape": "", "lines": [], "imports": [], "fixtures": []}
+    lines = ['{"searched": [0, 1]}', json.dumps({"cases": [case]}), broken, '{"searched": [2]}']
+    (tmp_path / RESULT).write_text("\n".join(lines), "utf-8")
+    cases, searched = told_by(tmp_path)
+    assert [each.function for each in cases] == ["f"]
+    assert searched == {0, 1}
 
 
 def test_a_law_that_does_not_hold_is_not_claimed(written: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from pytest_aqe.generation.uses import uses
+from pytest_aqe.generation.uses import Uses
 
 SOURCE = """
 def work(one, two, three, four, five, six, seven):
@@ -51,5 +51,6 @@ def later(name):
 )
 def test_a_use_says_the_type(function: str, line: int, parameter: str, kinds: list[str]) -> None:
     """What a constructor keeps is followed through its class."""
-    found = uses(ast.parse(SOURCE))
-    assert list(found[function, line].get(parameter, ())) == kinds
+    found = Uses(ast.parse(SOURCE)).of(function, line)
+    assert list(found.get(parameter, ())) == kinds
+    assert Uses(ast.parse(SOURCE)).of(function, line + 1) == {}
