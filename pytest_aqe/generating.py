@@ -343,8 +343,10 @@ class Generating:
     ) -> None:
         """Write what was accepted, run it in this session, report it."""
         accepted = [trial for trial in done if trial.accepted]
-        for group in proposals.bundled(accepted):
-            text, tests = proposals.merged(trial.text for trial in group)
+        for numbers in proposals.bundled([trial.text for trial in accepted]):
+            group = [accepted[number] for number in numbers]
+            text, called = proposals.merged(trial.text for trial in group)
+            tests = [name for names in called for name in names.values()]
             ran = trials.again(text, tests, model=any(t.candidate.model for t in group))
             bad = {name: reason for name, reason in ran.items() if reason}
             if bad:  # together in one file they are not what they were

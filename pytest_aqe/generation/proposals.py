@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pytest_aqe.data import Target, Trial
+from pytest_aqe.data import Target
 from pytest_aqe.errors import AqeError, NotFound
 from pytest_aqe.generation.rules import without
 
@@ -77,27 +77,34 @@ def is_current(proposal: Proposal, root: Path) -> bool:
     return fingerprint(source) == proposal.source
 
 
-def bundled(trials: Sequence[Trial]) -> list[list[Trial]]:
-    """Return accepted trials in groups that fit into one file each.
+def bundled(texts: Sequence[str]) -> list[list[int]]:
+    """Return the numbers of test modules in groups that fit into one file each.
 
-    Two candidates do not fit together when they define different helpers of one name.
+    Two do not fit together when they define different helpers of one name, or import
+    different things by it.
     """
-    groups: list[tuple[dict[str, str], list[Trial]]] = []
-    for trial in trials:
-        helpers = _helpers(trial.text)
+    groups: list[tuple[dict[str, str], list[int]]] = []
+    for number, text in enumerate(texts):
+        helpers = _helpers(text)
         for known, group in groups:
-            if all(known.get(name, text) == text for name, text in helpers.items()):
+            if all(known.get(name, meant) == meant for name, meant in helpers.items()):
                 known.update(helpers)
-                group.append(trial)
+                group.append(number)
                 break
         else:
-            groups.append((helpers, [trial]))
+            groups.append((helpers, [number]))
     return [group for _, group in groups]
 
 
 def _helpers(text: str) -> dict[str, str]:
+    """Return what the names of a module mean that are not its tests."""
     found = {}
     for node in ast.parse(text).body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            origin = f"{'.' * node.level}{node.module} " if isinstance(node, ast.ImportFrom) else ""
+            for each in node.names:
+                whole = each.name if each.asname or origin else each.name.partition(".")[0]
+                found[each.asname or whole] = f"{origin}{whole}"
         for name in _names(node):
             if not name.startswith("test"):
                 found[name] = ast.unparse(node)
@@ -113,13 +120,15 @@ def _names(node: ast.stmt) -> list[str]:
     return []
 
 
-def merged(texts: Iterable[str]) -> tuple[str, list[str]]:
-    """Return one module with the tests of several, and the names of its test functions."""
+def merged(texts: Iterable[str]) -> tuple[str, list[dict[str, str]]]:
+    """Return one module with the tests of several, and for each what its tests are called there."""
     imports: list[ast.Import | ast.ImportFrom] = []
     bodies: list[str] = []
-    tests: list[str] = []
+    tests: list[dict[str, str]] = []
     used: set[str] = set()
     for text in texts:
+        own: dict[str, str] = {}
+        tests.append(own)
         lines = text.splitlines()
         for node in ast.parse(text).body:
             if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -131,6 +140,7 @@ def merged(texts: Iterable[str]) -> tuple[str, list[str]]:
             first = min([node.lineno, *(mark.lineno for mark in marks)])
             part = "\n".join(lines[first - 1 : node.end_lineno])
             for name in _names(node):
+                before = name
                 if name in used and not name.lower().startswith("test"):
                     part = ""  # the same helper, once is enough
                 elif name in used:
@@ -139,7 +149,7 @@ def merged(texts: Iterable[str]) -> tuple[str, list[str]]:
                                   flags=re.M)  # fmt: skip
                     name = fresh
                 used.add(name)
-                tests += _tests(node, name)
+                own.update(zip(_tests(node, before), _tests(node, name), strict=True))
             if part:
                 bodies.append(part)
     return "\n".join([*_import_lines(imports), "", "", "\n\n\n".join(bodies), ""]), tests

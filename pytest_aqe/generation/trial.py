@@ -16,7 +16,7 @@ from __future__ import annotations
 import ast
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ from typing import Any
 from pytest_aqe.data import SEARCHED, Candidate, Stage, Target, Trial, Verdict
 from pytest_aqe.generation.interpreters import Interpreters
 from pytest_aqe.generation.job import Job, Ran, Report
+from pytest_aqe.generation.proposals import bundled, merged
 from pytest_aqe.generation.rules import Refusal, Static, check, without
 from pytest_aqe.generation.sandbox import Sandbox, Settings, changed
 
@@ -39,13 +40,17 @@ HASH_SEEDS = ("388", "406", "265", "8")
 
 @dataclass(frozen=True, slots=True)
 class _Circumstances:
-    """What an interpreter has of its own: environment, order, date, folder, tests of the suite."""
+    """What an interpreter has of its own: environment, order, date, folder, tests of the suite.
+
+    ``as_by_user`` rewrites assertions, as the user's pytest will.
+    """
 
     order: int
     environ: Mapping[str, str]
     clock: float | None = None
     folder: str = ""
     beside: str = ""
+    as_by_user: bool = False
 
 
 @dataclass(slots=True)
@@ -79,6 +84,43 @@ class _Trying:
         return [name for name in self.static.tests if name not in self.refused]
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Test modules as a child gets them, and whose each of their tests is.
+
+    What was searched for shares a module: to collect one for each takes longer than to run them.
+    """
+
+    texts: dict[str, str]
+    owners: dict[tuple[str, str], tuple[_Trying, str]]
+
+    @classmethod
+    def of(cls, trying: Sequence[_Trying], *, apart: bool = False) -> _Written:
+        """Write what is left of candidates; ``apart`` gives each a module of its own."""
+        written = cls({}, {})
+        shared: list[_Trying] = []
+        for each in trying:
+            if each.candidate.origin == SEARCHED and not apart:
+                shared.append(each)
+                continue
+            written.texts[each.file] = each.text
+            written.owners.update({(each.file, name): (each, name) for name in each.left})
+        for numbers in bundled([each.text for each in shared]):
+            group = [shared[number] for number in numbers]
+            file = group[0].file
+            written.texts[file], called = merged(each.text for each in group)
+            for each, names in zip(group, called, strict=True):
+                written.owners.update({(file, names[own]): (each, own) for own in each.left})
+        return written
+
+    def tests(self, ran: Iterable[Ran]) -> Iterator[tuple[_Trying, str, Ran]]:
+        """Yield whose test each is that ran, and by which name."""
+        for one in ran:
+            owner = self.owners.get((Path(one.file).name, one.name))
+            if owner is not None:
+                yield *owner, one
+
+
 class Trials:
     """Try candidates for one target; `judge` is what a pipeline calls."""
 
@@ -101,6 +143,7 @@ class Trials:
         self._turn = elsewhere or nullcontext()
         self._defined = _defined(target.source)
         self._alone: dict[str, dict[str, str]] = {}  # what the suite's tests do by themselves
+        self._proven: set[str] = set()  # modules that ran as they are in all circumstances
 
     def judge(self, candidates: Sequence[Candidate], target: Target) -> list[Trial]:
         """Try candidates together and return a verdict on each, in their order."""
@@ -118,7 +161,12 @@ class Trials:
         return self._sandbox.spent.seconds
 
     def again(self, text: str, tests: Sequence[str], *, model: bool) -> dict[str, str]:
-        """Run a module of accepted tests once more; return why each failed, empty if it passed."""
+        """Run a module of accepted tests once more; return why each failed, empty if it passed.
+
+        One that ran as it is in all circumstances need not run again.
+        """
+        if text in self._proven:
+            return dict.fromkeys(tests, "")
         with self._sandbox.scratch({"test_aqe.py": text}) as scratch:
             job = self._sandbox.job(scratch, ["test_aqe.py"], model=model)
             report = self._sandbox.run(job)
@@ -149,56 +197,63 @@ class Trials:
             trying.refuse(first.stage, first.reason)
         return trying
 
-    def _run(self, trying: Sequence[_Trying], model: bool) -> None:
+    def _run(self, trying: Sequence[_Trying], model: bool, *, apart: bool = False) -> None:
         """Run candidates in the same children; what ends one of them is found by halving."""
         trying = [each for each in trying if each.refusal is None]
         if not trying:
             return
         self._settle(trying)
-        report = self._first(trying, model)
+        written = _Written.of(trying, apart=apart)
+        report = self._first(written, trying, model)
         if isinstance(report, str):
             if len(trying) == 1:
                 trying[0].refuse("run", report)
                 return
             half = len(trying) // 2
-            self._run(trying[:half], model)
-            self._run(trying[half:], model)
+            self._run(trying[:half], model, apart=apart)
+            self._run(trying[half:], model, apart=apart)
             return
         if report.refused:
             for each in trying:
                 each.refuse("run", report.refused)
             return
-        self._read_first(trying, report)
-        self._read_together(trying, report.together, "together with the others")
+        if report.broken and len(written.texts) < len(trying):
+            self._run(trying, model, apart=True)  # one does not take its mates with it
+            return
+        self._read_first(written, trying, report)
+        self._read_together(written, trying, report, "together with the others")
         self._elsewhere(trying, model)
 
-    def _first(self, trying: Sequence[_Trying], model: bool) -> Report | str:
-        with self._sandbox.scratch({each.file: each.text for each in trying}) as scratch:
+    def _first(self, written: _Written, trying: Sequence[_Trying], model: bool) -> Report | str:
+        with self._sandbox.scratch(written.texts) as scratch:
             job = changed(
-                self._job(trying, scratch, model),
+                self._job(written, trying, scratch, model),
                 lines=tuple(sorted({line for gap in self._gaps(trying) for line in gap.lines})),
                 arcs=tuple(
                     sorted({arc for gap in self._gaps(trying) for arc in gap.branches or ()})
                 ),
                 alone=True,
                 mutants=MUTANTS,
-                weak=tuple(f"{each.file}::{name}" for each in trying for name in each.static.weak),
+                weak=tuple(
+                    f"{file}::{name}"
+                    for (file, name), (each, own) in written.owners.items()
+                    if own in each.static.weak
+                ),
             )
             return self._sandbox.run(job)
 
     def _gaps(self, trying: Sequence[_Trying]) -> Iterable[Any]:
         return (each.candidate.gap for each in trying)
 
-    def _job(self, trying: Sequence[_Trying], scratch: Path, model: bool) -> Job:
-        left = [each for each in trying if each.refusal is None]
-        job = self._sandbox.job(scratch, [each.file for each in left], model=model)
-        return changed(job, plain=all(each.candidate.origin == SEARCHED for each in left))
+    def _job(self, written: _Written, trying: Sequence[_Trying], scratch: Path, model: bool) -> Job:
+        job = self._sandbox.job(scratch, [*written.texts], model=model)
+        return changed(job, plain=all(each.candidate.origin == SEARCHED for each in trying))
 
-    def _read_first(self, trying: Sequence[_Trying], report: Report) -> None:
+    def _read_first(self, written: _Written, trying: Sequence[_Trying], report: Report) -> None:
         """Judge each function by what it did alone: run, traces, gain, mutants."""
         found: dict[str, dict[str, Ran]] = defaultdict(dict)
-        for ran in report.alone:
-            found[Path(ran.file).name][ran.name] = ran
+        for owner, name, ran in written.tests(report.alone):
+            found[owner.file][name] = ran
         broken = {Path(path).name: text for path, text in report.broken.items() if path}
         for each in trying:
             if each.file in broken:
@@ -233,15 +288,23 @@ class Trials:
             if each.refusal is None and each.refused:
                 each.text = without(each.candidate.text, frozenset(each.refused))
 
-    def _read_together(self, trying: Sequence[_Trying], ran: Sequence[Ran], when: str) -> None:
-        by_file = {each.file: each for each in trying}
-        for one in ran:
-            each = by_file.get(Path(one.file).name)
-            if each is None or each.refusal is not None or one.name in each.refused:
-                continue
-            if one.outcome != "passed" or one.denied:
+    def _read_together(
+        self, written: _Written, trying: Sequence[_Trying], report: Report, when: str
+    ) -> None:
+        missing = dict(written.owners)
+        for one in report.together:
+            missing.pop((Path(one.file).name, one.name), None)
+        for each, name, one in written.tests(report.together):
+            stands = each.refusal is None and name not in each.refused
+            if stands and (one.outcome != "passed" or one.denied):
                 each.output = each.output or one.error
-                each.drop(one.name, "stability", f"it fails {when}: {_last_line(one.error)}")
+                each.drop(name, "stability", f"it fails {when}: {_last_line(one.error)}")
+        broken = {Path(path).name: text for path, text in report.broken.items()}
+        for (file, _), (each, name) in missing.items():
+            if each.refusal is None and name not in each.refused:
+                said = broken.get(file, "")
+                each.output = each.output or said
+                each.drop(name, "stability", f"it is not collected {when}: {_last_line(said)}")
         self._settle(trying)
 
     def _elsewhere(self, trying: Sequence[_Trying], model: bool) -> None:
@@ -253,13 +316,16 @@ class Trials:
         self._beside(others[-1].beside)
         cores = min(os.cpu_count() or 1, len(others))
         with self._turn, ThreadPoolExecutor(cores) as pool:
-            reports = list(pool.map(lambda other: self._rerun(left, model, other), others))
-        for other, report in zip(others, reports, strict=True):
+            reruns = list(pool.map(lambda other: self._rerun(left, model, other), others))
+        for other, rerun in zip(others, reruns, strict=True):
             still = [each for each in left if each.refusal is None]
-            if len(still) < len(left) and not _is_clean(report):
-                report = self._rerun(still, model, other)  # it may be the refused one's doing
+            if still and len(still) < len(left) and not _is_clean(rerun[1]):
+                rerun = self._rerun(still, model, other)  # it may be the refused one's doing
             if still:
-                self._read_again(still, model, other, report)
+                self._read_again(still, model, other, *rerun)
+        stood = _Written.of([each for each in left if each.refusal is None])
+        everywhere = [set(written.texts.values()) for written, _ in reruns]
+        self._proven |= set(stood.texts.values()).intersection(*everywhere)
 
     def _circumstances(self) -> list[_Circumstances]:
         """Return what the four further interpreters have of their own: see the top."""
@@ -271,15 +337,21 @@ class Trials:
             _Circumstances(2, {"PYTHONHASHSEED": HASH_SEEDS[1], "TZ": "America/New_York"}, later),
             _Circumstances(3, {"PYTHONHASHSEED": HASH_SEEDS[2], "TZ": "UTC"}, _LEAP_DAY),
             _Circumstances(
-                4, {"PYTHONHASHSEED": HASH_SEEDS[3], "TZ": "Europe/Berlin"}, beside=beside
+                4,
+                {"PYTHONHASHSEED": HASH_SEEDS[3], "TZ": "Europe/Berlin"},
+                beside=beside,
+                as_by_user=True,
             ),
         ]
 
-    def _rerun(self, left: Sequence[_Trying], model: bool, other: _Circumstances) -> Report | str:
-        with self._sandbox.scratch({each.file: each.text for each in left}) as scratch:
+    def _rerun(
+        self, left: Sequence[_Trying], model: bool, other: _Circumstances, *, apart: bool = False
+    ) -> tuple[_Written, Report | str]:
+        written = _Written.of(left, apart=apart)
+        with self._sandbox.scratch(written.texts) as scratch:
             home = scratch / ("home" * other.order)
             home.mkdir()
-            job = self._job(left, scratch, model)
+            job = self._job(written, left, scratch, model)
             beside = self._beside(other.beside)
             job = changed(
                 job,
@@ -287,12 +359,20 @@ class Trials:
                 folder=other.folder or str(home),
                 clock=other.clock,
                 beside=beside,
-                plain=job.plain and not beside,  # the suite's tests run as they do
+                plain=job.plain and not other.as_by_user,
             )
-            return self._sandbox.run(job, environ={**other.environ, "HOME": str(home)})
+            report = self._sandbox.run(job, environ={**other.environ, "HOME": str(home)})
+        if isinstance(report, Report) and report.broken and len(written.texts) < len(left):
+            return self._rerun(left, model, other, apart=True)  # one does not take its mates
+        return written, report
 
     def _read_again(
-        self, left: Sequence[_Trying], model: bool, other: _Circumstances, report: Report | str
+        self,
+        left: Sequence[_Trying],
+        model: bool,
+        other: _Circumstances,
+        written: _Written,
+        report: Report | str,
     ) -> None:
         """Judge by what was left did under other circumstances."""
         beside = other.beside
@@ -303,9 +383,9 @@ class Trials:
                 left[0].refuse("stability", f"{when}: {said}")
                 return
             for part in (left[: len(left) // 2], left[len(left) // 2 :]):
-                self._read_again(part, model, other, self._rerun(part, model, other))
+                self._read_again(part, model, other, *self._rerun(part, model, other))
             return
-        self._read_together(left, report.together, when)
+        self._read_together(written, left, report, when)
         spoilt = [
             name
             for name, outcome in report.beside.items()
@@ -335,8 +415,9 @@ class Trials:
             left[0].refuse("stability", f"{beside}::{test} of the suite fails after it")
             return
         for part in (left[: len(left) // 2], left[len(left) // 2 :]):
-            with self._sandbox.scratch({each.file: each.text for each in part}) as scratch:
-                job = self._job(part, scratch, model)
+            written = _Written.of(part)
+            with self._sandbox.scratch(written.texts) as scratch:
+                job = self._job(written, part, scratch, model)
                 job = changed(job, beside=self._beside(beside), plain=False)
                 report = self._sandbox.run(job, environ={"PYTHONHASHSEED": HASH_SEEDS[3]})
             if isinstance(report, str) or report.beside.get(test) != "passed":

@@ -545,7 +545,23 @@ ELSEWHERE: tuple[Bad, ...] = (
         "interpreter",
         "assert money.there('pytest.ini') == 'here'",
     ),
-)
+    _bad("cannot be imported at another date", "stability", "not collected at another date", """
+        import pytest
+        from pack import money
+
+        @pytest.mark.parametrize("amount", [{{year}: 10}[money.year()]])
+        def test_it(amount):
+            assert money.convert(amount) == 11.0
+        """),
+    _bad("cannot be imported under another hash seed", "stability", "not collected", """
+        import pytest
+        from pack import money
+
+        @pytest.mark.parametrize("amount", [{str({tags}): 10}[str(money.tags("a b c d e f g h"))]])
+        def test_it(amount):
+            assert money.convert(amount) == 11.0
+        """),
+)  # fmt: skip
 
 GOOD: tuple[tuple[str, str], ...] = (
     ("values", "def test_it():\n    assert money.convert(10) == 11.0\n"),

@@ -36,7 +36,7 @@ def test_modules_are_merged_and_names_stay_apart() -> None:
             "class TestG:\n    def test_g(self):\n        assert g() == 1\n",
         ]
     )
-    assert tests == ["test_f", "test_f_2", "TestG.test_g"]
+    assert tests == [{"test_f": "test_f"}, {"test_f": "test_f_2"}, {"TestG.test_g": "TestG.test_g"}]
     assert text.startswith("import math\n\nimport pytest\n\nfrom pack.a import f, g\n")
     assert [node.name for node in ast.parse(text).body if hasattr(node, "name")] == [
         "test_f",
@@ -46,10 +46,25 @@ def test_modules_are_merged_and_names_stay_apart() -> None:
 
 
 def test_helpers_of_one_name_need_files_of_their_own() -> None:
-    one = trial("A = 1\ndef test_a(): assert A\n")
-    two = trial("A = 2\ndef test_b(): assert A\n")
-    same = trial("A = 1\ndef test_c(): assert A\n")
-    assert proposals.bundled([one, two, same]) == [[one, same], [two]]
+    one = "A = 1\ndef test_a(): assert A\n"
+    two = "A = 2\ndef test_b(): assert A\n"
+    same = "A = 1\ndef test_c(): assert A\n"
+    assert proposals.bundled([one, two, same]) == [[0, 2], [1]]
+
+
+@pytest.mark.parametrize(
+    "one, two, fit",
+    [
+        ("from a import f", "from a import f, g", True),
+        ("from a import f", "from b import f", False),
+        ("from a import f", "def f(): pass", False),
+        ("import a.b", "import a.c", True),
+        ("import a.b as f", "import a.c as f", False),
+        ("from . import f", "from .. import f", False),
+    ],
+)
+def test_an_import_may_mean_another_thing(one: str, two: str, fit: bool) -> None:
+    assert len(proposals.bundled([one, two])) == (1 if fit else 2)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_aqe.data import Candidate, Gap, Target, Trial
+from pytest_aqe.data import SEARCHED, Candidate, Gap, Target, Trial
 from pytest_aqe.generation.interpreters import Interpreters
 from pytest_aqe.generation.job import SCRATCH
+from pytest_aqe.generation.proposals import merged
 from pytest_aqe.generation.sandbox import Settings
 from pytest_aqe.generation.trial import HASH_SEEDS, Trials
 
@@ -120,6 +121,42 @@ def test_what_holds_only_here_is_refused(processes: Interpreters, target: Target
     for bad, trial in zip(corpus.ELSEWHERE, trials, strict=True):
         assert (trial.verdict.outcome, trial.verdict.stage) == ("rejected", bad.stage), bad.kind
         assert bad.reason in trial.verdict.reason
+
+
+@pytest.mark.parametrize("year", ["1", "{year}"])
+def test_what_shares_a_module_is_refused_alone(
+    processes: Interpreters, target: Target, year: str
+) -> None:
+    """Searched calls are written into one: that cannot be imported, here or at another date."""
+    first = "import pytest\nfrom pack import money\n\n\n"
+    test = "def test_it():\n    assert money.convert(10) == 11.0\n"
+    broken = (
+        f"@pytest.mark.parametrize('amount', [{{{year}: 10}}[money.year()]])\n"
+        "def test_it(amount):\n    assert money.convert(amount) == 11.0\n"
+    )
+    texts = [first + test, filled(first + broken), first + test]
+    candidates = [Candidate(whole(target), text, "corpus", origin=SEARCHED) for text in texts]
+    trials = Trials(Settings(), target, time.time(), processes)
+    judged = trials.judge(candidates, target)
+    assert [trial.accepted for trial in judged] == [True, False, True]
+    assert judged[1].verdict.stage == ("run" if year == "1" else "stability")
+
+
+def test_what_ran_everywhere_does_not_run_again(processes: Interpreters, target: Target) -> None:
+    """The module of accepted tests, as it will be written; any other does."""
+    texts = [f"import pytest\nfrom pack import money\n\n\n{text}" for _, text in corpus.GOOD]
+    candidates = [Candidate(whole(target), text, "corpus", origin=SEARCHED) for text in texts[:2]]
+    trials = Trials(Settings(), target, time.time(), processes)
+    judged = trials.judge(candidates, target)
+    text, called = merged(trial.text for trial in judged)
+    names = [name for names in called for name in names.values()]
+    seconds = trials.seconds
+    assert trials.again(text, names, model=False) == dict.fromkeys(names, "")
+    assert trials.seconds == seconds
+    assert trials.again(text + "# another\n", names, model=False) == dict.fromkeys(names, "")
+    assert trials.seconds > seconds
+    bad = text.replace("11.0", "12.0")
+    assert all(trials.again(bad, names[:1], model=False).values())
 
 
 def test_good_candidates_are_accepted(processes: Interpreters, target: Target) -> None:
