@@ -9,7 +9,7 @@ import random
 import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
+from itertools import islice
 from types import CodeType
 from typing import Any
 
@@ -28,6 +28,7 @@ _SAME_TYPE = 60
 STEPS = 3  # calls of other methods before the one under test
 HINTS = 24  # calls that follow from one comparison
 WAITING = 400  # hints that wait to be tried
+_LIKELIEST = 12  # values that a method is given which is called first
 NEAR = 0.3  # share of mutations that begin with what came nearest to a branch
 _WORD = re.compile(r"\w+")
 
@@ -91,6 +92,7 @@ class Calls:
         self._hints: deque[Call] = deque()
         self._hinted: set[tuple[int, str, str, str]] = set()
         self._near: dict[tuple[int, str], tuple[float, Call]] = {}
+        self._needed: dict[str, dict[str, list[Source]]] = {}  # of methods that are called first
         self._samples = material.samples.get(subject.place, [])
         code = material.written(subject.function.__code__)
         self._constants = pools.constants(code)
@@ -156,7 +158,7 @@ class Calls:
             for number, argument in enumerate(call.arguments):
                 if _literal_type(argument.source.text) == each.kind and argument.kind in "/=":
                     for value in each.values:
-                        self._hints.append(_with(call, number, replace(argument, source=value)))
+                        self._hints.append(_with(call, number, argument._replace(source=value)))
             if each.kind == "NoneType":  # by default
                 given = {argument.name for argument in call.arguments}
                 for parameter in self._subject.parameters:
@@ -241,11 +243,11 @@ class Calls:
             yield self._made(only_required=True, place=place)
         for receiver in self._receivers[:8]:
             for call in recorded[:2] or [self._made(only_required=True)]:
-                yield replace(call, receiver=receiver)
+                yield call._replace(receiver=receiver)
         for call in recorded[:4] or self.corpus[:2]:
             for number, argument in enumerate(call.arguments):
                 for value in self._pools.get(argument.name, [])[:40]:
-                    yield _with(call, number, replace(argument, source=value))
+                    yield _with(call, number, argument._replace(source=value))
         for parameter in self._subject.parameters:
             for value in self._pools.get(parameter.name, [])[:40]:
                 call = self._made(only_required=True)
@@ -257,7 +259,7 @@ class Calls:
                     step = self._step()
                     if step is None:
                         break
-                    call = replace(call, before=(*call.before, step))
+                    call = call._replace(before=(*call.before, step))
                 yield call
             else:
                 # what was found last is nearest to what is missing
@@ -325,18 +327,18 @@ class Calls:
         order = [each.name for each in self._subject.parameters]
         given.append(Argument(parameter.name, _passed(parameter), value))
         given.sort(key=lambda each: order.index(each.name))
-        return replace(call, arguments=tuple(_in_order(_named_after_a_hole(given, self._subject))))
+        return call._replace(arguments=tuple(_in_order(_named_after_a_hole(given, self._subject))))
 
     def _mutated(self, call: Call) -> Call:
         chance = self._chance
         if self._needs_receiver() and chance.random() < 0.3:
             if call.receiver is not None and chance.random() < 0.4:
                 changed = pools.mutated(call.receiver, self._tokens, chance)
-                return replace(call, receiver=changed) if changed else call
+                return call._replace(receiver=changed) if changed else call
             if chance.random() < 0.5 or len(call.before) >= STEPS:
-                return replace(call, receiver=self._receiver())
+                return call._replace(receiver=self._receiver())
             step = self._step()
-            return replace(call, before=(*call.before, step)) if step else call
+            return call._replace(before=(*call.before, step)) if step else call
         if not call.arguments or chance.random() < 0.15:
             missing = [each for each in self._subject.parameters
                        if each.name not in {a.name for a in call.arguments}]  # fmt: skip
@@ -359,15 +361,28 @@ class Calls:
             if not pool or argument.kind in ("*", "**"):
                 return call
             source = chance.choice(pool)
-        return _with(call, number, replace(argument, source=source))
+        return _with(call, number, argument._replace(source=source))
 
     def _step(self) -> tuple[str, tuple[Argument, ...]] | None:
         """Return a call of another method, as it was seen: it puts the receiver into a state."""
-        owner = self._subject.owner
-        if owner is None:
+        if not self._steps:
             return None
-        found = []
-        for name in dir(owner):
+        name, function, seen = self._chance.choice(self._steps)
+        if seen is not None:
+            return name, seen.arguments
+        if name not in self._needed:
+            self._needed[name] = self._needs(function)
+        needs = self._needed[name]
+        return name, tuple(
+            Argument(each, "/", self._chance.choice(pool)) for each, pool in needs.items()
+        )
+
+    @functools.cached_property
+    def _steps(self) -> list[tuple[str, Any, Sample | None]]:
+        """The methods that may be called first, and how they were seen, if they were."""
+        owner = self._subject.owner
+        found: list[tuple[str, Any, Sample | None]] = []
+        for name in dir(owner) if owner is not None else ():
             raw = inspect.getattr_static(owner, name)
             function = inspect.unwrap(raw) if callable(raw) else raw
             code = getattr(function, "__code__", None)
@@ -375,25 +390,30 @@ class Calls:
                 continue
             place = (code.co_filename, code.co_firstlineno)
             seen = [each for each in self._material.samples.get(place, [])[:4] if each.receiver]
-            found += [(name, sample.arguments) for sample in seen]
-            if not seen:
-                found.append((name, self._given(function)))
-        return self._chance.choice(found) if found else None
+            kept: list[Sample | None] = [*seen] or [None]
+            found += [(name, function, sample) for sample in kept]
+        return found
 
-    def _given(self, function: Any) -> tuple[Argument, ...]:
-        """Make up what a method needs."""
+    def _needs(self, function: Any) -> dict[str, list[Source]]:
+        """Return what a method has to be given, each with values for it."""
         material = self._material
-        arguments = []
-        for each in (subjects.making(function) or ())[1:]:
-            if each.default is each.empty and each.kind in (
-                each.POSITIONAL_ONLY,
-                each.POSITIONAL_OR_KEYWORD,
-            ):
-                named = material.by_name.get(each.name, [])
-                used = material.used(function, each.name)
-                pool = list(pools.walk_pool(each, {}, named, material.by_type, [], used))
-                arguments.append(Argument(each.name, "/", self._chance.choice(pool[:12])))
-        return tuple(arguments)
+        return {
+            each.name: list(
+                islice(
+                    pools.walk_pool(
+                        each,
+                        {},
+                        material.by_name.get(each.name, []),
+                        material.by_type,
+                        [],
+                        material.used(function, each.name),
+                    ),
+                    _LIKELIEST,
+                )
+            )
+            for each in (subjects.making(function) or ())[1:]
+            if _needed(each) and each.kind is not each.KEYWORD_ONLY
+        }
 
     def _find_receivers(self, owner: type | None) -> list[Source]:
         """Return objects of a class: seen ones, seen makings, made-up ones."""
@@ -430,6 +450,7 @@ class Calls:
         if parameters is None:
             return
         seen: set[str] = set()
+        known: dict[str, list[Source]] = {}
         for attempt in range(24):
             arguments = []
             for each in parameters:
@@ -437,16 +458,18 @@ class Calls:
                 required = each.default is each.empty and not variable
                 if not required and (variable or self._chance.random() > 0.3 * (attempt > 8)):
                     continue
-                pool = list(
-                    pools.walk_pool(
-                        each,
-                        {},
-                        self._material.by_name.get(each.name, []),
-                        self._material.by_type,
-                        pools.members(each.annotation, self._material.write),
-                        self._material.used(vars(kind).get("__init__"), each.name),
+                if each.name not in known:
+                    known[each.name] = list(
+                        pools.walk_pool(
+                            each,
+                            {},
+                            self._material.by_name.get(each.name, []),
+                            self._material.by_type,
+                            pools.members(each.annotation, self._material.write),
+                            self._material.used(vars(kind).get("__init__"), each.name),
+                        )
                     )
-                )
+                pool = known[each.name]
                 place = min(int(self._chance.expovariate(4 / max(len(pool), 1))), len(pool) - 1)
                 kind_ = "=" if not required or each.kind is each.KEYWORD_ONLY else "/"
                 arguments.append(Argument(each.name, kind_, pool[place]))
@@ -482,14 +505,14 @@ def _exchanged(
     """Yield a call with one place that holds ``old`` exchanged."""
     for number, argument in enumerate(call.arguments):
         if written is not None and argument.source.text == written.text:
-            yield _with(call, number, replace(argument, source=source))
+            yield _with(call, number, argument._replace(source=source))
             continue
         for text in exchanged(argument.source.text, old, new, source):
             changed = Source(text, argument.source.imports | source.imports)
-            yield _with(call, number, replace(argument, source=changed))
+            yield _with(call, number, argument._replace(source=changed))
     if call.receiver is not None:
         for text in exchanged(call.receiver.text, old, new, source):
-            yield replace(call, receiver=Source(text, call.receiver.imports | source.imports))
+            yield call._replace(receiver=Source(text, call.receiver.imports | source.imports))
 
 
 def _literals(call: Call) -> list[Source]:
@@ -543,7 +566,7 @@ def _named_after_a_hole(arguments: Sequence[Argument], subject: Subject) -> list
             if each.name == parameter.name:
                 only = kinds[each.name].kind is inspect.Parameter.POSITIONAL_ONLY
                 result.append(
-                    replace(each, kind="=") if hole and each.kind == "/" and not only else each
+                    each._replace(kind="=") if hole and each.kind == "/" and not only else each
                 )
     return result
 
@@ -551,7 +574,7 @@ def _named_after_a_hole(arguments: Sequence[Argument], subject: Subject) -> list
 def _with(call: Call, number: int, argument: Argument) -> Call:
     arguments = [*call.arguments]
     arguments[number] = argument
-    return replace(call, arguments=tuple(arguments))
+    return call._replace(arguments=tuple(arguments))
 
 
 @functools.lru_cache(4096)

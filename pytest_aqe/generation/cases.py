@@ -100,7 +100,7 @@ class Describer:
             given = subject.shortened(call.arguments)
             case.names = [each.name for each in given]
             case.arguments = [each.source.text for each in given]
-            holes = [replace(each, source=Source(each.name)) for each in given]
+            holes = [each._replace(source=Source(each.name)) for each in given]
             case.call = text.replace(spelled(given), spelled(holes), 1)
             if case.call == text and given:
                 case.expected = None

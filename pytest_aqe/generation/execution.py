@@ -13,7 +13,7 @@ import types
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_aqe.data import Arc
 from pytest_aqe.generation import files
@@ -30,8 +30,7 @@ CALL = 0.4  # seconds a call may take
 LISTED = 30  # items of an iterator that are looked at
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call to try: how ``self`` is made, what happens to it first, and the arguments.
 
     With ``then`` what it returns is called in turn, with these.

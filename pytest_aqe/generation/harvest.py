@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_aqe.generation.values import Source, Writer
 
@@ -32,8 +32,7 @@ Place = tuple[str, int]
 """A function: its file and first line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One argument: its parameter, how it is passed (``/``, ``=``, ``*``, ``**``), its source."""
 
     name: str

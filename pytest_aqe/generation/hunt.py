@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_aqe.data import Arc
@@ -149,7 +149,7 @@ class Hunt:
         if self._subject.kind in ("property", "setter") or self._subject.is_async:
             return None
         for given in _THEN:
-            again = replace(call, then=given)
+            again = call._replace(then=given)
             made = self._executor.execute(self._subject, again)
             lines, arcs = self._executor.ran()
             ran = {("l", line) for line in lines} | {("a", arc) for arc in arcs}

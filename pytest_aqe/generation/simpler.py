@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from pytest_aqe.generation.comparisons import replaced
@@ -18,19 +17,19 @@ _LONG = 12  # characters or items; shorter ones are left alone
 def simpler(call: Call) -> Iterator[Call]:
     """Yield calls with a step or an optional argument less, or one plainer literal."""
     for number in range(len(call.before)):
-        yield replace(call, before=(*call.before[:number], *call.before[number + 1 :]))
+        yield call._replace(before=(*call.before[:number], *call.before[number + 1 :]))
     for number, argument in enumerate(call.arguments):
         if argument.kind != "/":
-            yield replace(call, arguments=(*call.arguments[:number], *call.arguments[number + 1 :]))
+            yield call._replace(arguments=(*call.arguments[:number], *call.arguments[number + 1 :]))
     for number, argument in enumerate(call.arguments):
         for text in _plainer(argument.source.text):
-            plain = replace(argument, source=Source(text, argument.source.imports))
-            yield replace(
-                call, arguments=(*call.arguments[:number], plain, *call.arguments[number + 1 :])
+            plain = argument._replace(source=Source(text, argument.source.imports))
+            yield call._replace(
+                arguments=(*call.arguments[:number], plain, *call.arguments[number + 1 :])
             )
     if call.receiver is not None:
         for text in (*_shorter(call.receiver.text), *_plainer(call.receiver.text)):
-            yield replace(call, receiver=Source(text, call.receiver.imports))
+            yield call._replace(receiver=Source(text, call.receiver.imports))
 
 
 def _shorter(text: str) -> Iterator[str]:

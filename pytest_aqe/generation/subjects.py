@@ -90,7 +90,7 @@ class Subject:
         text = replace(self, levels=0).spelled("", own)
         for level in range(1, self.levels + 1):
             given = [
-                replace(each, kind="/" if each.kind == "=" else each.kind)
+                each._replace(kind="/" if each.kind == "=" else each.kind)
                 for each in arguments
                 if each.name.endswith(f"{_RETURNED}{level}")
             ]

@@ -50,13 +50,15 @@ class Uses:
     """The types that the parameters of a module's functions seem to have."""
 
     def __init__(self, tree: ast.Module) -> None:
-        """Find the functions; what they do is read when somebody asks for one."""
+        """Find the functions, and read constructors with their classes; others when asked for."""
         self._functions: dict[tuple[str, int], tuple[_Function, ast.AST]] = {}
         self._known: dict[tuple[str, int], Kinds] = {}
         for node, owner in statements(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 line = min([node.lineno, *(each.lineno for each in node.decorator_list)])
                 self._functions[node.name, line] = node, owner
+                if node.name == "__init__":
+                    self.of(node.name, line)
 
     def of(self, name: str, line: int) -> Kinds:
         """Return the types of a function's parameters, none for one that is not known."""

@@ -11,6 +11,7 @@ import datetime
 import decimal
 import enum
 import fractions
+import functools
 import io
 import math
 import pathlib
@@ -18,9 +19,9 @@ import re
 import sys
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
-from types import BuiltinFunctionType, FunctionType
-from typing import Any
+from dataclasses import fields, is_dataclass
+from types import BuiltinFunctionType, CodeType, FunctionType
+from typing import Any, NamedTuple
 
 from pytest_aqe.generation.job import SCRATCH
 
@@ -45,8 +46,7 @@ _HERE = (SCRATCH, sys.executable, sys.version, str(pathlib.Path(__file__).parent
 """Texts that are others on another machine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """An expression and the import statements it needs."""
 
     text: str
@@ -58,7 +58,12 @@ class Source:
             if statement not in namespace:
                 exec(statement, namespace)
                 namespace[statement] = True
-        return eval(self.text, namespace)
+        return eval(_compiled(self.text), namespace)
+
+
+@functools.lru_cache(1024)  # receivers are made again for every call
+def _compiled(text: str) -> CodeType:
+    return compile(text.lstrip(" \t"), "<string>", "eval", dont_inherit=True)
 
 
 class Refused(Exception):
