@@ -28,6 +28,7 @@ _SAME_TYPE = 60
 STEPS = 3  # calls of other methods before the one under test
 HINTS = 24  # calls that follow from one comparison
 WAITING = 400  # hints that wait to be tried
+_KINDS, _EACH = 4, 4  # types that one is compared to, and values of each
 _LIKELIEST = 12  # values that a method is given which is called first
 NEAR = 0.3  # share of mutations that begin with what came nearest to a branch
 _WORD = re.compile(r"\w+")
@@ -130,7 +131,7 @@ class Calls:
             ours = (getattr(each, "__module__", "") or "").partition(".")[0]
             if not found and ours in self._material.packages and isinstance(each, type):
                 found = self._find_receivers(each)[:8]
-        return found + pools.looks_like(parameter, self._subject.function)
+        return found + pools.looks_like(parameter, self._subject.function, self._material.by_name)
 
     @property
     def recorded(self) -> bool:
@@ -173,6 +174,8 @@ class Calls:
         if key in self._hinted:
             return
         self._hinted.add(key)
+        for hint in self._of_another_type(call, compared):
+            (self._hints.appendleft if first else self._hints.append)(hint)
         left = HINTS
         for old, source, new in self._wished(compared):
             for each in _exchanged(call, old, write(old), new, source):
@@ -195,6 +198,17 @@ class Calls:
                 if type(new) in (int, float, str) and new not in self._tokens:
                     self._tokens.append(new)
                 yield old, source, new
+
+    def _of_another_type(self, call: Call, compared: Compared) -> Iterator[Call]:
+        """Yield calls with arguments of the type that one's own was compared to."""
+        for one, other in ((compared.left, compared.right), (compared.right, compared.left)):
+            if isinstance(one, type):
+                kinds = [each for each in _each_of(other) if isinstance(each, type)]
+                values = [each for kind in kinds[:_KINDS] for each in self._of_kind(kind)[:_EACH]]
+                for number, argument in enumerate(call.arguments):
+                    if _literal_type(argument.source.text) == one.__name__:
+                        for value in values:
+                            yield _with(call, number, argument._replace(source=value))
 
     def _of_kind(self, kind: type) -> list[Source]:
         """Return objects of a type: the project's own, or of a kind that tests often use."""
@@ -446,8 +460,13 @@ class Calls:
         return list(found)[:RECEIVERS]
 
     def _made_up(self, kind: type, source: Source) -> Iterator[Source]:
-        parameters = subjects.making(kind)
-        if parameters is None:
+        parameters = subjects.making(kind) or ()
+        for held in (None, *pools.holding(kind)) if not any(map(_needed, parameters)) else ():
+            given = () if held is None else (Argument("", "/", held),)
+            made = _made_from(source, Sample(given))
+            if self._material.can_be_made(made):
+                yield made
+        if not parameters:
             return
         seen: set[str] = set()
         known: dict[str, list[Source]] = {}
@@ -485,6 +504,10 @@ class Calls:
 
 _ODD = (Source("None"), Source("[]"))
 _CHANGING = ("__setitem__", "__delitem__", "__enter__", "__next__", "__iadd__", "__call__")
+
+
+def _each_of(value: object) -> Sequence[object]:
+    return value if isinstance(value, (tuple, list)) else (value,)
 
 
 def _needed(parameter: inspect.Parameter) -> bool:

@@ -14,7 +14,7 @@ import inspect
 import random
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from types import CodeType
 from typing import Any
@@ -70,6 +70,7 @@ BOUNDARIES: dict[str, list[Source]] = {
     "decimal": _sources(["decimal.Decimal('1.5')", "decimal.Decimal('-0')"],
                         frozenset({"import decimal"})),
     "object": _sources(["object()"]),
+    "slice": _sources(["slice(0, 2)", "slice(None)", "slice(1, None)", "slice(-1, None)"]),
 }  # fmt: skip
 
 _WORDS: dict[str, tuple[str, ...]] = {
@@ -101,7 +102,7 @@ _NAMED: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"date", ("date", "datetime")),
     (r"ratio|rate|factor|weight|percent|prob|alpha|scale", ("float",)),
     (r"bytes|data|raw|buf|payload", ("bytes", "str", "list")),
-    (r"path|folder|directory|filename|^file$", ("file", "str")),
+    (r"path|folder|directory|filename|^file$|^dst$|^dest", ("file", "str")),
     (r"file|stream|fp$|handle", ("stream", "bstream", "str", "file")),
     (r"text|name|sep|path|string|str|msg|message|word|line|url|uri|fmt|format|pattern|prefix|suffix"
      r"|title|label|char|encoding|lang|locale|version|tag|host|query|html|chars", ("str",)),
@@ -116,6 +117,7 @@ _WORD = re.compile(r"\w+")
 _UNKNOWN = ("int", "str", "list", "None", "dict", "callable")
 _MOST_CONSTANTS = 25
 _MOST_ATTRIBUTES = 8
+_HELD = 6  # values from which a class is made that is a dictionary, say
 
 
 def types_of(parameter: inspect.Parameter, used: Iterable[str] = ()) -> tuple[str, ...]:
@@ -186,8 +188,13 @@ def _nodes_of(function: Any) -> list[ast.AST]:
         return []
 
 
-def looks_like(parameter: inspect.Parameter, function: Any) -> list[Source]:
-    """Return objects with just the attributes that a function reads of a parameter."""
+def looks_like(
+    parameter: inspect.Parameter, function: Any, by_name: Mapping[str, Sequence[Source]]
+) -> list[Source]:
+    """Return objects with just the attributes that a function reads of a parameter.
+
+    What was recorded under an attribute's name is what it may hold.
+    """
     nodes = _nodes_of(function)
     read = [
         node.attr
@@ -209,8 +216,9 @@ def looks_like(parameter: inspect.Parameter, function: Any) -> list[Source]:
         given = []
         for name in names:
             kinds = next((kinds for pattern, kinds in _NAMES if pattern.search(name)), ("str",))
-            values = [each for each in BOUNDARIES[kinds[0]] if not each.imports]
-            value = values[min(place + 1, len(values) - 1)].text if values else "None"
+            known = [*by_name.get(name, ()), *BOUNDARIES[kinds[0]][1:]]
+            values = [each for each in known if not each.imports]
+            value = values[min(place, len(values) - 1)].text if values else "None"
             given.append(f"{name}=lambda *args: {value}" if name in called else f"{name}={value}")
         text = f"types.SimpleNamespace({', '.join(given)})"
         found.append(Source(text, frozenset({"import types"})))
@@ -377,6 +385,20 @@ def words_of(module: Any) -> list[Source]:
         elif isinstance(value, (dict, list, tuple, set, frozenset)) and len(value) < 200:
             found.update((each, None) for each in list(value)[:12] if isinstance(each, str))
     return _sources([repr(each) for each in found if 0 < len(each) <= 40][:40])
+
+
+def holding(kind: type) -> list[Source]:
+    """Return values from which a class is made that inherits how from one of Python's own.
+
+    The first of a kind is left out: it is empty, as is what is made from nothing.
+    """
+    for base in kind.__mro__[1:]:
+        if base.__module__ == "builtins" and base is not object:
+            name = {"frozenset": "set", "bytearray": "bytes"}.get(base.__name__, base.__name__)
+            name = "str" if issubclass(base, BaseException) else name
+            known = BOUNDARIES.get(name, [])[1:]
+            return [each for each in known if not each.imports][:_HELD]
+    return []
 
 
 def walk_pool(

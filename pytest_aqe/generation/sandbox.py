@@ -70,9 +70,9 @@ class Sandbox:
         """What was active in the last child that answered."""
 
     @contextmanager
-    def scratch(self, texts: Mapping[str, str]) -> Iterator[Path]:
+    def scratch(self, texts: Mapping[str, str], prefix: str = SCRATCH) -> Iterator[Path]:
         """Make a folder with these files; it is gone afterwards, whatever lies in it."""
-        folder = Path(tempfile.mkdtemp(prefix=SCRATCH)).resolve()
+        folder = Path(tempfile.mkdtemp(prefix=prefix)).resolve()
         try:
             (folder / "pytest.ini").write_text("[pytest]\n", "utf-8")
             for name, text in texts.items():

@@ -23,6 +23,8 @@ _ADDRESS = re.compile(
     r"|aqe-trial-"  # where it ran
     r"|\{[^{}:]*['\"][^{}:]*,[^{}:]*\}"  # a set of texts is shown in any order
 )
+_NO_LETTER = re.compile(r"[^A-Za-z]")
+_SPELLED = "aqetrial"  # where it ran, letter by letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,8 @@ def _repr(value: object) -> str | None:
 
 def _is_unfit(text: str) -> bool:
     """Tell a text that is another one next time, or that must not be repeated."""
-    return bool(_ADDRESS.search(text) or SECRET.search(text))
+    spelled = _SPELLED in _NO_LETTER.sub("", text)
+    return spelled or bool(_ADDRESS.search(text) or SECRET.search(text))
 
 
 def _attributes(value: object) -> Iterator[tuple[str, object]]:

@@ -42,7 +42,8 @@ HASH_SEEDS = ("388", "406", "265", "8")
 class _Circumstances:
     """What an interpreter has of its own: environment, order, date, folder, tests of the suite.
 
-    ``as_by_user`` rewrites assertions, as the user's pytest will.
+    ``scratch`` begins the name of the folder that it may write in. ``as_by_user`` rewrites
+    assertions, as the user's pytest will.
     """
 
     order: int
@@ -50,6 +51,7 @@ class _Circumstances:
     clock: float | None = None
     folder: str = ""
     beside: str = ""
+    scratch: str = "another-folder-"
     as_by_user: bool = False
 
 
@@ -348,7 +350,7 @@ class Trials:
         self, left: Sequence[_Trying], model: bool, other: _Circumstances, *, apart: bool = False
     ) -> tuple[_Written, Report | str]:
         written = _Written.of(left, apart=apart)
-        with self._sandbox.scratch(written.texts) as scratch:
+        with self._sandbox.scratch(written.texts, other.scratch) as scratch:
             home = scratch / ("home" * other.order)
             home.mkdir()
             job = self._job(written, left, scratch, model)

@@ -545,6 +545,8 @@ ELSEWHERE: tuple[Bad, ...] = (
         "interpreter",
         "assert money.there('pytest.ini') == 'here'",
     ),
+    _test("name of the temporary folder", "stability", "interpreter",
+          "assert money.tags(tmp_path.parents[1].name[:3]) == ['aqe']", "tmp_path"),
     _bad("cannot be imported at another date", "stability", "not collected at another date", """
         import pytest
         from pack import money

@@ -325,6 +325,105 @@ def written_for(folder: Path, source: str, name: str) -> str:
     return candidate.text
 
 
+KINDS = '''
+import datetime
+import os
+import shutil
+
+
+class Walk:
+    def __init__(self, steps: int):
+        self.steps = steps
+
+    def go(self, by: int):
+        self.steps += by
+        return self
+
+
+class Frozen(dict):
+    def updated(self, **more):
+        return type(self)(self, **more)
+
+
+class Zone(datetime.tzinfo):
+    def tzname(self, when):
+        return "here"
+
+
+class Refusal(Exception):
+    def shout(self):
+        return str(self.args[0]).upper()
+
+
+def measured(value):
+    """Return a number.
+
+    >>> measured([1])
+    1
+    """
+    if type(value) is Walk:
+        return value.steps + 100
+    if type(value) in (set, frozenset):
+        return len(value) + 200
+    if value:
+        return len(value)
+    return 0
+
+
+def shared(options):
+    """Say it.
+
+    >>> place("north-17")
+    'north'
+    """
+    return place(options.region)
+
+
+def place(region):
+    name, number = region.split("-")
+    return name + str(int(number) - 17).strip("0")
+
+
+def copied(src, dst):
+    for name in os.listdir(src):
+        shutil.copy(os.path.join(src, name), dst)
+    raise ValueError(list(str(src)))
+'''
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Every candidate by the name of its function."""
+    target = make_target(tmp_path_factory.mktemp("kinds"), KINDS)
+    gaps = list(target.gaps)
+    for owner in ast.parse(target.source).body:
+        for node in owner.body if isinstance(owner, ast.ClassDef) else ():
+            assert isinstance(node, ast.FunctionDef)
+            lines = tuple(range(node.body[0].lineno, (node.end_lineno or 0) + 1))
+            name = f"{owner.name}.{node.name}"
+            gaps.append(gaps[0]._replace(name=name, line=node.lineno, end=lines[-1], lines=lines))
+    target = target._replace(gaps=tuple(gaps))
+    author = Offline(Settings(), Fresh(()))
+    return {gap.name: candidate.text for gap in gaps for candidate in author.author(gap, target)}
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("Frozen.updated", r"dict\(Frozen\(.*\)\.updated\(.*\)\) == \{"),
+        ("Zone.tzname", r"Zone\(\)\.tzname\(.*\) == 'here'"),
+        ("Refusal.shout", r"Refusal\('[a-z].*\.shout\(\) == '[A-Z]"),
+        ("measured", r"Walk\(-?\d+\), \d+"),
+        ("measured", r"set\(.*, 20\d|\{.*\}, 20\d"),
+        ("shared", r"SimpleNamespace\(region='north-17'\)"),
+        ("copied", r"pytest\.raises\(ValueError\):"),
+    ],
+)
+def test_objects_are_made_and_told_apart(kinds: dict[str, str], name: str, said: str) -> None:
+    """Of classes that inherit how they are made; of a type that is asked for by ``type()``."""
+    assert re.search(said, kinds[name]), kinds[name]
+
+
 def test_a_class_that_pretends_to_be_a_function_spoils_nothing(tmp_path: Path) -> None:
     """``__code__`` of a class of functions is a descriptor, not code."""
     source = (
