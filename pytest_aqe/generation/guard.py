@@ -145,13 +145,22 @@ class State:
     limit: int
 
 
-def state(root: str, scratch: str) -> State:
-    """Look at this process and its scratch folder; ``root`` is where the project lies."""
+def state(root: str, scratch: str, before: State | None = None) -> State:
+    """Look at this process and its scratch folder; ``root`` is where the project lies.
+
+    With an earlier state only at the modules that it knows: to look at each of a thousand
+    writes into its memory, and a fork would have to copy all that.
+    """
     names: dict[tuple[str, str], object] = {}
     defaults: dict[tuple[str, str], object] = {}
+    there = (
+        sys.modules
+        if before is None
+        else {name: sys.modules[name] for name in before.modules if name in sys.modules}
+    )
     ours = [
         (name, module)
-        for name, module in list(sys.modules.items())
+        for name, module in list(there.items())
         if _is_of(module, root + os.sep, scratch + os.sep)
     ]
     for module_name, module in ours:

@@ -10,19 +10,22 @@ input.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib.util
+import inspect
+import io
 import os
 import random
 import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -116,6 +119,7 @@ class Inside:
         self._before: State
         self._functions: list[FunctionType] = []
         self._took: dict[tuple[str, str], float] = {}
+        self._calls: dict[pytest.Item, Callable[[], object]] = {}  # of tests that are no more
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Load the project's conftests as plugins: their fixtures are visible everywhere."""
@@ -152,6 +156,8 @@ class Inside:
         own.sort(key=lambda item: places[str(item.path)])
         for item in own:
             _ = item.location  # pytest finds it once, and not in every fork
+            if self._job.plain and (call := _call(item)) is not None:
+                self._calls[item] = call
         beside = [item for item in session.items if str(item.path) in self._job.beside]
         if self._job.alone:
             self._report.alone = self._each_alone(own)
@@ -190,7 +196,7 @@ class Inside:
             ran = self._run(group)
         finally:
             self._tracer.stop()
-        ran.traces = traces(before, state(job.root, job.scratch))
+        ran.traces = traces(before, state(job.root, job.scratch, before))
         lines, arcs = self._tracer.found()
         ran.lines = sorted(lines & set(job.lines))
         ran.arcs = sorted(arcs & set(job.arcs))
@@ -205,6 +211,9 @@ class Inside:
         after = following or [*group[1:], None]
         for item, coming in zip(group, after, strict=True):
             with self._guard.armed():
+                if item in self._calls:
+                    _done(self._calls[item], ran)
+                    continue
                 reports = runtestprotocol(item, nextitem=coming, log=False)
             for report in reports:
                 if report.outcome != "passed" and ran.outcome == "passed":
@@ -223,10 +232,9 @@ class Inside:
             if self._job.order is not None:
                 threading.Thread(target=threading.Event().wait, daemon=True).start()
             items = [*own, *beside]
-            following = [*items[1:], None]
-            done = [
-                self._run([item], [coming]) for item, coming in zip(items, following, strict=True)
-            ]
+            by_pytest = [item for item in items if item not in self._calls]
+            following = dict(pairwise(by_pytest))
+            done = [self._run([item], [following.get(item)]) for item in items]
             return {
                 "own": [asdict(each) for each in done[: len(own)]],
                 "beside": {
@@ -297,6 +305,41 @@ class Inside:
             item.repr_failure = _Short.of  # type: ignore[assignment,method-assign]
         done = [self._run(group) for group in groups]
         return ["" if ran.outcome == "passed" else "wrong" if ran.wrong else "died" for ran in done]
+
+
+def _call(item: pytest.Item) -> Callable[[], object] | None:
+    """Return what a test does, where it is a call and no more.
+
+    Nothing is set up for it and no mark changes it. To let pytest make a test of that takes a
+    hundred times as long, and once is enough: see `Job`.
+    """
+    if type(item) is not pytest.Function or item.cls is not None:
+        return None
+    spec = getattr(item, "callspec", None)
+    given = dict(spec.params) if spec is not None else {}
+    marks = list(item.iter_markers())
+    if (
+        inspect.iscoroutinefunction(item.obj)
+        or {*item.fixturenames} != given.keys()
+        or any(mark.name != "parametrize" or "indirect" in mark.kwargs for mark in marks)
+    ):
+        return None
+    return partial(item.obj, **given)
+
+
+def _done(call: Callable[[], object], ran: Ran) -> None:
+    """Run a test that is a call, and note how it ended, unless one before it failed."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            call()
+    except BaseException:
+        if ran.outcome == "passed":
+            error = pytest.ExceptionInfo.from_current()
+            message = error.exconly(tryshort=True)
+            ran.outcome = "skipped" if error.errisinstance(pytest.skip.Exception) else "failed"
+            ran.wrong = error.errisinstance(AssertionError)
+            ran.error = message[:_ERROR]
 
 
 @dataclass(frozen=True, slots=True)
