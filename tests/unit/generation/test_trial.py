@@ -142,6 +142,31 @@ def test_what_shares_a_module_is_refused_alone(
     assert judged[1].verdict.stage == ("run" if year == "1" else "stability")
 
 
+@pytest.mark.parametrize(
+    "test, stage",
+    [
+        ("def test_it():\n    assert money.convert(10) == 11.0\n", None),
+        ("def test_it():\n    assert money.convert(10) == 12.0\n", "run"),
+        ("def test_it():\n    money.label(1 / 0)\n    assert money.label(0) == 'free'\n", "run"),
+        ("def test_it(capsys):\n    print(money.label(0))\n"
+         "    assert capsys.readouterr().out == 'free\\n'\n", None),
+        ("@pytest.mark.parametrize('a, b', [(0, 'free'), (5, '5.00')])\n"
+         "def test_it(a, b):\n    assert money.label(a) == b\n", None),
+        ("@pytest.mark.parametrize('a, b', [(0, 'free'), (5, '5')])\n"
+         "def test_it(a, b):\n    assert money.label(a) == b\n", "run"),
+        ("def test_it():\n    assert money.secret('PYTEST_CURRENT_TEST') == 'none'\n", "stability"),
+    ],
+)  # fmt: skip
+def test_what_is_a_call_is_called(
+    processes: Interpreters, target: Target, test: str, stage: str | None
+) -> None:
+    """Pytest runs what was searched for once; what is another thing there is refused."""
+    text = f"import pytest\nfrom pack import money\n\n\n{test}"
+    candidate = Candidate(whole(target), text, "corpus", origin=SEARCHED)
+    trials = Trials(Settings(), target, time.time(), processes)
+    assert trials.judge([candidate], target)[0].verdict.stage == stage
+
+
 def test_what_ran_everywhere_does_not_run_again(processes: Interpreters, target: Target) -> None:
     """The module of accepted tests, as it will be written; any other does."""
     texts = [f"import pytest\nfrom pack import money\n\n\n{text}" for _, text in corpus.GOOD]
