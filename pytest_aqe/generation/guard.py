@@ -7,9 +7,11 @@ swallows the refusal.
 
 from __future__ import annotations
 
+import builtins
 import dis
 import functools
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -36,6 +38,7 @@ _CHANGING = {  # how many of its first arguments are paths
     "shutil.move": 2, "shutil.copyfile": 0, "shutil.copytree": 0, "os.setxattr": 1,
 }  # fmt: skip
 _HEARD = _NETWORK | _PROCESSES | _TRICKS | _CHANGING.keys() | {"open", "socket.__new__"}
+_SIGNALS = {each.name: each for each in signal.Signals}
 _MOST_FILES = 100  # opened for writing in one test; more fills a disk
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -143,6 +146,8 @@ class State:
     threads: frozenset[int]
     files: frozenset[str]
     limit: int
+    handlers: Mapping[str, object]
+    builtins: Mapping[str, object]
 
 
 def state(root: str, scratch: str, before: State | None = None) -> State:
@@ -185,7 +190,22 @@ def state(root: str, scratch: str, before: State | None = None) -> State:
         frozenset(id(each) for each in threading.enumerate() if not each.daemon),
         files(scratch),
         sys.getrecursionlimit(),
+        _handlers(),
+        dict(vars(builtins)),
     )
+
+
+def _handlers() -> dict[str, object]:
+    """Return what hears of a signal, an error or an expression typed in, in this process."""
+    hooks: dict[str, object] = {
+        "sys.excepthook": sys.excepthook,
+        "sys.displayhook": sys.displayhook,
+        "sys.breakpointhook": sys.breakpointhook,
+        "threading.excepthook": threading.excepthook,
+    }
+    for name, number in _SIGNALS.items():
+        hooks[f"the handler of {name}"] = signal.getsignal(number)
+    return hooks
 
 
 def traces(before: State, after: State) -> list[str]:
@@ -204,6 +224,12 @@ def traces(before: State, after: State) -> list[str]:
         found.append("it changes sys.path")
     if before.limit != after.limit:
         found.append("it changes the recursion limit")
+    for name, handler in before.handlers.items():
+        if after.handlers[name] is not handler:
+            found.append(f"it changes {name}")
+    for name in before.builtins.keys() | after.builtins.keys():
+        if after.builtins.get(name, before) is not before.builtins.get(name, before):
+            found.append(f"it changes the built-in {name}")
     for name, module in before.modules.items():
         if after.modules.get(name) != module:
             found.append(f"it replaces the module {name}")

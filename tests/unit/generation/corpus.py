@@ -12,9 +12,11 @@ from textwrap import dedent
 SOURCE = '''
 """Money, and a few things that are hard to test."""
 
+import builtins
 import datetime
 import os
 import platform
+import signal
 import socket
 import subprocess
 import sys
@@ -110,6 +112,21 @@ def background(event):
     thread = threading.Thread(target=event.wait)
     thread.start()
     return "started"
+
+
+def on_hangup(handler):
+    signal.signal(signal.SIGHUP, handler)
+    return "listens"
+
+
+def on_error(hook):
+    sys.excepthook = hook
+    return "listens"
+
+
+def install(name):
+    vars(builtins)[name] = label
+    return "there"
 
 
 def secret(name):
@@ -468,6 +485,12 @@ RUN: tuple[Bad, ...] = (
         import threading
         assert money.background(threading.Event()) == "started"
         """),
+    _test("listens to a signal", "traces", "handler of SIGHUP",
+          "assert money.on_hangup(lambda *_: None) == 'listens'"),
+    _test("listens to errors", "traces", "sys.excepthook",
+          "assert money.on_error(print) == 'listens'"),
+    _test("a new built-in", "traces", "built-in money_label",
+          "assert money.install('money_label') == 'there'"),
     _test("changes the directory", "traces", "working directory",
           "import os\nos.chdir(str(tmp_path))\nassert money.label(0) == 'free'", "tmp_path"),
     _test("changes the environment by an alias", "traces", "the environment",
