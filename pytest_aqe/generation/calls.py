@@ -29,6 +29,7 @@ STEPS = 3  # calls of other methods before the one under test
 HINTS = 24  # calls that follow from one comparison
 WAITING = 400  # hints that wait to be tried
 _KINDS, _EACH = 4, 4  # types that one is compared to, and values of each
+_FRONT = 3  # objects that are made of the fronts of their pools
 _LIKELIEST = 12  # values that a method is given which is called first
 NEAR = 0.3  # share of mutations that begin with what came nearest to a branch
 _WORD = re.compile(r"\w+")
@@ -461,6 +462,7 @@ class Calls:
 
     def _made_up(self, kind: type, source: Source) -> Iterator[Source]:
         parameters = subjects.making(kind) or ()
+        making = vars(kind).get("__init__")
         for held in (None, *pools.holding(kind)) if not any(map(_needed, parameters)) else ():
             given = () if held is None else (Argument("", "/", held),)
             made = _made_from(source, Sample(given))
@@ -478,18 +480,23 @@ class Calls:
                 if not required and (variable or self._chance.random() > 0.3 * (attempt > 8)):
                     continue
                 if each.name not in known:
-                    known[each.name] = list(
-                        pools.walk_pool(
+                    by_name = self._material.by_name
+                    known[each.name] = [
+                        *pools.looks_like(each, making, by_name, kind),
+                        *pools.walk_pool(
                             each,
                             {},
-                            self._material.by_name.get(each.name, []),
+                            by_name.get(each.name, []),
                             self._material.by_type,
                             pools.members(each.annotation, self._material.write),
-                            self._material.used(vars(kind).get("__init__"), each.name),
-                        )
-                    )
+                            self._material.used(making, each.name),
+                        ),
+                    ]
                 pool = known[each.name]
-                place = min(int(self._chance.expovariate(4 / max(len(pool), 1))), len(pool) - 1)
+                place = attempt  # the front of a pool is the likeliest
+                if attempt >= _FRONT:
+                    place = int(self._chance.expovariate(4 / max(len(pool), 1)))
+                place = min(place, len(pool) - 1)
                 kind_ = "=" if not required or each.kind is each.KEYWORD_ONLY else "/"
                 arguments.append(Argument(each.name, kind_, pool[place]))
             made = _made_from(source, Sample(tuple(arguments)))

@@ -20,6 +20,7 @@ from types import CodeType
 from typing import Any
 
 from pytest_aqe.generation import files
+from pytest_aqe.generation.uses import kept, spelled
 from pytest_aqe.generation.values import Source
 
 _D = frozenset({"import datetime"})
@@ -101,7 +102,7 @@ _NAMED: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"^dt$|datetime|when|moment", ("datetime",)),
     (r"date", ("date", "datetime")),
     (r"ratio|rate|factor|weight|percent|prob|alpha|scale", ("float",)),
-    (r"bytes|data|raw|buf|payload", ("bytes", "str", "list")),
+    (r"bytes|data|raw|buf|payload|recv", ("bytes", "str", "list")),
     (r"path|folder|directory|filename|^file$|^dst$|^dest", ("file", "str")),
     (r"file|stream|fp$|handle", ("stream", "bstream", "str", "file")),
     (r"text|name|sep|path|string|str|msg|message|word|line|url|uri|fmt|format|pattern|prefix|suffix"
@@ -116,7 +117,7 @@ _NAMES = tuple((re.compile(pattern), kinds) for pattern, kinds in _NAMED)
 _WORD = re.compile(r"\w+")
 _UNKNOWN = ("int", "str", "list", "None", "dict", "callable")
 _MOST_CONSTANTS = 25
-_MOST_ATTRIBUTES = 8
+_MOST_ATTRIBUTES = 16
 _HELD = 6  # values from which a class is made that is a dictionary, say
 
 
@@ -189,19 +190,26 @@ def _nodes_of(function: Any) -> list[ast.AST]:
 
 
 def looks_like(
-    parameter: inspect.Parameter, function: Any, by_name: Mapping[str, Sequence[Source]]
+    parameter: inspect.Parameter,
+    function: Any,
+    by_name: Mapping[str, Sequence[Source]],
+    owner: type | None = None,
 ) -> list[Source]:
     """Return objects with just the attributes that a function reads of a parameter.
 
-    What was recorded under an attribute's name is what it may hold.
+    What was recorded under an attribute's name is what it may hold. With ``owner``, whose
+    constructor the function is, what it keeps is followed through the class.
     """
     nodes = _nodes_of(function)
+    holders = {parameter.name}
+    if owner is not None:
+        holders |= {f"self.{name}" for node in nodes[:1] for name, given in kept(node)
+                    if given == parameter.name}  # fmt: skip
+        nodes = _nodes_of(owner) if len(holders) > 1 else nodes
     read = [
         node.attr
         for node in nodes
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == parameter.name
+        if isinstance(node, ast.Attribute) and spelled(node.value) in holders
     ]
     called = {
         node.func.attr

@@ -22,13 +22,14 @@ def simpler(call: Call) -> Iterator[Call]:
         if argument.kind != "/":
             yield call._replace(arguments=(*call.arguments[:number], *call.arguments[number + 1 :]))
     for number, argument in enumerate(call.arguments):
-        for text in _plainer(argument.source.text):
+        for text in (*_leaner(argument.source.text), *_plainer(argument.source.text)):
             plain = argument._replace(source=Source(text, argument.source.imports))
             yield call._replace(
                 arguments=(*call.arguments[:number], plain, *call.arguments[number + 1 :])
             )
     if call.receiver is not None:
-        for text in (*_shorter(call.receiver.text), *_plainer(call.receiver.text)):
+        made = call.receiver.text
+        for text in (*_leaner(made), *_shorter(made), *_plainer(made)):
             yield call._replace(receiver=Source(text, call.receiver.imports))
 
 
@@ -42,6 +43,24 @@ def _shorter(text: str) -> Iterator[str]:
         last = tree.keywords.pop().value if tree.keywords else tree.args.pop()
         if isinstance(last, ast.Constant) and last.value is None:
             yield ast.unparse(tree)
+
+
+def _leaner(text: str) -> Iterator[str]:
+    """Yield objects with fewer attributes: without half of them, without one."""
+    if "SimpleNamespace(" not in text:
+        return
+    tree = ast.parse(text, mode="eval").body
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "types.SimpleNamespace":
+            every = node.keywords
+            half = len(every) // 2
+            for kept in (
+                *((every[half:], every[:half]) if half > 1 else ()),
+                *([each for each in every if each is not gone] for gone in every),
+            ):
+                node.keywords = kept
+                yield ast.unparse(tree)
+            node.keywords = every
 
 
 def _plainer(text: str) -> Iterator[str]:

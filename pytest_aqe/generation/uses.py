@@ -73,16 +73,16 @@ class Uses:
             given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
             _look(node, {each.arg: each.arg for each in given}, kinds)
             if name == "__init__":
-                _look(owner, {f"self.{kept}": name for kept, name in _kept(node)}, kinds)
+                _look(owner, {f"self.{kept}": name for kept, name in kept(node)}, kinds)
         return kinds
 
 
-def _kept(node: ast.AST) -> Iterator[tuple[str, str]]:
+def kept(node: ast.AST) -> Iterator[tuple[str, str]]:
     """Yield attributes of ``self`` that are set to a parameter."""
     for each in ast.walk(node):
         if isinstance(each, ast.Assign) and isinstance(each.value, ast.Name):
             for target in each.targets:
-                name = _name(target)
+                name = spelled(target)
                 if name.startswith("self."):
                     yield name.removeprefix("self."), each.value.id
 
@@ -97,27 +97,27 @@ def _look(node: ast.AST, names: dict[str, str], kinds: Kinds) -> None:
 
 def _seen(node: ast.AST) -> Iterator[tuple[str, str]]:
     if isinstance(node, ast.Call):
-        yield _name(node.func), "callable"
+        yield spelled(node.func), "callable"
         for kind in _CALLED_WITH.get(ast.unparse(node.func), "").split():
             for given in node.args:
-                yield _name(given), kind
+                yield spelled(given), kind
     elif isinstance(node, ast.Attribute) and node.attr in _BY_METHOD:
-        yield _name(node.value), _BY_METHOD[node.attr]
+        yield spelled(node.value), _BY_METHOD[node.attr]
     elif isinstance(node, ast.ExceptHandler) and node.type is not None:
-        yield _name(node.type), "exception"
+        yield spelled(node.type), "exception"
     elif isinstance(node, ast.Raise) and node.exc is not None:
-        yield _name(node.exc), "exception"
+        yield spelled(node.exc), "exception"
     elif isinstance(node, ast.Subscript):
         number = isinstance(node.slice, (ast.Slice, ast.UnaryOp)) or (
             isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int)
         )
-        yield _name(node.value), "list" if number else "dict"
+        yield spelled(node.value), "list" if number else "dict"
     elif isinstance(node, (ast.For, ast.comprehension)):
-        yield _name(node.iter), "list"
+        yield spelled(node.iter), "list"
     elif isinstance(node, ast.BinOp) and isinstance(node.op, _ARITHMETIC):
         text = isinstance(node.left, (ast.Constant, ast.JoinedStr)) and not _is_number(node.left)
         for side in () if text else (node.left, node.right):
-            yield _name(side), "int"
+            yield spelled(side), "int"
     elif isinstance(node, ast.Compare):
         yield from _compared(node.left, node.comparators[0])
         yield from _compared(node.comparators[0], node.left)
@@ -125,14 +125,15 @@ def _seen(node: ast.AST) -> Iterator[tuple[str, str]]:
 
 def _compared(name: ast.expr, other: ast.expr) -> Iterator[tuple[str, str]]:
     if isinstance(other, ast.Constant) and type(other.value) in (int, float, str, bytes):
-        yield _name(name), type(other.value).__name__
+        yield spelled(name), type(other.value).__name__
 
 
 def _is_number(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, (int, float))
 
 
-def _name(node: ast.AST) -> str:
+def spelled(node: ast.AST) -> str:
+    """Return a name or an attribute of ``self`` as it stands there, nothing for the rest."""
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         return f"{node.value.id}.{node.attr}" if node.value.id == "self" else ""
     return node.id if isinstance(node, ast.Name) else ""

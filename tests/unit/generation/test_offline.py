@@ -350,6 +350,17 @@ class Zone(datetime.tzinfo):
         return "here"
 
 
+class Client:
+    def __init__(self, link):
+        self.link = link
+
+    def fetch(self, name):
+        return self.link.recv(name)[1:]
+
+    def close(self):
+        self.link.close()
+
+
 class Refusal(Exception):
     def shout(self):
         return str(self.args[0]).upper()
@@ -413,6 +424,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         ("Frozen.updated", r"dict\(Frozen\(.*\)\.updated\(.*\)\) == \{"),
         ("Zone.tzname", r"Zone\(\)\.tzname\(.*\) == 'here'"),
         ("Refusal.shout", r"Refusal\('[a-z].*\.shout\(\) == '[A-Z]"),
+        ("Client.fetch", r"Client\(types\.SimpleNamespace\(recv=lambda \*args: b?'[^']*'\)\)"),
         ("measured", r"Walk\(-?\d+\), \d+"),
         ("measured", r"set\(.*, 20\d|\{.*\}, 20\d"),
         ("shared", r"SimpleNamespace\(region='north-17'\)"),
