@@ -44,6 +44,8 @@ ALONE = 4  # seconds of CPU for one test; also of waiting, times WAITING
 TOGETHER = 15  # seconds of CPU for all of them
 LONGER = 3.0  # times what a test took before, and a mutant that takes longer does not end
 LEAST = 0.3  # seconds of CPU that it may take in any case
+_CURRENT = "PYTEST_CURRENT_TEST"
+_NAMES_AND_VALUES = 2  # what a mark that parametrizes is given
 _FORGED = "it forged a report"
 _ERROR = 2000  # characters of an error that are kept
 _OTHERS: list[type] = []  # classes live as long as somebody holds them
@@ -193,7 +195,7 @@ class Inside:
         before = replace(self._before, files=files(job.scratch))  # the folder is not forked
         self._tracer.start()
         try:
-            ran = self._run(group)
+            ran = self._run(group, by_pytest=True)  # what the user's pytest will run counts
         finally:
             self._tracer.stop()
         ran.traces = traces(before, state(job.root, job.scratch, before))
@@ -203,16 +205,20 @@ class Inside:
         return ran
 
     def _run(
-        self, group: Sequence[pytest.Item], following: Sequence[pytest.Item | None] | None = None
+        self,
+        group: Sequence[pytest.Item],
+        following: Sequence[pytest.Item | None] | None = None,
+        *,
+        by_pytest: bool = False,
     ) -> Ran:
-        """Run one function's items with the guard armed."""
+        """Run one function's items with the guard armed; what is a call by calling it."""
         ran = Ran(str(group[0].path), _name(group[0]), "passed")
         seen = len(self._guard.denied)
         after = following or [*group[1:], None]
         for item, coming in zip(group, after, strict=True):
             with self._guard.armed():
-                if item in self._calls:
-                    _done(self._calls[item], ran)
+                if item in self._calls and not by_pytest:
+                    _done(item, self._calls[item], ran)
                     continue
                 reports = runtestprotocol(item, nextitem=coming, log=False)
             for report in reports:
@@ -321,15 +327,20 @@ def _call(item: pytest.Item) -> Callable[[], object] | None:
     if (
         inspect.iscoroutinefunction(item.obj)
         or {*item.fixturenames} != given.keys()
-        or any(mark.name != "parametrize" or "indirect" in mark.kwargs for mark in marks)
+        or any(mark.name != "parametrize" for mark in marks)
+        or any("indirect" in mark.kwargs or len(mark.args) > _NAMES_AND_VALUES for mark in marks)
     ):
         return None
     return partial(item.obj, **given)
 
 
-def _done(call: Callable[[], object], ran: Ran) -> None:
-    """Run a test that is a call, and note how it ended, unless one before it failed."""
-    said = io.StringIO()
+def _done(item: pytest.Item, call: Callable[[], object], ran: Ran) -> None:
+    """Run a test that is a call, and note how it ended, unless one before it failed.
+
+    It finds what it finds under pytest: output that is kept, and its own name.
+    """
+    said = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
+    os.environ[_CURRENT] = f"{item.nodeid} (call)"
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             call()
@@ -340,6 +351,8 @@ def _done(call: Callable[[], object], ran: Ran) -> None:
             ran.outcome = "skipped" if error.errisinstance(pytest.skip.Exception) else "failed"
             ran.wrong = error.errisinstance(AssertionError)
             ran.error = message[:_ERROR]
+    finally:
+        os.environ.pop(_CURRENT, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ gets a number. Beside each proposal lies what is known of it, as JSON.
 from __future__ import annotations
 
 import ast
+import builtins
 import hashlib
 import json
 import re
@@ -20,6 +21,7 @@ from pytest_aqe.generation.rules import without
 
 __all__ = ["Proposal", "without"]
 
+_MARKS = frozenset({"pytest.mark.parametrize", "given", "settings"})
 FOLDER = "proposals"  # in .aqe
 _SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "build", "dist", "venv"})
 
@@ -96,10 +98,33 @@ def bundled(texts: Sequence[str]) -> list[list[int]]:
     return [group for _, group in groups]
 
 
+def is_simple(text: str) -> bool:
+    """Tell a test module that does nothing but to import and to define tests.
+
+    Nothing else in it reaches the tests of another module with which it is merged.
+    """
+    names: list[str] = []
+    for node in ast.parse(text).body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
+            tests = any((each.asname or each.name).startswith("test") for each in node.names)
+            if future or tests:
+                return False
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            names.append(node.name)
+            marks = {ast.unparse(each).partition("(")[0] for each in node.decorator_list}
+            if not node.name.startswith("test") or marks - _MARKS:
+                return False
+        else:
+            return False
+    return len(names) == len(set(names))
+
+
 def _helpers(text: str) -> dict[str, str]:
     """Return what the names of a module mean that are not its tests."""
     found = {}
-    for node in ast.parse(text).body:
+    tree = ast.parse(text)
+    for node in tree.body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             origin = f"{'.' * node.level}{node.module} " if isinstance(node, ast.ImportFrom) else ""
             for each in node.names:
@@ -108,6 +133,9 @@ def _helpers(text: str) -> dict[str, str]:
         for name in _names(node):
             if not name.startswith("test"):
                 found[name] = ast.unparse(node)
+    for part in ast.walk(tree):  # a project may have a ``list`` of its own
+        if isinstance(part, ast.Name) and hasattr(builtins, part.id):
+            found.setdefault(part.id, "a built-in")
     return found
 
 

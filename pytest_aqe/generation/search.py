@@ -166,7 +166,7 @@ def told_by(scratch: Path) -> tuple[list[Case], set[int]]:
     cases: list[Case] = []
     searched: set[int] = set()
     with (
-        suppress(OSError, ValueError, TypeError, AttributeError),
+        suppress(OSError, ValueError, TypeError, AttributeError, RecursionError),
         (scratch / RESULT).open(encoding="utf-8") as lines,
     ):
         for line in lines:

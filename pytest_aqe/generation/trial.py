@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -26,7 +26,7 @@ from typing import Any
 from pytest_aqe.data import SEARCHED, Candidate, Stage, Target, Trial, Verdict
 from pytest_aqe.generation.interpreters import Interpreters
 from pytest_aqe.generation.job import Job, Ran, Report
-from pytest_aqe.generation.proposals import bundled, merged
+from pytest_aqe.generation.proposals import bundled, is_simple, merged
 from pytest_aqe.generation.rules import Refusal, Static, check, without
 from pytest_aqe.generation.sandbox import Sandbox, Settings, changed
 
@@ -68,6 +68,7 @@ class _Trying:
     refusal: Refusal | None = None
     output: str = ""
     bug: str = ""
+    cases: dict[str, int] = field(default_factory=dict)
 
     def refuse(self, stage: Stage, reason: str) -> None:
         """Refuse the whole candidate, unless it was before."""
@@ -102,7 +103,7 @@ class _Written:
         written = cls({}, {})
         shared: list[_Trying] = []
         for each in trying:
-            if each.candidate.origin == SEARCHED and not apart:
+            if each.candidate.origin == SEARCHED and not apart and is_simple(each.text):
                 shared.append(each)
                 continue
             written.texts[each.file] = each.text
@@ -121,6 +122,17 @@ class _Written:
             owner = self.owners.get((Path(one.file).name, one.name))
             if owner is not None:
                 yield *owner, one
+
+    def proven(self, report: Report | str) -> set[str]:
+        """Return the modules of which all that pytest found there passed, and is somebody's."""
+        if isinstance(report, str) or report.refused:
+            return set()
+        found = {
+            (Path(one.file).name, one.name if one.outcome == "passed" and not one.denied else "")
+            for one in report.together
+        }
+        bad = {file for file, name in found - self.owners.keys()}
+        return {text for file, text in self.texts.items() if file not in bad}
 
 
 class Trials:
@@ -272,7 +284,7 @@ class Trials:
                 ran.lines = [line for line in ran.lines if line in lines]
                 ran.arcs = [arc for arc in ran.arcs if arc in arcs]
                 each.tests[name] = ran
-                refusal = _refusal_of(ran, each)
+                refusal = _refusal_of(ran, each, weak=name in each.static.weak)
                 if refusal is not None:
                     each.output = each.output or ran.error
                     if refusal.stage == "run" and ran.wrong and each.candidate.bug:
@@ -296,6 +308,11 @@ class Trials:
         missing = dict(written.owners)
         for one in report.together:
             missing.pop((Path(one.file).name, one.name), None)
+        cases = Counter((each.file, name) for each, name, _ in written.tests(report.together))
+        for each, name in list(written.owners.values()):
+            number = cases[each.file, name]
+            if each.refusal is None and 0 < number < each.cases.setdefault(name, number):
+                each.drop(name, "stability", f"it has fewer cases {when}")
         for each, name, one in written.tests(report.together):
             stands = each.refusal is None and name not in each.refused
             if stands and (one.outcome != "passed" or one.denied):
@@ -326,7 +343,7 @@ class Trials:
             if still:
                 self._read_again(still, model, other, *rerun)
         stood = _Written.of([each for each in left if each.refusal is None])
-        everywhere = [set(written.texts.values()) for written, _ in reruns]
+        everywhere = [written.proven(report) for written, report in reruns]
         self._proven |= set(stood.texts.values()).intersection(*everywhere)
 
     def _circumstances(self) -> list[_Circumstances]:
@@ -458,7 +475,7 @@ def _is_clean(report: Report | str) -> bool:
     return all(outcome == "passed" for outcome in report.beside.values())
 
 
-def _refusal_of(ran: Ran, each: _Trying) -> Refusal | None:
+def _refusal_of(ran: Ran, each: _Trying, *, weak: bool) -> Refusal | None:
     """Return why a function that ran alone is not taken, by the first thing that is wrong."""
     if ran.denied:
         return Refusal("traces", f"it reaches for {ran.denied[0]}")
@@ -475,7 +492,7 @@ def _refusal_of(ran: Ran, each: _Trying) -> Refusal | None:
     if not ran.killed:
         if ran.mutants:
             return Refusal("mutants", f"none of {ran.mutants} mutants of what it gains fails it")
-        if ran.name in each.static.weak:
+        if weak:
             return Refusal("mutants", "it asserts weakly, and nothing there could be mutated")
     return None
 

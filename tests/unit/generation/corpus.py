@@ -578,6 +578,14 @@ ELSEWHERE: tuple[Bad, ...] = (
         def test_it(amount):
             assert money.convert(amount) == 11.0
         """),
+    _bad("fewer cases at another date", "stability", "fewer cases at another date", """
+        import pytest
+        from pack import money
+
+        @pytest.mark.parametrize("a, b", [(-10, -11.0), *[(10, 11.0)][:money.year() == {year}]])
+        def test_it(a, b):
+            assert money.convert(a) == b
+        """),
     _bad("cannot be imported under another hash seed", "stability", "not collected", """
         import pytest
         from pack import money

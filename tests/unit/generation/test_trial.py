@@ -142,6 +142,71 @@ def test_what_shares_a_module_is_refused_alone(
     assert judged[1].verdict.stage == ("run" if year == "1" else "stability")
 
 
+_MATES = "import pytest\nfrom pack import money\n\n\n"
+_GOOD = f"{_MATES}def test_it():\n    assert money.convert(10) == 11.0\n"
+
+
+@pytest.mark.parametrize(
+    "texts, accepted",
+    [
+        ([f"{_MATES}@pytest.fixture(autouse=True)\ndef rate(monkeypatch):\n"
+          "    monkeypatch.setitem(money.RATES, 'eur', 2)\n\n\n"
+          "def test_it():\n    assert money.convert(10) == 20\n",
+          f"{_MATES}def test_bad():\n    assert money.convert(5) == 10\n"], [1, 0]),
+        ([f"{_MATES}def test_l():\n    assert money.convert(10) == 999\n",
+          f"{_MATES}def check():\n    assert money.convert(10) == 11.0\n\n\ntest_l = check\n"
+          "\n\ndef test_m():\n    assert money.label(0) == 'free'\n"], [0, None]),
+        ([f"{_MATES}from pack.money import label as list\n\n\n"
+          "def test_one():\n    assert list(0) == 'free'\n",
+          f"{_MATES}def test_two():\n    assert list(money.RATES) == ['eur', 'chf']\n"
+          "    assert money.convert(10) == 11.0\n"], [1, 1]),
+    ],
+)  # fmt: skip
+def test_mates_do_not_reach_each_other(
+    processes: Interpreters, target: Target, texts: list[str], accepted: list[int | None]
+) -> None:
+    """What was searched for is judged in one module as in one of its own."""
+    trials = Trials(Settings(), target, time.time(), processes)
+    for mates in (texts, texts[::-1]):
+        candidates = [Candidate(whole(target), text, "corpus", origin=SEARCHED) for text in mates]
+        judged = {trial.candidate.text: trial for trial in trials.judge(candidates, target)}
+        for text, expected in zip(texts, accepted, strict=True):
+            assert expected in (None, judged[text].accepted), judged[text].verdict
+
+
+def test_who_is_weak_is_told_by_its_own_name(processes: Interpreters, tmp_path: Path) -> None:
+    """In a module that it shares it has another."""
+    target = make_target(
+        tmp_path,
+        "def covered(v):\n    return v\n\n\ndef wipe(items):\n    del items[:]\n\n\n"
+        "def other(x):\n    return x * 2 + 1\n",
+    )
+    good = f"{_MATES}def test_it():\n    assert money.other(3) == 7\n"
+    weak = f"{_MATES}def test_it():\n    x = [1]\n    money.wipe(x)\n    assert not x\n"
+    candidates = [Candidate(whole(target), text, "c", origin=SEARCHED) for text in (good, weak)]
+    trials = Trials(Settings(), target, time.time(), processes).judge(candidates, target)
+    assert [trial.accepted for trial in trials] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{_GOOD}\n\ntest_other = lambda: 1 / 0\n",
+        f"{_MATES}def test_it():\n    assert money.convert(10) == 12.0\n\n\n{_GOOD[len(_MATES) :]}",
+    ],
+)
+def test_a_test_that_nobody_knows_is_found_in_the_end(
+    processes: Interpreters, target: Target, text: str
+) -> None:
+    """A module that has one is no proven one: it runs again as it will be written."""
+    trials = Trials(Settings(), target, time.time(), processes)
+    candidate = Candidate(whole(target), text, "corpus", origin=SEARCHED)
+    judged = [trial for trial in trials.judge([candidate], target) if trial.accepted]
+    written, called = merged(trial.text for trial in judged)
+    names = [name for names in called for name in names.values()]
+    assert not judged or any(trials.again(written, names, model=False).values())
+
+
 @pytest.mark.parametrize(
     "test, stage",
     [
@@ -154,14 +219,16 @@ def test_what_shares_a_module_is_refused_alone(
          "def test_it(a, b):\n    assert money.label(a) == b\n", None),
         ("@pytest.mark.parametrize('a, b', [(0, 'free'), (5, '5')])\n"
          "def test_it(a, b):\n    assert money.label(a) == b\n", "run"),
-        ("def test_it():\n    assert money.secret('PYTEST_CURRENT_TEST') == 'none'\n", "stability"),
+        ("def test_it():\n    assert money.secret('PYTEST_CURRENT_TEST') == 'none'\n", "run"),
+        ("def test_it():\n    sys.stdout.buffer.write(b'x')\n"
+         "    assert money.label(0) == 'free'\n", None),
     ],
 )  # fmt: skip
 def test_what_is_a_call_is_called(
     processes: Interpreters, target: Target, test: str, stage: str | None
 ) -> None:
     """Pytest runs what was searched for once; what is another thing there is refused."""
-    text = f"import pytest\nfrom pack import money\n\n\n{test}"
+    text = f"import sys\nimport pytest\nfrom pack import money\n\n\n{test}"
     candidate = Candidate(whole(target), text, "corpus", origin=SEARCHED)
     trials = Trials(Settings(), target, time.time(), processes)
     assert trials.judge([candidate], target)[0].verdict.stage == stage
