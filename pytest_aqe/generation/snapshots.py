@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_aqe.generation.values import SECRET, Source, Writer, same
+from pytest_aqe.generation.values import SECRET, Source, Writer, public, same
 
 NONE, SHAPE, VALUE = range(3)
 """How much assertions say: nothing but None, a length or a type, a value."""
@@ -194,8 +194,8 @@ def raised(call: str, error: BaseException, packages: frozenset[str]) -> Seen | 
         name = kind.__qualname__
         imports.add(f"from {kind.__module__} import {name.partition('.')[0]}")
     else:
-        name = f"{kind.__module__}.{kind.__qualname__}"
-        imports.add(f"import {kind.__module__}")
+        name = f"{public(kind)}.{kind.__qualname__}"
+        imports.add(f"import {public(kind)}")
     try:
         message = str(error).splitlines()[0] if str(error) else ""
     except Exception:

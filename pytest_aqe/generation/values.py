@@ -66,6 +66,14 @@ def _compiled(text: str) -> CodeType:
     return compile(text.lstrip(" \t"), "<string>", "eval", dont_inherit=True)
 
 
+def public(value: Any) -> str:
+    """Return the module by which people know a class or function: not the one written in C."""
+    module = str(value.__module__)
+    other = sys.modules.get(module.lstrip("_"))
+    known = getattr(other, value.__qualname__.partition(".")[0], None)
+    return module.lstrip("_") if known is not None and known is value else module
+
+
 class Refused(Exception):
     """A value that cannot be written down."""
 
@@ -147,6 +155,7 @@ class Writer:
         if root in self._packages:
             self._imports.add(f"from {module} import {first}")
             return str(name)
+        module = public(value)
         self._imports.add(f"import {module}")
         return f"{module}.{name}"
 

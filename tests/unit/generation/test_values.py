@@ -7,7 +7,9 @@ import datetime
 import decimal
 import fractions
 import io
+import operator
 import pathlib
+import queue
 import re
 import sys
 import uuid
@@ -17,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_aqe.generation.snapshots import assertions
+from pytest_aqe.generation.snapshots import assertions, raised
 from pytest_aqe.generation.values import Writer, same
 
 writer = Writer(frozenset({"tests"}))
@@ -76,6 +78,23 @@ class Local:
 )  # fmt: skip
 def test_what_cannot_or_must_not_be_written_is_refused(value: Any) -> None:
     assert writer.write(value) is None
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [(operator.add, "operator.add"), (io.StringIO, "io.StringIO"), (re.compile, "re.compile")],
+)
+def test_what_is_written_in_c_is_known_by_another_name(value: Any, text: str) -> None:
+    source = Writer(frozenset()).write(value)
+    assert source is not None
+    assert (source.text, source.imports) == (text, {f"import {text.partition('.')[0]}"})
+
+
+def test_an_error_written_in_c_is_too() -> None:
+    seen = raised("call()", queue.Empty("no more"), frozenset())
+    assert seen is not None
+    assert seen.lines[0] == 'with pytest.raises(queue.Empty, match="no more"):'
+    assert "import queue" in seen.imports
 
 
 def test_a_text_with_an_address_says_nothing_of_its_length() -> None:
