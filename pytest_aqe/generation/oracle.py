@@ -9,7 +9,9 @@ than that nothing is returned any more.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+
+from pytest_aqe.generation.statements import BODIES
 
 
 def _words(text: str) -> frozenset[str]:
@@ -65,6 +67,8 @@ def strength(
             strengths += [_strength(each, inner) for each in _assertions(helper)]
     if not strengths:
         return "it asserts nothing"
+    if not _called(node) & helpers.keys() and not _asserted_anyway(node.body):
+        return "it asserts nothing where a condition does not hold"
     best = max(strengths)
     if best == _SWALLOWED:
         return "its assertion is swallowed by an except"
@@ -80,6 +84,23 @@ def strength(
 _SWALLOWED, _UNRELATED, _TAUTOLOGY, _HOLLOW, _WEAK, _STRONG = range(6)
 _HOLLOW_CALLS = frozenset({"isinstance", "issubclass", "hasattr", "callable", "bool", "type"})
 _Assertion = tuple[ast.stmt | ast.withitem, bool]  # and whether an except swallows it
+
+
+def _asserted_anyway(body: Sequence[ast.AST]) -> bool:
+    """Tell whether something is asserted whatever the conditions in a test come to."""
+    for each in body:
+        if isinstance(each, ast.If):
+            found = _asserted_anyway(each.body) and _asserted_anyway(each.orelse)
+        elif any(isinstance(part, ast.If) for part in ast.walk(each)):
+            items = each.items if isinstance(each, (ast.With, ast.AsyncWith)) else ()
+            found = any(_raises(item.context_expr) is not None for item in items) or any(
+                _asserted_anyway(getattr(each, name, ())) for name in BODIES
+            )
+        else:
+            found = any(True for _ in _assertions(ast.Module([each], [])))  # type: ignore[list-item]
+        if found:
+            return True
+    return False
 
 
 def _called(node: ast.AST) -> set[str]:

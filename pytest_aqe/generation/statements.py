@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-_BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
+BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Where statements stand in another."""
 
 
 def statements(tree: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
@@ -13,7 +14,7 @@ def statements(tree: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
     waiting = [tree]
     while waiting:
         owner = waiting.pop()
-        inside = [each for body in _BODIES for each in getattr(owner, body, ())]
+        inside = [each for body in BODIES for each in getattr(owner, body, ())]
         waiting += inside
         for each in inside:
             yield each, owner

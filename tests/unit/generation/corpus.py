@@ -387,6 +387,15 @@ READ: tuple[Bad, ...] = (
     # nothing that can fail for a reason
     _test("no assertion", "oracle", "asserts nothing", "money.convert(10)"),
     _test("prints instead", "oracle", "asserts nothing", "print(money.convert(10))"),
+    _test("asserts under a condition", "oracle", "where a condition does not hold",
+          "if money.year() == 2026:\n    assert money.label(0) == 'free'"),
+    _test("asserts in one branch", "oracle", "where a condition does not hold", """
+        for amount in [0, 5]:
+            if money.label(amount):
+                money.convert(10)
+            else:
+                assert money.label(0) == 'free'
+        """),
     _test("tautology", "oracle", "whatever", "assert money.convert(10) == money.convert(10)"),
     _test("recomputes", "oracle", "whatever", "x = money.convert(10)\nassert x == x"),
     _test("asserts true", "oracle", "whatever", "money.convert(10)\nassert True"),
@@ -604,6 +613,13 @@ GOOD: tuple[tuple[str, str], ...] = (
      "def test_it(amount, said):\n    assert money.label(amount) == said\n"),
     ("a class", "class TestLabel:\n    def test_free(self):\n"
      "        assert money.label(0) == 'free'\n"),
+    ("in both branches", "def test_it():\n    if money.threads() > 99:\n"
+     "        assert money.label(0) == 'free'\n    else:\n"
+     "        assert money.label(0) == 'free'\n"),
+    ("before a condition", "def test_it():\n    said = money.label(0)\n    assert said == 'free'\n"
+     "    if said:\n        assert money.convert(10) == 11.0\n"),
+    ("raises under a with", "def test_it():\n    with pytest.raises(ValueError, match='gbp'):\n"
+     "        if money.label(0):\n            money.convert(1, 'gbp')\n"),
     ("approximately", "def test_it():\n    assert money.convert(-10) == pytest.approx(-11)\n"),
     ("in its own folder", "def test_it(tmp_path):\n"
      "    assert money.save(tmp_path / 'x', 'abc') == 3\n"),
