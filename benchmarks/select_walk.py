@@ -71,7 +71,9 @@ def main() -> int:
     )
     parser.add_argument("--repository", type=Path, required=True, metavar="PATH")
     parser.add_argument("--package", required=True, metavar="FOLDER", help="such as src/click")
-    parser.add_argument("--tests", default="tests", metavar="FOLDER")
+    parser.add_argument(
+        "--tests", default="tests", metavar="PATHSPEC", help="such as ':(glob)pkg/**/tests/**'"
+    )
     parser.add_argument("--until", default="HEAD", metavar="REF")
     parser.add_argument("--commits", type=int, default=30, metavar="N")
     parser.add_argument("--mutants", type=int, default=60, metavar="N")
@@ -156,7 +158,7 @@ class Source:
         """
         found = self._git(
             *("log", "--first-parent", "--format=%H", f"-n{commits + 1}", until),
-            *("--", f"{self.package}/*.py"),
+            *("--", *self._code()),
         ).split()[::-1]
         states = [State(found[0], f"{found[0][:9]} before the walk")]
         for before, commit in pairwise(found):
@@ -176,8 +178,8 @@ class Source:
         return path
 
     def python_files(self, root: Path) -> list[str]:
-        """Return the package's files, from the root of a checkout."""
-        return [str(path.relative_to(root)) for path in (root / self.package).rglob("*.py")]
+        """Return the package's files without tests, from the root of a checkout."""
+        return _git(root, "ls-files", "--", *self._code()).splitlines()
 
     def describe(self, commit: str) -> tuple[str, str]:
         """Return the name and version to install the project under, the same for all states."""
@@ -190,14 +192,25 @@ class Source:
     def _without_test_changes(self, commit: str, before: str) -> str:
         index = {"GIT_INDEX_FILE": str(self.folder / "index")}
         self._git("read-tree", commit, extra=index)
-        self._git("rm", "-r", "-q", "--cached", self._tests, extra=index)
-        self._git("read-tree", f"--prefix={self._tests}/", f"{before}:{self._tests}", extra=index)
+        changed = self._git("diff", "--raw", "--no-renames", "--no-abbrev", "-z",
+                            before, commit, "--", self._tests).split("\0")  # fmt: skip
+        for entry, path in zip(changed[::2], changed[1::2], strict=False):
+            mode, _, blob, _, _ = entry.removeprefix(":").split(" ")
+            known = ("--add", "--cacheinfo", f"{mode},{blob},{path}")
+            gone = ("--force-remove", path)
+            self._git("update-index", *(gone if mode == "000000" else known), extra=index)
         tree = self._git("write-tree", extra=index).strip()
         return self._git(
             *("-c", "user.name=bench", "-c", "user.email=bench@example.invalid"),
             *("commit-tree", tree, "-p", before, "-m", "code"),
             extra={"GIT_AUTHOR_DATE": "@0 +0000", "GIT_COMMITTER_DATE": "@0 +0000"},
         ).strip()
+
+    def _code(self) -> tuple[str, str]:
+        """Return what stands for the package's files, without tests that are among them."""
+        magic, found, rest = self._tests.removeprefix(":(").partition(")")
+        tests = f":(exclude,{magic}){rest}" if found else f":(exclude){self._tests}"
+        return f"{self.package}/*.py", tests
 
     def _tree(self, commit: str) -> str:
         return self._git("rev-parse", f"{commit}^{{tree}}")

@@ -13,7 +13,7 @@ from itertools import islice
 from types import CodeType
 from typing import Any
 
-from pytest_aqe.generation import pools, subjects
+from pytest_aqe.generation import circumstances, pools, subjects
 from pytest_aqe.generation.comparisons import Compared, exchanged, wished
 from pytest_aqe.generation.corrections import corrections
 from pytest_aqe.generation.execution import Call
@@ -116,6 +116,8 @@ class Calls:
             )
             for each in subject.parameters
         }
+        self._around = circumstances.of(subject.function, material.module)
+        circumstances.mislead(self._around)
         self._receivers = self._find_receivers(subject.owner) if subject.bound else []
 
     def _named_by_type(self, parameter: inspect.Parameter) -> list[Source]:
@@ -235,10 +237,18 @@ class Calls:
 
     def __iter__(self) -> Iterator[Call]:
         """Yield calls without end; every other one is what comparisons suggest, if they do."""
-        for call in self._likeliest_first():
+        for number, call in enumerate(self._likeliest_first()):
             if self._hints:
                 yield self._hints.popleft()
-            yield call
+            yield call if call.around else call._replace(around=self._surrounding(number))
+
+    def _surrounding(self, number: int) -> tuple[Argument, ...]:
+        """Return a value for each circumstance: one after the other, then by chance."""
+        return tuple(
+            Argument(each.name, "=", each.pool[number] if number < len(each.pool)
+                     else self._chance.choice(each.pool))
+            for each in self._around
+        )  # fmt: skip
 
     def _likeliest_first(self) -> Iterator[Call]:
         """Yield what tests do, then that with one argument replaced, then mutations."""
@@ -346,6 +356,15 @@ class Calls:
 
     def _mutated(self, call: Call) -> Call:
         chance = self._chance
+        if call.around and chance.random() < 0.5:
+            number = chance.randrange(len(call.around))
+            each = call.around[number]
+            source = pools.mutated(each.source, self._tokens, chance)
+            if source is None or chance.random() < 0.2:
+                source = chance.choice(self._around[number].pool)
+            around = [*call.around]
+            around[number] = each._replace(source=source)
+            return call._replace(around=tuple(around))
         if self._needs_receiver() and chance.random() < 0.3:
             if call.receiver is not None and chance.random() < 0.4:
                 changed = pools.mutated(call.receiver, self._tokens, chance)
@@ -540,6 +559,11 @@ def _exchanged(
         for text in exchanged(argument.source.text, old, new, source):
             changed = Source(text, argument.source.imports | source.imports)
             yield _with(call, number, argument._replace(source=changed))
+    for number, each in enumerate(call.around):
+        for text in exchanged(each.source.text, old, new, source):
+            around = [*call.around]
+            around[number] = each._replace(source=Source(text, each.source.imports))
+            yield call._replace(around=tuple(around))
     if call.receiver is not None:
         for text in exchanged(call.receiver.text, old, new, source):
             yield call._replace(receiver=Source(text, call.receiver.imports | source.imports))

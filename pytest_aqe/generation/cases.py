@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pytest_aqe.generation import files, snapshots
+from pytest_aqe.generation import circumstances, files, snapshots
 from pytest_aqe.generation.execution import LISTED, Call, Outcome
 from pytest_aqe.generation.harvest import spelled
 from pytest_aqe.generation.subjects import Subject
@@ -56,6 +56,7 @@ class Describer:
         if subject.is_async:
             imports.add("import asyncio")
         for source in [*( [receiver] if receiver else []), *(a.source for a in call.arguments),
+                       *(a.source for a in call.around),
                        *(a.source for _, each in call.before for a in each)]:  # fmt: skip
             imports |= source.imports
         if outcome.drained == "list":
@@ -64,7 +65,9 @@ class Describer:
             text = f"list(itertools.islice({text}, {LISTED}))"
             imports.add("import itertools")
         setup = files.setup(call.text) if outcome.folder is not None else []
+        setup += map(circumstances.statement, call.around)
         fixtures = [files.FIXTURE] if outcome.folder is not None else []
+        fixtures += [circumstances.FIXTURE] if call.around else []
         making = []
         if receiver is not None:
             making = [f"obj = {receiver.text}"]
@@ -88,6 +91,11 @@ class Describer:
                 if after is not None:
                     setup += making if inline else []
                     seen = after
+        elif outcome.output and outcome.error is None and type(outcome.value) in (int, bool):
+            said = snapshots.printed(text, outcome.output)  # the value tells whether it went well
+            if said.strength == snapshots.VALUE:
+                seen = replace(seen, lines=(*seen.lines, *said.lines[1:]), expected=None)
+                fixtures = [*fixtures, "capsys"]
         lines = [*setup, *seen.lines]
         if not seen.lines or SECRET.search("\n".join(lines)):
             return None

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 from pytest_aqe.data import Arc
-from pytest_aqe.generation import files
+from pytest_aqe.generation import circumstances, files
 from pytest_aqe.generation.comparisons import Compared, Comparisons
 from pytest_aqe.generation.guard import Denied, Guard
 from pytest_aqe.generation.harvest import Argument, spelled
@@ -33,13 +35,15 @@ LISTED = 30  # items of an iterator that are looked at
 class Call(NamedTuple):
     """A call to try: how ``self`` is made, what happens to it first, and the arguments.
 
-    With ``then`` what it returns is called in turn, with these.
+    With ``then`` what it returns is called in turn, with these. ``around`` is what it finds: the
+    values of circumstances.
     """
 
     receiver: Source | None
     arguments: tuple[Argument, ...]
     before: tuple[tuple[str, tuple[Argument, ...]], ...] = ()
     then: tuple[Source, ...] | None = None
+    around: tuple[Argument, ...] = ()
 
     def written(self, text: str) -> str:
         """Write it; ``text`` is the call itself."""
@@ -52,7 +56,7 @@ class Call(NamedTuple):
         """All expressions in it."""
         sources = [self.receiver] if self.receiver is not None else []
         sources += [each.source for _, given in self.before for each in given]
-        sources += [each.source for each in self.arguments]
+        sources += [each.source for each in (*self.arguments, *self.around)]
         return ", ".join(each.text for each in sources)
 
 
@@ -110,9 +114,13 @@ class Executor:
         with_files = files.FIXTURE in call.text
         if with_files:
             files.fill(self._folder, call.text)
+        patch = namespace[circumstances.FIXTURE] = pytest.MonkeyPatch()
         signal.setitimer(signal.ITIMER_REAL, CALL)
         try:
             with contextlib.redirect_stdout(output), self._guard.armed():
+                self._prepare(call.around)
+                for each in call.around:
+                    eval(circumstances.statement(each), namespace)
                 text = call.written(self._expression(subject, call, "self_"))
                 if call.receiver is not None:
                     outcome.receiver = namespace["self_"] = call.receiver.value(namespace)
@@ -140,6 +148,7 @@ class Executor:
             return None
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            patch.undo()
         if isinstance(outcome.error, (RecursionError, MemoryError)):
             return None
         if isinstance(outcome.value, types.CoroutineType):

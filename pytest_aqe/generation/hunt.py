@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_aqe.data import Arc
-from pytest_aqe.generation import snapshots
+from pytest_aqe.generation import circumstances, snapshots
 from pytest_aqe.generation.calls import Calls
 from pytest_aqe.generation.cases import Case, Describer
 from pytest_aqe.generation.execution import Call, Executor, Outcome
@@ -118,6 +118,8 @@ class Hunt:
         case = self._describer.describe(subject, call, outcome)
         if case is not None and case.strength == snapshots.NONE and callable(outcome.value):
             call, case = self._called_again(call, new) or (call, case)
+        if case is not None and call.around:
+            call, case = self._unaffected(call, case)
         if case is None or (_says_nothing(case, outcome) and all(kind == "a" for kind, _ in new)):
             return False
         again = executor.execute(subject, call)
@@ -143,6 +145,26 @@ class Hunt:
         self._found.append((case, new))
         self._tell(case)
         return True
+
+    def _unaffected(self, call: Call, case: Case) -> tuple[Call, Case]:
+        """Leave alone what makes no difference where it is found as nobody would set it."""
+        twin: Case | None = None
+        for each in call.around:
+            said = [line for line in case.lines if line != circumstances.statement(each)]
+            for other in reversed(circumstances.otherwise(each)):
+                rest = (one if one is not each else other for one in call.around)
+                changed = call._replace(around=tuple(one for one in rest if one is not None))
+                outcome = self._executor.execute(self._subject, changed)
+                self._executor.ran()
+                if outcome is None:
+                    break
+                twin = self._describer.describe(self._subject, changed, outcome)
+                stated = circumstances.statement(other) if other is not None else ""
+                if twin is None or [line for line in twin.lines if line != stated] != said:
+                    break
+            else:
+                call, case = changed, twin or case
+        return call, case
 
     def _called_again(self, call: Call, new: set[Any]) -> tuple[Call, Case] | None:
         """Call what a call returns, a wrapper say: that has a value which can be asserted."""

@@ -82,6 +82,8 @@ def run(text: str) -> None:
         except BaseException as error:
             report.refused = f"{job.module} cannot be imported here: {error!r}"[:300]
         else:
+            if job.variables:
+                machine.set_variables(job.root)
             _pytest(job, report, guard)
     Path(job.scratch, RESULT).write_text(report.encode(), "utf-8")
 

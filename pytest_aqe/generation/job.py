@@ -24,7 +24,8 @@ class Job:
     Those in ``weak`` (``file::name``) must notice more than a result that is gone.
     ``conftests`` are loaded first. ``order`` shuffles, and makes it another machine where
     another thread runs; ``folder`` is the working directory there. ``clock`` is the time it
-    seems to be (seconds since 1970). With ``enforced`` nothing runs unless the system confines it.
+    seems to be (seconds since 1970). With ``variables`` those are set that are set elsewhere.
+    With ``enforced`` nothing runs unless the system confines it.
     ``beside`` are files of the suite to be run afterwards. With ``plain`` tests that
     are calls and no more are called without pytest, and a failed assertion says no more than
     that: to rewrite a test takes longer than to run it. Not every job of a test may be plain.
@@ -46,6 +47,7 @@ class Job:
     order: int | None = None
     folder: str = ""
     clock: float | None = None
+    variables: bool = False
     enforced: bool = False
     beside: tuple[str, ...] = ()
     plain: bool = False

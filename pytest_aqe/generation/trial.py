@@ -43,7 +43,7 @@ class _Circumstances:
     """What an interpreter has of its own: environment, order, date, folder, tests of the suite.
 
     ``scratch`` begins the name of the folder that it may write in. ``as_by_user`` rewrites
-    assertions, as the user's pytest will.
+    assertions, as the user's pytest will. With ``variables`` it has those that others have set.
     """
 
     order: int
@@ -53,6 +53,7 @@ class _Circumstances:
     beside: str = ""
     scratch: str = "another-folder-"
     as_by_user: bool = False
+    variables: bool = False
 
 
 @dataclass(slots=True)
@@ -352,7 +353,12 @@ class Trials:
         later = self._now + _LATER
         root = str(self._target.rootdir)  # where the user's pytest runs it
         return [
-            _Circumstances(1, {"PYTHONHASHSEED": HASH_SEEDS[0], "TZ": "Asia/Tokyo"}, folder=root),
+            _Circumstances(
+                1,
+                {"PYTHONHASHSEED": HASH_SEEDS[0], "TZ": "Asia/Tokyo"},
+                folder=root,
+                variables=True,
+            ),
             _Circumstances(2, {"PYTHONHASHSEED": HASH_SEEDS[1], "TZ": "America/New_York"}, later),
             _Circumstances(3, {"PYTHONHASHSEED": HASH_SEEDS[2], "TZ": "UTC"}, _LEAP_DAY),
             _Circumstances(
@@ -377,6 +383,7 @@ class Trials:
                 order=self._target.seed + other.order,
                 folder=other.folder or str(home),
                 clock=other.clock,
+                variables=other.variables,
                 beside=beside,
                 plain=job.plain and not other.as_by_user,
             )

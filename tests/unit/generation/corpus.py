@@ -16,6 +16,7 @@ import builtins
 import datetime
 import os
 import platform
+import shutil
 import signal
 import socket
 import subprocess
@@ -131,6 +132,18 @@ def install(name):
 
 def secret(name):
     return os.environ.get(name, "none")
+
+
+def debugging():
+    return os.environ.get("MONEY_DEBUG") is not None
+
+
+def hurried():
+    return bool(os.getenv("CI"))
+
+
+def width():
+    return shutil.get_terminal_size().columns
 
 
 def count(limit):
@@ -565,6 +578,10 @@ ELSEWHERE: tuple[Bad, ...] = (
         "assert money.node() == '{host}'.lower()",
     ),
     _test("number of threads", "stability", "interpreter", "assert money.threads() == 1"),
+    _test("a variable of the project that is not set", "stability", "interpreter",
+          "assert money.debugging() is False"),
+    _test("not on CI", "stability", "interpreter", "assert money.hurried() is False"),
+    _test("width of the terminal", "stability", "interpreter", "assert money.width() == 80"),
     _test(
         "a file that is there where the suite runs",
         "stability",

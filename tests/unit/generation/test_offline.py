@@ -706,3 +706,96 @@ def test_a_command_line_ends_with_its_code(tmp_path: Path) -> None:
     assert trial.accepted, trial.verdict
     assert 'pytest.raises(SystemExit, match="2")' in trial.text
     assert "(['--loud'], 2)" in trial.text or "main(['--loud']) == 2" in trial.text
+
+
+AROUND = '''
+import argparse
+import os
+import sys
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="money")
+    parser.add_argument("amount", type=float)
+    parser.add_argument("--round", action="store_true")
+    asked = parser.parse_args()
+    if asked.round:
+        print(round(asked.amount))
+        return 0
+    return 1
+
+
+def settings():
+    if os.environ.get("MONEY_DEBUG"):
+        return {"verbose": True}
+    return {}
+
+
+def total():
+    found = 0
+    for line in sys.stdin:
+        if line.strip().isdigit():
+            found += int(line)
+    return found
+
+
+def lines(path=None):
+    if path is None:
+        path = sys.argv[1]
+    with open(path) as opened:
+        return opened.read().splitlines()
+
+
+def plain(amount: int):
+    """Ask for nothing, where it is small."""
+    if amount > 3:
+        return settings()
+    return amount
+'''
+
+
+@pytest.fixture(scope="module")
+def around(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trial]:
+    """The trial of every candidate by the name of its function, of code that asks for more."""
+    target = make_target(tmp_path_factory.mktemp("around"), AROUND)
+    gaps = [
+        target.gaps[0]._replace(
+            name=node.name,
+            line=node.lineno,
+            end=node.end_lineno or node.lineno,
+            lines=tuple(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1)),
+        )
+        for node in ast.parse(target.source).body
+        if isinstance(node, ast.FunctionDef)
+    ]
+    target = target._replace(gaps=tuple(gaps))
+    author = Offline(Settings(), Fresh(()))
+    candidates = [each for gap in gaps for each in author.author(gap, target)]
+    trials = Trials(Settings(), target, time.time(), Fresh(())).judge(candidates, target)
+    return {each.gap.name: trial for each, trial in zip(candidates, trials, strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("main", r"monkeypatch.setattr\('sys.argv', \['prog'.*'--round'"),
+        ("main", r"assert main\(\) == 0\n    assert capsys.readouterr\(\).out == '\d+\\n'"),
+        ("settings", r"monkeypatch.delenv\('MONEY_DEBUG', raising=False\)"),
+        ("settings", r"monkeypatch.setenv\('MONEY_DEBUG', '\w+'\)"),
+        ("total", r"monkeypatch.setattr\('sys.stdin', io.StringIO\("),
+        ("total", r"assert total\(\) == [1-9]"),
+        ("lines", r"monkeypatch.setattr\('sys.argv', \['prog', str\(tmp_path / "),
+        ("plain", r"monkeypatch.setenv\('MONEY_DEBUG', '\w+'\)"),
+    ],
+)
+def test_what_a_function_finds_is_set_for_it(
+    around: dict[str, Trial], name: str, said: str
+) -> None:
+    """The command line, the input, variables: the trial accepts no test that leaves them open."""
+    assert around[name].accepted, around[name].verdict
+    assert re.search(said, around[name].text), around[name].text
+
+
+def test_what_a_call_does_not_ask_for_is_left_alone(around: dict[str, Trial]) -> None:
+    """It may be anything."""
+    assert re.search(r"def test_plain\w*\((amount, expected)?\):", around["plain"].text)
