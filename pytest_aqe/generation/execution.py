@@ -6,6 +6,7 @@ A call that hangs, ends its process or reaches for the system has no outcome.
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
 import io
 import signal
@@ -195,6 +196,8 @@ class Executor:
         """
         if isinstance(error, SystemExit):
             return True
+        if not self._raises.fits(error):
+            return False
         own = self._raises.of(self._target)
         left = {source for source, leads in arcs if leads < 0}
         if any(
@@ -235,27 +238,49 @@ class Raises:
     def __init__(self, folder: str) -> None:
         """``folder`` ends with a slash, or is the one file."""
         self._folder = folder
-        self._known: dict[str, frozenset[int]] = {}
+        self._known: dict[str, dict[int, str]] = {}
 
-    def of(self, file: str) -> frozenset[int]:
-        """Return the lines of a file, none where it is not of the package."""
+    def of(self, file: str) -> dict[int, str]:
+        """Return the lines of a file, none where it is not of the package.
+
+        Each has the name of what is raised there, an empty one where that is no name.
+        """
         if file not in self._known:
             ours = file.startswith(self._folder)
-            self._known[file] = _raise_lines(file) if ours else frozenset()
+            self._known[file] = _raise_lines(file) if ours else {}
         return self._known[file]
 
+    def fits(self, error: BaseException) -> bool:
+        """Tell a crash while it was made what was to be raised: that is of another type."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        if trace is None:
+            return True
+        name = self.of(trace.tb_frame.f_code.co_filename).get(trace.tb_lineno, "")
+        meant = getattr(builtins, name, None)
+        if isinstance(meant, type) and issubclass(meant, BaseException):
+            return isinstance(error, meant)
+        return True
 
-def _raise_lines(file: str) -> frozenset[int]:
+
+def _raise_lines(file: str) -> dict[int, str]:
     try:
         tree = ast.parse(Path(file).read_text("utf-8"))
     except (OSError, SyntaxError, ValueError):
-        return frozenset()
-    return frozenset(
-        line
+        return {}
+    return {
+        line: _raised(node)
         for node, _ in statements(tree)
         if isinstance(node, (ast.Raise, ast.Assert))
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    )
+    }
+
+
+def _raised(node: ast.Raise | ast.Assert) -> str:
+    made = node.exc if isinstance(node, ast.Raise) else None
+    named = made.func if isinstance(made, ast.Call) else made
+    return named.id if isinstance(named, ast.Name) else ""
 
 
 def _time_is_up(signum: int, frame: Any) -> None:

@@ -27,10 +27,12 @@ _OPERATORS = {
     "__str__": "str({0})", "__iter__": "list({0})", "__reversed__": "list(reversed({0}))",
     "__bool__": "bool({0})", "__neg__": "-{0}", "__invert__": "~{0}", "__abs__": "abs({0})",
     "__int__": "int({0})", "__float__": "float({0})", "__next__": "next({0})",
+    "__hash__": "len({{{0}, {0}}})",
 }  # fmt: skip
 MOST_HOLDERS = 3
-_UNTESTED = frozenset({"__del__", "__class_getitem__", "__hash__", "__init_subclass__",
-                       "__getattribute__", "__reduce__", "__reduce_ex__"})  # fmt: skip
+_UNTESTED = frozenset({"__del__", "__class_getitem__", "__init_subclass__", "__getattribute__",
+                       "__reduce__", "__reduce_ex__"})  # fmt: skip
+_DESCRIBING = {"__get__": "property", "__set__": "setter"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,11 +237,12 @@ class Located(Protocol):
 def reaching(module: Any, name: str, target: str, gaps: Collection[Located]) -> list[Subject]:
     """Return the functions whose calls can reach some gaps, which have an outer name in common.
 
-    That is the function of the name, its property's setter, and, where it makes functions
-    inside it, or is not held by its name, those that the module or its classes hold; at last
-    what it returns, called.
+    That is the function of the name, for a descriptor's first the attributes that it stands
+    behind, its property's setter, and, where it makes functions inside it, or is not held by
+    its name, those that the module or its classes hold; at last what it returns, called.
     """
-    found = [find(module, name, target), find(module, name, target, setter=True)]
+    itself = find(module, name, target)
+    found = [*_described(module, itself), itself, find(module, name, target, setter=True)]
     known = any(each is not None for each in found)
     inner = {gap.line for gap in gaps if "<locals>" in gap.name or not known}
     if inner:
@@ -247,13 +250,35 @@ def reaching(module: Any, name: str, target: str, gaps: Collection[Located]) -> 
             find(module, held, target) for held in _holders(module, target, inner)[:MOST_HOLDERS]
         ]
     lines = {gap.line for gap in gaps}
-    if inner and found[0] is not None:
-        found.append(_calling_again(found[0]))
+    if inner and itself is not None:
+        found.append(_calling_again(itself))
     return [
         each
         for each in found
         if each is not None and (each.kind != "setter" or _spans(each.function.__code__, lines))
     ]
+
+
+def _described(module: Any, subject: Subject | None) -> list[Subject]:
+    """Return the attributes of a module's classes that a descriptor's method reads or sets."""
+    if subject is None or subject.owner is None or subject.name not in _DESCRIBING:
+        return []
+    return [
+        replace(
+            subject,
+            name=name,
+            kind=_DESCRIBING[subject.name],
+            owner=holder,
+            parameters=subject.parameters[1:] if subject.name == "__set__" else (),
+            imports=source.imports,
+            path=f"{source.text}.{name}",
+        )
+        for holder in list(vars(module).values())
+        if isinstance(holder, type) and holder.__module__ == module.__name__
+        if (source := class_source(holder)) is not None
+        for name, held in vars(holder).items()
+        if isinstance(held, subject.owner) and name.isidentifier()
+    ][:MOST_HOLDERS]
 
 
 def _spans(code: CodeType, lines: Collection[int]) -> bool:

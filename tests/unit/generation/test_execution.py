@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from pytest_aqe.generation.execution import Raises
 
@@ -16,14 +19,40 @@ def test_lines_that_raise_are_those_of_the_package(tmp_path: Path) -> None:
         file.write_text(text, "utf-8")
     (package / "broken.py").write_text("def f(:\n    raise X\n", "utf-8")
     raises = Raises(f"{package}/")
-    assert raises.of(str(package / "money.py")) == {2, 3, 4, 5}
-    assert raises.of(str(outside)) == set()
-    assert raises.of(str(package / "broken.py")) == set()
-    assert raises.of(str(package / "gone.py")) == set()
+    assert raises.of(str(package / "money.py")) == {
+        2: "",
+        **dict.fromkeys((3, 4, 5), "ValueError"),
+    }
+    assert raises.of(str(outside)) == {}
+    assert raises.of(str(package / "broken.py")) == {}
+    assert raises.of(str(package / "gone.py")) == {}
 
 
 def test_a_file_that_is_its_own_package_is_read(tmp_path: Path) -> None:
     """The folder is that one file."""
     file = tmp_path / "money.py"
     file.write_text("def f():\n    raise ValueError\n", "utf-8")
-    assert Raises(str(file)).of(str(file)) == {2}
+    assert Raises(str(file)).of(str(file)) == {2: "ValueError"}
+
+
+@pytest.mark.parametrize(
+    ("raised", "given", "fits"),
+    [
+        ("ValueError(f'{it.name}')", 1, False),  # AttributeError: a crash
+        ("ValueError(f'{it}')", 1, True),
+        ("LookupError(it[0])", {}, True),  # a KeyError is one
+        ("LookupError(it[0])", 1, False),
+        ("problem(it)", 1, True),  # nobody can tell what that is
+    ],
+)
+def test_what_fails_as_it_is_raised_is_a_crash(
+    tmp_path: Path, raised: str, given: object, fits: bool
+) -> None:
+    """It is not what the project means to say."""
+    file = tmp_path / "money.py"
+    file.write_text(f"def f(it):\n    raise {raised}\n", "utf-8")
+    names: dict[str, Any] = {"problem": KeyError}
+    exec(compile(file.read_text("utf-8"), str(file), "exec"), names)
+    with pytest.raises((AttributeError, LookupError, TypeError, ValueError)) as caught:
+        names["f"](given)
+    assert Raises(str(file)).fits(caught.value) is fits

@@ -318,9 +318,18 @@ def test_all_of_it_is_a_module(written: dict[str, str]) -> None:
 
 
 def written_for(folder: Path, source: str, name: str) -> str:
-    """Return the one test written for a function on lines 13 and 14."""
+    """Return the one test written for a method."""
     target = make_target(folder, source)
-    gap = target.gaps[0]._replace(name=name, line=13, end=14, lines=(14,))
+    node = next(
+        each
+        for holder in ast.walk(ast.parse(target.source))
+        if isinstance(holder, ast.ClassDef)
+        for each in holder.body
+        if isinstance(each, ast.FunctionDef) and f"{holder.name}.{each.name}" == name
+    )
+    last = node.end_lineno or node.lineno
+    lines = tuple(range(node.lineno + 1, last + 1))
+    gap = target.gaps[0]._replace(name=name, line=node.lineno, end=last, lines=lines)
     (candidate,) = Offline(Settings(), Fresh(())).author(gap, target._replace(gaps=(gap,)))
     return candidate.text
 
@@ -461,6 +470,56 @@ def test_a_function_that_only_a_descriptor_holds_is_reached(tmp_path: Path) -> N
         "def other():\n    pass\n"
     )
     assert ".double == " in written_for(tmp_path, source, "Box._calc")
+
+
+DESCRIPTOR = """
+class Typed:
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __set_name__(self, owner, name):
+        self.name = "_" + name
+
+    def __get__(self, obj, owner=None):
+        if obj is None:
+            return self
+        return getattr(obj, self.name, None)
+
+    def __set__(self, obj, value):
+        if not isinstance(value, self.kind):
+            raise TypeError(f"{self.name[1:]} takes {self.kind.__name__}")
+        setattr(obj, self.name, value)
+
+
+class Point:
+    x = Typed(int)
+
+    def __init__(self, x):
+        self.x = x
+
+    def __eq__(self, other):
+        return isinstance(other, Point) and self.x == other.x
+
+    def __hash__(self):
+        return hash(self.x)
+
+
+def other():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Typed.__get__", r"assert Point\(.+\)\.x == "),
+        ("Typed.__set__", r'raises\(TypeError, match="x takes int"\):\n    +Point\(.+\)\.x = '),
+        ("Point.__hash__", r"assert len\({(Point\(.+\)), \1}\) == 1"),
+    ],
+)
+def test_what_no_call_names_is_used(tmp_path: Path, name: str, said: str) -> None:
+    """Attributes behind which a descriptor stands; the hash of equal objects."""
+    assert re.search(said, written_for(tmp_path, DESCRIPTOR, name))
 
 
 def test_what_is_returned_is_called(tmp_path: Path) -> None:
