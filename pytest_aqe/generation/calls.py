@@ -13,7 +13,7 @@ from itertools import islice
 from types import CodeType
 from typing import Any
 
-from pytest_aqe.generation import circumstances, pools, subjects
+from pytest_aqe.generation import circumstances, commands, pools, subjects
 from pytest_aqe.generation.comparisons import Compared, exchanged, wished
 from pytest_aqe.generation.corrections import corrections
 from pytest_aqe.generation.execution import Call
@@ -122,6 +122,8 @@ class Calls:
 
     def _named_by_type(self, parameter: inspect.Parameter) -> list[Source]:
         """Return what an annotation names: members, literals, objects of the project."""
+        if self._subject.kind == "command":
+            return commands.lines(vars(self._material.module)[self._subject.name])
         annotation = parameter.annotation
         known = vars(self._material.module)
         words = _WORD.findall(annotation) if isinstance(annotation, str) else ()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from types import CodeType
 from typing import Any, Protocol
 
+from pytest_aqe.generation import commands
 from pytest_aqe.generation.harvest import Argument, Place, spelled
 from pytest_aqe.generation.values import Source
 
@@ -37,7 +38,11 @@ _DESCRIBING = {"__get__": "property", "__set__": "setter"}
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A function under test. ``kind`` is function, method, static, property or making."""
+    """A function under test.
+
+    ``kind`` is function, method, static, property, setter, making, or command: one of click's,
+    whose parameter is the command line.
+    """
 
     name: str
     kind: str
@@ -70,6 +75,8 @@ class Subject:
         """Write a call; ``receiver`` is an expression for ``self``."""
         if self.levels:
             return self._called_again(arguments)
+        if self.kind == "command":
+            return commands.spelled(self.path, arguments[0].source.text if arguments else "[]")
         shown = self.shortened(arguments)
         if self.kind == "setter":
             value = shown[0].source.text if shown else "None"
@@ -194,6 +201,8 @@ def find(module: Any, name: str, target: str, *, setter: bool = False) -> Subjec
     raw = vars(holder).get(last)
     if raw is None or last in _UNTESTED:
         return None
+    if commands.is_command(raw):
+        return None if setter else _command(module, last, raw, target)
     if setter:
         if not isinstance(raw, property) or raw.fset is None:
             return None
@@ -223,6 +232,18 @@ def find(module: Any, name: str, target: str, *, setter: bool = False) -> Subjec
     return Subject(last, kind, owner, function, parameters,
                    (code.co_filename, code.co_firstlineno), frozenset(imports), path,
                    is_async)  # fmt: skip
+
+
+def _command(module: Any, name: str, command: Any, target: str) -> Subject | None:
+    function = inspect.unwrap(command.callback)
+    code = getattr(function, "__code__", None)
+    if not isinstance(code, CodeType) or code.co_filename != target:
+        return None
+    line = inspect.Parameter(commands.LINE, inspect.Parameter.POSITIONAL_ONLY)
+    imports = {f"from {module.__name__} import {name}", *commands.IMPORTS}
+    return Subject(name, "command", None, function, (line,),
+                   (code.co_filename, code.co_firstlineno), frozenset(imports), name,
+                   is_async=False)  # fmt: skip
 
 
 class Located(Protocol):

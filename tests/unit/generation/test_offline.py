@@ -858,3 +858,51 @@ def test_what_a_function_finds_is_set_for_it(
 def test_what_a_call_does_not_ask_for_is_left_alone(around: dict[str, Trial]) -> None:
     """It may be anything."""
     assert re.search(r"def test_plain\w*\((amount, expected)?\):", around["plain"].text)
+
+
+CLICK = '''
+import click
+
+
+@click.command()
+@click.argument("name")
+@click.option("--count", type=int, default=1)
+@click.option("--how", type=click.Choice(["loud", "low"]), default="low")
+def hello(name, count, how):
+    """Say hello."""
+    if count < 0:
+        raise click.BadParameter("not so few")
+    if how == "loud":
+        name = name.upper()
+    for _ in range(count):
+        click.echo(f"hello {name}")
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True))
+@click.option("--lines/--no-lines")
+def size(path, lines):
+    with open(path) as opened:
+        text = opened.read()
+    if lines:
+        click.echo(len(text.splitlines()))
+    else:
+        click.echo(len(text))
+'''
+
+
+def test_a_program_made_with_click_is_run_by_its_runner(tmp_path: Path) -> None:
+    """With what it needs, and each option beside it: what it prints is asserted."""
+    target = make_target(tmp_path, CLICK)
+    hello = target.gaps[0]._replace(name="hello", line=4, end=15, lines=(10, 11, 12, 13, 14, 15))
+    size = hello._replace(name="size", line=18, end=27, lines=(22, 23, 24, 25, 27))
+    target = target._replace(gaps=(hello, size))
+    author = Offline(Settings(), Fresh(()))
+    candidates = [each for gap in target.gaps for each in author.author(gap, target)]
+    trials = Trials(Settings(), target, time.time(), Fresh(())).judge(candidates, target)
+    assert all(trial.accepted for trial in trials), [trial.verdict for trial in trials]
+    text = "\n".join(trial.text for trial in trials)
+    assert "from click.testing import CliRunner" in text
+    assert "(['a', '--how', 'loud'], 'hello A\\n')" in text
+    assert "not so few" in text
+    assert "CliRunner().invoke(size, [str(tmp_path / 'notes.txt'), '--lines']" in text
