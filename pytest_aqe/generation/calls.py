@@ -143,6 +143,11 @@ class Calls:
         """Tell whether tests call the function."""
         return bool(self._samples)
 
+    def others(self, around: Argument) -> list[Argument | None]:
+        """Return what must not make a difference where a test leaves a circumstance alone."""
+        (known,) = [each for each in self._around if each.name == around.name]
+        return known.others(around)
+
     def learn(self, call: Call, compared: Sequence[Compared], before: Collection[int]) -> None:
         """Take in what a call compared; ``before`` are the lines before missing branches."""
         for each in compared:

@@ -151,7 +151,7 @@ class Hunt:
         twin: Case | None = None
         for each in call.around:
             said = [line for line in case.lines if line != circumstances.statement(each)]
-            for other in reversed(circumstances.otherwise(each)):
+            for other in reversed(self._calls.others(each)):
                 rest = (one if one is not each else other for one in call.around)
                 changed = call._replace(around=tuple(one for one in rest if one is not None))
                 outcome = self._executor.execute(self._subject, changed)

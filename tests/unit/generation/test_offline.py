@@ -770,7 +770,11 @@ def test_a_command_line_ends_with_its_code(tmp_path: Path) -> None:
 AROUND = '''
 import argparse
 import os
+import random
 import sys
+import time
+from datetime import datetime
+from time import monotonic
 
 
 def main():
@@ -810,6 +814,38 @@ def plain(amount: int):
     if amount > 3:
         return settings()
     return amount
+
+
+def stamp(name: str):
+    return f"{name}-{int(time.time())}"
+
+
+def patient(tries: int):
+    for each in range(tries):
+        time.sleep(3)
+    return tries * 2
+
+
+def lucky():
+    if random.random() < 0.1:
+        return "yes"
+    return "no"
+
+
+def folder():
+    if sys.platform == "win32":
+        return "AppData"
+    return ".config"
+
+
+def greeting():
+    if datetime.now().hour < 12:
+        return "good morning"
+    return "good day"
+
+
+def since(start: float):
+    return monotonic() - start
 '''
 
 
@@ -845,12 +881,21 @@ def around(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trial]:
         ("total", r"assert total\(\) == [1-9]"),
         ("lines", r"monkeypatch.setattr\('sys.argv', \['prog', str\(tmp_path / "),
         ("plain", r"monkeypatch.setenv\('MONEY_DEBUG', '\w+'\)"),
+        ("stamp", r"monkeypatch.setattr\('time.time', lambda: 1700000000.0\)"),
+        ("patient", r"monkeypatch.setattr\('time.sleep', lambda seconds: None\)"),
+        ("lucky", r"monkeypatch.setattr\('random.random', lambda: 0.\d+\)\n.* == 'yes'"),
+        ("lucky", r" == 'no'"),
+        ("folder", r"monkeypatch.setattr\('sys.platform', 'win32'\)\n.* == 'AppData'"),
+        ("folder", r"monkeypatch.setattr\('sys.platform', 'linux'\)\n.* == '.config'"),
+        ("greeting", r"monkeypatch.setattr\('pack.money.datetime', .*\n.* == 'good day'"),
+        ("greeting", r"== 'good morning'"),
+        ("since", r"monkeypatch.setattr\('pack.money.monotonic', lambda: 100.0\)"),
     ],
 )
 def test_what_a_function_finds_is_set_for_it(
     around: dict[str, Trial], name: str, said: str
 ) -> None:
-    """The command line, the input, variables: the trial accepts no test that leaves them open."""
+    """What is another thing elsewhere or later: the trial accepts no test that leaves it open."""
     assert around[name].accepted, around[name].verdict
     assert re.search(said, around[name].text), around[name].text
 
