@@ -116,7 +116,7 @@ class Calls:
             )
             for each in subject.parameters
         }
-        self._around = circumstances.of(subject.function, material.module)
+        self._around = circumstances.of(subject.function, subject.owner, material.module)
         circumstances.mislead(self._around)
         self._receivers = self._find_receivers(subject.owner) if subject.bound else []
 

@@ -96,9 +96,11 @@ class Circumstance(NamedTuple):
         return [None, *(argument._replace(source=each) for each in values[:2])]
 
 
-def of(function: FunctionType, module: Any) -> list[Circumstance]:
-    """Return those that a function asks for, itself or by others of its module."""
-    codes = _reached(function.__code__, vars(module))
+def of(function: FunctionType, owner: type | None, module: Any) -> list[Circumstance]:
+    """Return those that a function asks for, itself or by others of its module and class."""
+    methods = {name: each for kind in getattr(owner, "__mro__", ())[::-1]
+               for name, each in vars(kind).items() if isinstance(each, FunctionType)}  # fmt: skip
+    codes = _reached(function.__code__, {**methods, **vars(module)})
     names = {name for code in codes for name in code.co_names}
     texts = dict.fromkeys(text for code in codes for text in _texts(code.co_consts))
     words = [text for text in texts if _WORD.fullmatch(text)][:_MOST_WORDS]

@@ -846,6 +846,14 @@ def greeting():
 
 def since(start: float):
     return monotonic() - start
+
+
+class Clock:
+    def _read(self):
+        return time.time()
+
+    def shown(self):
+        return f"{self._read():.0f}"
 '''
 
 
@@ -863,6 +871,9 @@ def around(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trial]:
         for node in ast.parse(target.source).body
         if isinstance(node, ast.FunctionDef)
     ]
+    last = len(target.source.splitlines())
+    shown = gaps[0]._replace(name="Clock.shown", line=last - 1, end=last, lines=(last,))
+    gaps.append(shown)
     target = target._replace(gaps=tuple(gaps))
     author = Offline(Settings(), Fresh(()))
     candidates = [each for gap in gaps for each in author.author(gap, target)]
@@ -889,6 +900,7 @@ def around(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trial]:
         ("folder", r"monkeypatch.setattr\('sys.platform', 'linux'\)\n.* == '.config'"),
         ("greeting", r"monkeypatch.setattr\('pack.money.datetime', .*\n.* == 'good day'"),
         ("greeting", r"== 'good morning'"),
+        ("Clock.shown", r"monkeypatch.setattr\('time.time', .*\n.* == '1700000000'"),
         ("since", r"monkeypatch.setattr\('pack.money.monotonic', lambda: 100.0\)"),
     ],
 )
