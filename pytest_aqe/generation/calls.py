@@ -329,7 +329,7 @@ class Calls:
                 parameter.name, "*", chance.choice([*made, *self._material.starred["*"]])
             )
         if parameter.kind is parameter.VAR_KEYWORD:
-            return Argument(parameter.name, "**", self._named_values())
+            return Argument(parameter.name, "**", self._named_values(parameter.name))
         pool = self._pools.get(parameter.name)
         if not pool:
             return None
@@ -337,12 +337,14 @@ class Calls:
         place = int(chance.expovariate(3 / len(pool))) if front is None else front
         return Argument(parameter.name, _passed(parameter), pool[min(place, len(pool) - 1)])
 
-    def _named_values(self) -> Source:
+    def _named_values(self, parameter: str) -> Source:
         """Return arguments by name: seen ones, or those that the module's functions know."""
         chance = self._chance
         seen = self._material.starred["**"]
-        making = self._making()
-        names = [each.name for each in making if each.kind is not each.VAR_KEYWORD]
+        names = pools.keys_asked(self._subject.function, parameter)
+        if not names or chance.random() < 0.2:
+            making = self._making()
+            names = [each.name for each in making if each.kind is not each.VAR_KEYWORD]
         names = names or list(self._material.by_name)
         if not names or chance.random() < 0.2:
             return Source("{'a': 1}")

@@ -10,6 +10,7 @@ import builtins
 import contextlib
 import io
 import signal
+import tempfile
 import types
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -84,18 +85,21 @@ class Executor:
     """Run calls of one file's functions, traced and guarded; names stay from call to call."""
 
     def __init__(self, target: str, raises: Raises, comparisons: Comparisons, folder: str) -> None:
-        """In ``folder`` a call may write."""
+        """In a part of ``folder`` a call may write: in its ``tmp_path``, and in temporary files."""
         self._target = target
         self._raises = raises
         self._tracer = tracer(target)
         self._tracer.prepare(living(target))
         self._comparisons = comparisons
-        self._folder = Path(folder, "files")
-        self._guard = Guard(str(self._folder))
+        self._folder = Path(folder, "calls", "files")
+        self._temporary = Path(folder, "calls", "temporary")
+        self._guard = Guard(str(self._folder.parent))
         self.namespace: dict[str, Any] = {files.FIXTURE: self._folder}
 
     def install(self) -> None:
         """Guard this process from now on, and let time end a call."""
+        self._temporary.mkdir(parents=True, exist_ok=True)
+        tempfile.tempdir = str(self._temporary)
         self._guard.install()
         signal.signal(signal.SIGALRM, _time_is_up)
 
@@ -150,6 +154,8 @@ class Executor:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             patch.undo()
+            if self._guard.opened:
+                files.empty(self._temporary)
         if isinstance(outcome.error, (RecursionError, MemoryError)):
             return None
         if isinstance(outcome.value, types.CoroutineType):

@@ -66,10 +66,15 @@ def setup(text: str) -> list[str]:
 
 def fill(folder: Path, text: str) -> None:
     """Make a folder anew for a call."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    empty(folder)
     for name, content in begun(text).items():
         (folder / name).write_text(content, "utf-8")
+
+
+def empty(folder: Path) -> None:
+    """Make a folder anew, with nothing in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 def look(folder: Path) -> Folder:

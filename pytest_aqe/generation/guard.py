@@ -53,8 +53,9 @@ class Guard:
     def __init__(self, scratch: str) -> None:
         self._scratch = os.path.realpath(scratch)
         self._armed = False
-        self._opened = 0
         self.denied: list[str] = []
+        self.opened = 0
+        """Files that were opened for writing since it was armed."""
 
     def install(self) -> None:
         """Listen from now on; an audit hook cannot be taken away again."""
@@ -63,7 +64,7 @@ class Guard:
     @contextmanager
     def armed(self) -> Iterator[None]:
         """Refuse while this lasts."""
-        self._armed, self._opened = True, 0
+        self._armed, self.opened = True, 0
         try:
             yield
         finally:
@@ -115,8 +116,8 @@ class Guard:
             return None if os.fspath(path) in (os.devnull, b"/dev/null") else (
                 f"writing {_shown(path)}"
             )  # fmt: skip
-        self._opened += 1
-        return f"writing more than {_MOST_FILES} files" if self._opened > _MOST_FILES else None
+        self.opened += 1
+        return f"writing more than {_MOST_FILES} files" if self.opened > _MOST_FILES else None
 
     def _inside(self, path: Any) -> bool:
         """Tell a path below the scratch folder, links followed; a common prefix is not enough."""

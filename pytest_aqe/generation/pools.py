@@ -94,7 +94,8 @@ _WORDS: dict[str, tuple[str, ...]] = {
 
 _NAMED: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"is_|has_|strict|verbose|inplace|reverse|ignore|allow|force|keep|use_|flag", ("bool",)),
-    (r"func|fn|callback|key$|predicate|factory|method|handler|hook|cmp", ("callable", "None")),
+    (r"func|(^|_)fn($|_)|callback|key$|predicate|factory|method|handler|hook|cmp",
+     ("callable", "None")),
     (r"^exc|exception|^err|errors$", ("exception", "str")),
     (r"count|size|index|idx|num|width|height|length|limit|start|stop|step|depth|level|max|min|"
      r"^n$|^i$|^k$|port|day|month|year|hour|minute|second|digits|precision|offset", ("int",)),
@@ -138,8 +139,7 @@ def types_of(parameter: inspect.Parameter, used: Iterable[str] = ()) -> tuple[st
     if default is not inspect.Parameter.empty and default is not None:
         found += _WORDS.get(type(default).__name__, ())
     if not found:
-        found += used
-    if not found:
+        found += used  # what is iterated, say, may be a file
         for pattern, kinds in _NAMES:
             if pattern.search(parameter.name.lower()):
                 found += kinds
@@ -187,6 +187,22 @@ def _nodes_of(function: Any) -> list[ast.AST]:
         return list(ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))))
     except (OSError, TypeError, SyntaxError, ValueError):
         return []
+
+
+def keys_asked(function: Any, name: str) -> list[str]:
+    """Return the names that a function asks its keyword arguments for, kept as ``name``."""
+    found: list[ast.AST] = []
+    for node in _nodes_of(function):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            asks = node.func.attr in ("get", "pop", "setdefault")
+            if asks and node.args and spelled(node.func.value) == name:
+                found.append(node.args[0])
+        elif isinstance(node, ast.Subscript) and spelled(node.value) == name:
+            found.append(node.slice)
+        elif isinstance(node, ast.Compare) and spelled(node.comparators[0]) == name:
+            found.append(node.left)
+    keys = (each.value for each in found if isinstance(each, ast.Constant))
+    return list(dict.fromkeys(key for key in keys if isinstance(key, str) and key.isidentifier()))
 
 
 def looks_like(

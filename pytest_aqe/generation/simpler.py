@@ -1,4 +1,7 @@
-"""Simpler calls than one that was found: what a reader would ask why it is there goes first."""
+"""Simpler calls than one that was found: what a reader would ask why it is there goes first.
+
+A function that is given as an argument, too, where any value does.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ from typing import Any
 
 from pytest_aqe.generation.comparisons import replaced
 from pytest_aqe.generation.execution import Call
+from pytest_aqe.generation.files import FIXTURE
 from pytest_aqe.generation.values import Source
 
 _DIGITS = (0, 1, 2, 3, 6)  # decimals that a number is rounded to
+_STAYING = ("None", "True", "False", FIXTURE)
 _LONG = 12  # characters or items; shorter ones are left alone
 
 
@@ -22,7 +27,9 @@ def simpler(call: Call) -> Iterator[Call]:
         if argument.kind != "/":
             yield call._replace(arguments=(*call.arguments[:number], *call.arguments[number + 1 :]))
     for number, argument in enumerate(call.arguments):
-        for text in (*_leaner(argument.source.text), *_plainer(argument.source.text)):
+        made = argument.source.text
+        odd = ("'a'", "1") if made.isidentifier() and made not in _STAYING else ()
+        for text in (*odd, *_leaner(made), *_plainer(made)):
             plain = argument._replace(source=Source(text, argument.source.imports))
             yield call._replace(
                 arguments=(*call.arguments[:number], plain, *call.arguments[number + 1 :])

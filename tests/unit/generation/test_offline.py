@@ -709,6 +709,67 @@ def test_what_is_raised_again_out_of_a_with_is_an_outcome(tmp_path: Path) -> Non
     assert "pytest.raises(KeyError" in candidate.text
 
 
+ASKED = """
+import tempfile
+
+
+class Draw:
+    def shape(self, kind, **options):
+        if "width" in options:
+            return f"{kind} {options['width']}"
+        if options.get("dashed"):
+            return f"{kind} dashed"
+        color = options.pop("color", "black")
+        if color == "red":
+            return "danger"
+        return kind
+
+    def spool(self, lines):
+        with tempfile.TemporaryFile("w+") as held:
+            held.writelines(f"{line}\\n" for line in lines)
+            held.seek(0)
+            return held.read()
+
+
+class Lines:
+    def __init__(self, file_obj):
+        self._lines = iter(file_obj)
+        self._seek = file_obj.seek
+
+    def back(self):
+        self._seek(0)
+        return next(self._lines)
+
+
+class Field:
+    def __init__(self, fname):
+        self.parts = fname.split(".")
+
+    def first(self):
+        return self.parts[0]
+
+
+def other():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Draw.shape", r"width"),
+        ("Draw.shape", r"dashed"),
+        ("Draw.shape", r"'?color'?[:=] ?'red'"),
+        ("Draw.spool", r"spool\(\[.+\]\) == '.+\\n'"),
+        ("Lines.back", r"Lines\(io.StringIO\(.+\)\).back\(\) == '"),
+        ("Field.first", r"Field\('.*'\).first\(\) == '"),
+    ],
+)
+def test_what_a_function_takes_is_seen(tmp_path: Path, name: str, said: str) -> None:
+    """Keys that it asks for, a temporary file, what is iterated but called a file."""
+    assert re.search(said, written_for(tmp_path, ASKED, name))
+
+
 def test_an_object_that_is_returned_and_can_be_called_is_called(tmp_path: Path) -> None:
     """It shows nothing else of itself."""
     source = (

@@ -24,6 +24,7 @@ def shown(call: Call) -> str:
         (Call(None, (Argument("a", "/", Source("[1.0625, 2]")),)), "f([1.06, 2])"),
         (Call(None, (Argument("a", "/", Source("'much too long a text'")),)), "f('much too l')"),
         (Call(None, (Argument("a", "/", Source("1")), Argument("b", "=", Source("2")))), "f(1)"),
+        (Call(None, (Argument("a", "/", Source("sorted")),)), "f('a')"),
         (Call(Source("Box(1, None)"), ()), "Box(1).f()"),
         (Call(Source("Box(1)"), (), (("grow", ()), ("shrink", ()))), "shrink; Box(1).f()"),
     ],
@@ -32,8 +33,9 @@ def test_what_is_tried_instead(call: Call, expected: str) -> None:
     assert expected in [shown(each) for each in simpler(call)]
 
 
-def test_what_is_plain_stays() -> None:
-    call = Call(Source("Box(1)"), (Argument("a", "/", Source("'short'")),))
+@pytest.mark.parametrize("plain", ["'short'", "True", "tmp_path"])
+def test_what_is_plain_stays(plain: str) -> None:
+    call = Call(Source("Box(1)"), (Argument("a", "/", Source(plain)),))
     assert list(simpler(call)) == []
 
 
