@@ -13,7 +13,7 @@ from pytest_aqe.generation import circumstances, snapshots
 from pytest_aqe.generation.calls import Calls
 from pytest_aqe.generation.cases import Case, Describer
 from pytest_aqe.generation.execution import Call, Executor, Outcome
-from pytest_aqe.generation.simpler import simpler
+from pytest_aqe.generation.simpler import plain, simpler
 from pytest_aqe.generation.subjects import Subject
 from pytest_aqe.generation.values import Source
 
@@ -118,7 +118,8 @@ class Hunt:
         case = self._describer.describe(subject, call, outcome)
         if case is not None and case.strength == snapshots.NONE and callable(outcome.value):
             call, case = self._called_again(call, new) or (call, case)
-        if case is not None and call.around:
+        if case is not None:
+            call, case = self._plain(call, case, outcome, new)
             call, case = self._unaffected(call, case)
         if case is None or (_says_nothing(case, outcome) and all(kind == "a" for kind, _ in new)):
             return False
@@ -145,6 +146,19 @@ class Hunt:
         self._found.append((case, new))
         self._tell(case)
         return True
+
+    def _plain(self, call: Call, case: Case, outcome: Outcome, new: set[Any]) -> tuple[Call, Case]:
+        """Give a plain value instead of a function where that says as much of the same."""
+        for other in plain(call):
+            made = self._executor.execute(self._subject, other)
+            lines, arcs = self._executor.ran()
+            ran = {("l", line) for line in lines} | {("a", arc) for arc in arcs}
+            if made is None or not new <= ran or type(made.error) is not type(outcome.error):
+                continue
+            twin = self._describer.describe(self._subject, other, made)
+            if twin is not None and twin.strength >= case.strength:
+                return other, twin
+        return call, case
 
     def _unaffected(self, call: Call, case: Case) -> tuple[Call, Case]:
         """Leave alone what makes no difference where it is found as nobody would set it."""

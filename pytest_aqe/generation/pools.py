@@ -14,9 +14,10 @@ import inspect
 import random
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import zip_longest
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 from pytest_aqe.generation import files
@@ -97,15 +98,19 @@ _NAMED: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"func|(^|_)fn($|_)|callback|key$|predicate|factory|method|handler|hook|cmp",
      ("callable", "None")),
     (r"^exc|exception|^err|errors$", ("exception", "str")),
-    (r"count|size|index|idx|num|width|height|length|limit|start|stop|step|depth|level|max|min|"
-     r"^n$|^i$|^k$|port|day|month|year|hour|minute|second|digits|precision|offset", ("int",)),
-    (r"delta|timeout|interval|duration|elapsed", ("timedelta", "float", "int")),
+    (r"(^|_)(count|size|index|idx|num|width|height|length|limit|start|stop|step|depth|level|max|min"
+     r"|total|precision|offset|position|amount|digit)"
+     r"|(^|_)(n|i|k|no|pos|port|day|month|year|hour|minute|second)s?($|_)"
+     r"|(count|size|index|len|length|width|height|limit|num|level|depth|lineno)s?$", ("int",)),
+    (r"timeout", ("float", "int", "None")),
+    (r"delta|interval|duration|elapsed", ("timedelta", "float", "int")),
     (r"^dt$|datetime|when|moment", ("datetime",)),
     (r"date", ("date", "datetime")),
     (r"ratio|rate|factor|weight|percent|prob|alpha|scale", ("float",)),
     (r"bytes|data|raw|buf|payload|recv", ("bytes", "str", "list")),
     (r"path|folder|directory|filename|^file$|^dst$|^dest", ("file", "str")),
     (r"file|stream|fp$|handle", ("stream", "bstream", "str", "file")),
+    (r"delim|sep$", ("str", "bytes")),
     (r"text|name|sep|path|string|str|msg|message|word|line|url|uri|fmt|format|pattern|prefix|suffix"
      r"|title|label|char|encoding|lang|locale|version|tag|host|query|html|chars", ("str",)),
     (r"dict|map|kwargs|options|config|params|mapping|attrs", ("dict",)),
@@ -118,7 +123,9 @@ _NAMES = tuple((re.compile(pattern), kinds) for pattern, kinds in _NAMED)
 _WORD = re.compile(r"\w+")
 _UNKNOWN = ("int", "str", "list", "None", "dict", "callable")
 _MOST_CONSTANTS = 25
+_COUNTING = ("send", "write", "tell", "seek", "fileno")  # methods of files and sockets
 _MOST_ATTRIBUTES = 16
+_PASSED_ON = 2  # times that a parameter is followed from function to function
 _HELD = 6  # values from which a class is made that is a dictionary, say
 
 
@@ -153,6 +160,8 @@ def types_of(parameter: inspect.Parameter, used: Iterable[str] = ()) -> tuple[st
 
 def of_type(kind: type) -> list[Source]:
     """Return values of a built-in or well-known type, or of one that behaves like it."""
+    if issubclass(kind, BaseException) and kind.__module__ == "builtins":
+        return [Source(f"{kind.__name__}('no')")]
     names = (kind.__name__, *_WORDS.get(kind.__name__, ()))
     return [source for name in names for source in BOUNDARIES.get(name, ())]
 
@@ -216,11 +225,37 @@ def looks_like(
     What was recorded under an attribute's name is what it may hold. With ``owner``, whose
     constructor the function is, what it keeps is followed through the class.
     """
+    read, called = _read_of(parameter.name, function, owner, _PASSED_ON)
+    names = [name for name in dict.fromkeys(read) if not name.startswith("_")]
+    if not names or len(names) > _MOST_ATTRIBUTES or set(names) <= _PLAIN:
+        return []
+    found = []
+    for place in range(3):
+        given = []
+        for name in names:
+            kinds = next((kinds for pattern, kinds in _NAMES if pattern.search(name)), ("str",))
+            kind = "int" if name in _COUNTING else kinds[0]
+            known = [*by_name.get(name, ()), *BOUNDARIES[kind][1:]]
+            values = [each for each in known if not each.imports]
+            value = values[min(place, len(values) - 1)].text if values else "None"
+            given.append(f"{name}=lambda *args: {value}" if name in called else f"{name}={value}")
+        text = f"types.SimpleNamespace({', '.join(given)})"
+        found.append(Source(text, frozenset({"import types"})))
+    return found
+
+
+def _read_of(
+    parameter: str, function: Any, owner: type | None, depth: int
+) -> tuple[list[str], set[str]]:
+    """Return the attributes that are read of a parameter, and all that are called.
+
+    Also by a function or a class of the same module that it is passed on to.
+    """
     nodes = _nodes_of(function)
-    holders = {parameter.name}
+    holders = {parameter}
     if owner is not None:
         holders |= {f"self.{name}" for node in nodes[:1] for name, given in kept(node)
-                    if given == parameter.name}  # fmt: skip
+                    if given == parameter}  # fmt: skip
         nodes = _nodes_of(owner) if len(holders) > 1 else nodes
     read = [
         node.attr
@@ -232,21 +267,36 @@ def looks_like(
         for node in nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
-    names = [name for name in dict.fromkeys(read) if not name.startswith("_")]
-    if not names or len(names) > _MOST_ATTRIBUTES or set(names) <= _PLAIN:
-        return []
-    found = []
-    for place in range(3):
-        given = []
-        for name in names:
-            kinds = next((kinds for pattern, kinds in _NAMES if pattern.search(name)), ("str",))
-            known = [*by_name.get(name, ()), *BOUNDARIES[kinds[0]][1:]]
-            values = [each for each in known if not each.imports]
-            value = values[min(place, len(values) - 1)].text if values else "None"
-            given.append(f"{name}=lambda *args: {value}" if name in called else f"{name}={value}")
-        text = f"types.SimpleNamespace({', '.join(given)})"
-        found.append(Source(text, frozenset({"import types"})))
-    return found
+    for callee, name in _passed_on(function, nodes, holders) if depth else ():
+        is_class = isinstance(callee, type)
+        made = vars(callee).get("__init__") if is_class else callee
+        more, more_called = _read_of(name, made, callee if is_class else None, depth - 1)
+        read += more
+        called |= more_called
+    return read, called
+
+
+def _passed_on(
+    function: Any, nodes: Iterable[ast.AST], holders: Collection[str]
+) -> Iterator[tuple[Any, str]]:
+    """Yield the functions and classes of a module that a value is given to, and as what."""
+    known = getattr(inspect.unwrap(function), "__globals__", {})
+    for node in nodes:
+        callee = known.get(node.func.id) if (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        ) else None  # fmt: skip
+        if not isinstance(node, ast.Call) or not isinstance(callee, (type, FunctionType)):
+            continue
+        if callee is function or callee.__module__ != known.get("__name__"):
+            continue
+        with suppress(ValueError, TypeError):
+            names = list(inspect.signature(callee).parameters)
+            for name, given in zip(names, node.args, strict=False):
+                if spelled(given) in holders:
+                    yield callee, name
+        for keyword in node.keywords:
+            if keyword.arg and spelled(keyword.value) in holders:
+                yield callee, keyword.arg
 
 
 def constants(code: CodeType) -> dict[str, list[Source]]:
@@ -420,8 +470,10 @@ def holding(kind: type) -> list[Source]:
         if base.__module__ == "builtins" and base is not object:
             name = {"frozenset": "set", "bytearray": "bytes"}.get(base.__name__, base.__name__)
             name = "str" if issubclass(base, BaseException) else name
-            known = BOUNDARIES.get(name, [])[1:]
-            return [each for each in known if not each.imports][:_HELD]
+            known = [each for each in BOUNDARIES.get(name, [])[1:] if not each.imports][:_HELD]
+            if issubclass(base, BaseException):  # one that wraps another
+                known.insert(1, Source("ValueError('no')"))
+            return known
     return []
 
 

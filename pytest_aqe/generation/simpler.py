@@ -1,7 +1,4 @@
-"""Simpler calls than one that was found: what a reader would ask why it is there goes first.
-
-A function that is given as an argument, too, where any value does.
-"""
+"""Simpler calls than one that was found: what a reader would ask why it is there goes first."""
 
 from __future__ import annotations
 
@@ -27,9 +24,7 @@ def simpler(call: Call) -> Iterator[Call]:
         if argument.kind != "/":
             yield call._replace(arguments=(*call.arguments[:number], *call.arguments[number + 1 :]))
     for number, argument in enumerate(call.arguments):
-        made = argument.source.text
-        odd = ("'a'", "1") if made.isidentifier() and made not in _STAYING else ()
-        for text in (*odd, *_leaner(made), *_plainer(made)):
+        for text in (*_leaner(argument.source.text), *_plainer(argument.source.text)):
             plain = argument._replace(source=Source(text, argument.source.imports))
             yield call._replace(
                 arguments=(*call.arguments[:number], plain, *call.arguments[number + 1 :])
@@ -38,6 +33,17 @@ def simpler(call: Call) -> Iterator[Call]:
         made = call.receiver.text
         for text in (*_leaner(made), *_shorter(made), *_plainer(made)):
             yield call._replace(receiver=Source(text, call.receiver.imports))
+
+
+def plain(call: Call) -> Iterator[Call]:
+    """Yield calls with a plain value where a function or a class is given: any may do."""
+    for number, argument in enumerate(call.arguments):
+        if argument.source.text.isidentifier() and argument.source.text not in _STAYING:
+            for text in ("'a'", "1"):
+                other = argument._replace(source=Source(text))
+                yield call._replace(
+                    arguments=(*call.arguments[:number], other, *call.arguments[number + 1 :])
+                )
 
 
 def _shorter(text: str) -> Iterator[str]:

@@ -318,14 +318,15 @@ def test_all_of_it_is_a_module(written: dict[str, str]) -> None:
 
 
 def written_for(folder: Path, source: str, name: str) -> str:
-    """Return the one test written for a method."""
+    """Return the one test written for a function inside a class or another function."""
     target = make_target(folder, source)
     node = next(
         each
         for holder in ast.walk(ast.parse(target.source))
-        if isinstance(holder, ast.ClassDef)
+        if isinstance(holder, (ast.ClassDef, ast.FunctionDef))
         for each in holder.body
-        if isinstance(each, ast.FunctionDef) and f"{holder.name}.{each.name}" == name
+        if isinstance(each, ast.FunctionDef)
+        and f"{holder.name}.{each.name}" == name.replace(".<locals>", "")
     )
     last = node.end_lineno or node.lineno
     lines = tuple(range(node.lineno + 1, last + 1))
