@@ -22,7 +22,8 @@ from pytest_aqe.generation.subjects import Subject
 from pytest_aqe.generation.uses import Uses
 from pytest_aqe.generation.values import Source
 
-RECEIVERS = 20
+RECEIVERS = 24
+OPTIONS = 5  # optional arguments of a constructor that are tried by themselves
 _SAME_NAME = 40  # values kept of parameters of one name
 _SAME_TYPE = 60
 STEPS = 3  # calls of other methods before the one under test
@@ -467,6 +468,7 @@ class Calls:
                 found[sample.receiver] = None
         kinds = [owner, *_subclasses(owner, self._material.module)]
         for kind in kinds:
+            base: tuple[Argument, ...] | None = None
             source = subjects.class_source(kind)
             code = getattr(getattr(kind, "__init__", None), "__code__", None)
             if source is None:
@@ -474,7 +476,8 @@ class Calls:
             if code is not None:
                 place = (code.co_filename, code.co_firstlineno)
                 for sample in self._material.samples.get(place, [])[:10]:
-                    found[_made_from(source, sample)] = None
+                    found[_made_from(source, sample.arguments)] = None
+                    base = sample.arguments if base is None else base
             for other, samples in self._material.samples.items():
                 if len(found) > RECEIVERS:
                     break
@@ -485,17 +488,48 @@ class Calls:
                         ):
                             found[sample.receiver] = None
             if len(found) < 4:
-                found.update(dict.fromkeys(self._made_up(kind, source)))
+                for arguments in self._made_up(kind, source):
+                    found[_made_from(source, arguments)] = None
+                    base = arguments if base is None and arguments else base
+            found.update(dict.fromkeys(self._with_options(kind, source, base or ())))
         return list(found)[:RECEIVERS]
 
-    def _made_up(self, kind: type, source: Source) -> Iterator[Source]:
-        parameters = subjects.making(kind) or ()
+    def _with_options(
+        self, kind: type, source: Source, base: Sequence[Argument]
+    ) -> Iterator[Source]:
+        """Yield objects with one optional argument more: what is left out switches nothing on."""
+        optional = {each.name: each for each in subjects.making(kind) or () if not _needed(each)
+                    and each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)}  # fmt: skip
+        kept = [each for each in base if each.name not in optional]
+        for each in list(optional.values())[:OPTIONS]:
+            pool = [one for one in self._held(each, kind) if one.text != repr(each.default)]
+            for value in pool[:2]:
+                made = _made_from(source, (*kept, Argument(each.name, "=", value)))
+                if self._material.can_be_made(made):
+                    yield made
+
+    def _held(self, parameter: inspect.Parameter, kind: type) -> list[Source]:
+        """Return what may be given to a constructor."""
+        by_name = self._material.by_name
         making = vars(kind).get("__init__")
+        return [
+            *pools.looks_like(parameter, making, by_name, kind),
+            *pools.walk_pool(
+                parameter,
+                {},
+                by_name.get(parameter.name, []),
+                self._material.by_type,
+                pools.members(parameter.annotation, self._material.write),
+                self._material.used(making, parameter.name),
+            ),
+        ]
+
+    def _made_up(self, kind: type, source: Source) -> Iterator[tuple[Argument, ...]]:
+        parameters = subjects.making(kind) or ()
         for held in (None, *pools.holding(kind)) if not any(map(_needed, parameters)) else ():
             given = () if held is None else (Argument("", "/", held),)
-            made = _made_from(source, Sample(given))
-            if self._material.can_be_made(made):
-                yield made
+            if self._material.can_be_made(_made_from(source, given)):
+                yield given
         if not parameters:
             return
         seen: set[str] = set()
@@ -508,18 +542,7 @@ class Calls:
                 if not required and (variable or self._chance.random() > 0.3 * (attempt > 8)):
                     continue
                 if each.name not in known:
-                    by_name = self._material.by_name
-                    known[each.name] = [
-                        *pools.looks_like(each, making, by_name, kind),
-                        *pools.walk_pool(
-                            each,
-                            {},
-                            by_name.get(each.name, []),
-                            self._material.by_type,
-                            pools.members(each.annotation, self._material.write),
-                            self._material.used(making, each.name),
-                        ),
-                    ]
+                    known[each.name] = self._held(each, kind)
                 pool = known[each.name]
                 place = attempt  # the front of a pool is the likeliest
                 if attempt >= _FRONT:
@@ -527,12 +550,12 @@ class Calls:
                 place = min(place, len(pool) - 1)
                 kind_ = "=" if not required or each.kind is each.KEYWORD_ONLY else "/"
                 arguments.append(Argument(each.name, kind_, pool[place]))
-            made = _made_from(source, Sample(tuple(arguments)))
+            made = _made_from(source, arguments)
             if made.text in seen:
                 continue
             seen.add(made.text)
             if self._material.can_be_made(made):
-                yield made
+                yield tuple(arguments)
             if len(seen) > 14:
                 return
 
@@ -592,9 +615,9 @@ def _literals(call: Call) -> list[Source]:
     return [Source(text) for text in found]
 
 
-def _made_from(source: Source, sample: Sample) -> Source:
-    imports = source.imports.union(*(each.source.imports for each in sample.arguments))
-    return Source(f"{source.text}({spelled(sample.arguments)})", imports)
+def _made_from(source: Source, arguments: Sequence[Argument]) -> Source:
+    imports = source.imports.union(*(each.source.imports for each in arguments))
+    return Source(f"{source.text}({spelled(arguments)})", imports)
 
 
 def _subclasses(owner: type, module: Any) -> list[type]:

@@ -118,8 +118,36 @@ _NAMED: tuple[tuple[str, tuple[str, ...]], ...] = (
      ("list", "tuple", "str")),
     (r"value|val$|num|number|^x$|^y$|^a$|^b$", ("int", "float", "str")),
 )  # fmt: skip
+_WRITTEN: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"mail", ("ada@example.org", "Ada <ada@example.org>")),
+    (
+        r"ur[li]$|^ur[li]|href|link|endpoint",
+        ("https://example.org/a/b?c=d&e#f", "http://localhost:8080"),
+    ),
+    (r"(^|_)(ip|addr|address)(_|$)", ("127.0.0.1", "::1")),
+    (r"host|domain", ("example.org", "localhost:8080")),
+    (r"version", ("1.2.3", "2.0.0-rc.1")),
+    (r"datetime|timestamp|moment|^dt$", ("2024-01-31T12:30:00", "2024-01-31 12:30:00+00:00")),
+    (r"date|^day$", ("2024-01-31", "31.01.2024")),
+    (r"(^|_)time($|_)|hour", ("12:30", "23:59:59")),
+    (r"uuid|guid", ("12345678-1234-5678-1234-567812345678",)),
+    (r"colou?r", ("#ff8000", "red")),
+    (r"lang|locale", ("en_US", "de")),
+    (r"encoding|charset", ("utf-8", "latin-1")),
+    (r"json", ('{"a": [1, 2]}',)),
+    (r"xml|html|markup", ('<p class="a">b</p>',)),
+    (r"csv", ("a,b\n1,2\n",)),
+    (r"regex|pattern", ("a+", "(\\w+)-(\\d+)")),
+    (r"mime|content_type|media_type", ("text/html; charset=utf-8",)),
+    (r"currency", ("EUR",)),
+)
+"""How texts of a name are written: what is none of these is often only refused."""
+WRITTEN = frozenset(text for _, texts in _WRITTEN for text in texts)
 # compiled here, once for all forks
 _NAMES = tuple((re.compile(pattern), kinds) for pattern, kinds in _NAMED)
+_FORMATS = tuple(
+    (re.compile(pattern), _sources([*map(repr, texts)])) for pattern, texts in _WRITTEN
+)
 _WORD = re.compile(r"\w+")
 _UNKNOWN = ("int", "str", "list", "None", "dict", "callable")
 _MOST_CONSTANTS = 25
@@ -156,6 +184,12 @@ def types_of(parameter: inspect.Parameter, used: Iterable[str] = ()) -> tuple[st
     if default is None and found:
         found.append("None")
     return tuple(dict.fromkeys(found)) or _UNKNOWN
+
+
+def formats_of(name: str) -> list[Source]:
+    """Return texts as those of a name are written."""
+    lower = name.lower()
+    return next((texts for pattern, texts in _FORMATS if pattern.search(lower)), [])
 
 
 def of_type(kind: type) -> list[Source]:
@@ -235,7 +269,8 @@ def looks_like(
         for name in names:
             kinds = next((kinds for pattern, kinds in _NAMES if pattern.search(name)), ("str",))
             kind = "int" if name in _COUNTING else kinds[0]
-            known = [*by_name.get(name, ()), *BOUNDARIES[kind][1:]]
+            written = formats_of(name) if kind == "str" else []
+            known = [*by_name.get(name, ()), *written, *BOUNDARIES[kind][1:]]
             values = [each for each in known if not each.imports]
             value = values[min(place, len(values) - 1)].text if values else "None"
             given.append(f"{name}=lambda *args: {value}" if name in called else f"{name}={value}")
@@ -494,6 +529,7 @@ def walk_pool(
     yield from named
     rest: list[Source] = []
     for kind in types_of(parameter, used):
+        rest += formats_of(parameter.name) if kind == "str" else ()
         rest += own.get(kind, ())
         rest += BOUNDARIES.get(kind, ())
         rest += by_type.get(kind, ())[:20]

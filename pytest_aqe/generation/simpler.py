@@ -9,6 +9,7 @@ from typing import Any
 from pytest_aqe.generation.comparisons import replaced
 from pytest_aqe.generation.execution import Call
 from pytest_aqe.generation.files import FIXTURE
+from pytest_aqe.generation.pools import WRITTEN
 from pytest_aqe.generation.values import Source
 
 _DIGITS = (0, 1, 2, 3, 6)  # decimals that a number is rounded to
@@ -96,6 +97,6 @@ def _plainer_values(value: Any) -> Iterator[Any]:
             rounded = round(value, digits) if abs(value) < 1e15 else value
             if len(repr(rounded)) < written:
                 yield rounded
-    elif isinstance(value, (str, bytes)) and len(value) > _LONG:
+    elif isinstance(value, (str, bytes)) and len(value) > _LONG and value not in WRITTEN:
         yield value[: len(value) // 2]
         yield value[len(value) // 2 :]

@@ -750,6 +750,55 @@ class Field:
         return self.parts[0]
 
 
+class Wire:
+    def __init__(self, line, mark=None):
+        self.line = line
+        self.mark = mark
+
+    def shown(self):
+        if self.mark:
+            return f"{self.mark}:{self.line}"
+        return self.line
+
+
+class Client:
+    def __init__(self, line):
+        self.line = Reader(line)
+
+    def ask(self):
+        return self.line.ask()
+
+
+class Reader:
+    def __init__(self, raw):
+        self.raw = raw
+
+    def ask(self):
+        self.raw.send("?")
+        return self.raw.receive()
+
+
+class Mail:
+    def user(self, email, when_date):
+        user, at, host = email.partition("@")
+        if not at:
+            raise ValueError("no address")
+        year, *rest = when_date.split("-")
+        if len(rest) != 2:
+            raise ValueError("no date")
+        return user, int(year)
+
+
+class Problem(Exception):
+    def __init__(self, cause):
+        self.cause = cause
+
+    def kind(self):
+        if isinstance(self.cause, Exception):
+            return type(self.cause).__name__
+        return "none"
+
+
 def other():
     pass
 """
@@ -763,11 +812,18 @@ def other():
         ("Draw.shape", r"'?color'?[:=] ?'red'"),
         ("Draw.spool", r"spool\(\[.+\]\) == '.+\\n'"),
         ("Lines.back", r"Lines\(io.StringIO\(.+\)\).back\(\) == '"),
+        ("Wire.shown", r"Wire\(.+, mark=.+\).shown\(\) == '.*:"),
+        ("Client.ask", r"Client\(types.SimpleNamespace\(send=.*receive="),
+        ("Mail.user", r"user\('ada@example.org', '2024-01-31'\) == \('ada', 2024\)"),
+        ("Problem.kind", r"Problem\((\w+)\('no'\)\).kind\(\) == '\1'"),
         ("Field.first", r"Field\('.*'\).first\(\) == '"),
     ],
 )
 def test_what_a_function_takes_is_seen(tmp_path: Path, name: str, said: str) -> None:
-    """Keys that it asks for, a temporary file, what is iterated but called a file."""
+    """Keys, a temporary file, what is iterated but called a file, how a text of a name is written.
+
+    What is optional, what another class reads, exceptions that wrap others.
+    """
     assert re.search(said, written_for(tmp_path, ASKED, name))
 
 
