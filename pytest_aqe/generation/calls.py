@@ -14,6 +14,7 @@ from types import CodeType
 from typing import Any
 
 from pytest_aqe.generation import circumstances, commands, pools, subjects
+from pytest_aqe.generation.circumstances import Circumstance
 from pytest_aqe.generation.comparisons import Compared, exchanged, wished
 from pytest_aqe.generation.corrections import corrections
 from pytest_aqe.generation.execution import Call
@@ -23,6 +24,8 @@ from pytest_aqe.generation.uses import Uses
 from pytest_aqe.generation.values import Source
 
 RECEIVERS = 24
+MOST_AROUND = 8  # circumstances of a function
+MOST_HUNG = 2  # calls that hang where the clock stands still, say: then it does not
 OPTIONS = 5  # optional arguments of a constructor that are tried by themselves
 _SAME_NAME = 40  # values kept of parameters of one name
 _SAME_TYPE = 60
@@ -119,6 +122,7 @@ class Calls:
         }
         self._around = circumstances.of(subject.function, subject.owner, material.module)
         circumstances.mislead(self._around)
+        self._hung = {False: 0, True: 0}  # calls, by whether they exchange the clock and the like
         self._receivers = self._find_receivers(subject.owner) if subject.bound else []
 
     def _named_by_type(self, parameter: inspect.Parameter) -> list[Source]:
@@ -140,14 +144,19 @@ class Calls:
         return found + pools.looks_like(parameter, self._subject.function, self._material.by_name)
 
     @property
-    def recorded(self) -> bool:
-        """Tell whether tests call the function."""
-        return bool(self._samples)
+    def more_is_known(self) -> bool:
+        """Tell whether tests call the function, which asks for nothing but what it is given."""
+        return bool(self._samples) and not self._around
+
+    def left_open(self, call: Call) -> list[Circumstance]:
+        """Return the clock, chance and the like, as far as a call has them as they are."""
+        set_ = {each.name for each in call.around}
+        return [each for each in self._around if each.is_seam and each.name not in set_]
 
     def others(self, around: Argument) -> list[Argument | None]:
         """Return what must not make a difference where a test leaves a circumstance alone."""
-        (known,) = [each for each in self._around if each.name == around.name]
-        return known.others(around)
+        known = [each for each in self._around if each.name == around.name]
+        return known[0].others(around) if known else []
 
     def learn(self, call: Call, compared: Sequence[Compared], before: Collection[int]) -> None:
         """Take in what a call compared; ``before`` are the lines before missing branches."""
@@ -251,12 +260,33 @@ class Calls:
             yield call if call.around else call._replace(around=self._surrounding(number))
 
     def _surrounding(self, number: int) -> tuple[Argument, ...]:
-        """Return a value for each circumstance: one after the other, then by chance."""
+        """Return values for circumstances: one after the other, then by chance.
+
+        Every second call has the clock and the like as they are, unless these keep it waiting:
+        what exchanges them may do so, too.
+        """
+        exchanges = bool(number % 2 or self._hung[False]) and self._hung[True] < MOST_HUNG
+        turn = number // 2
         return tuple(
-            Argument(each.name, "=", each.pool[number] if number < len(each.pool)
-                     else self._chance.choice(each.pool))
+            Argument(
+                each.name,
+                "=",
+                each.pool[turn] if turn < len(each.pool) else self._chance.choice(each.pool),
+            )
             for each in self._around
-        )  # fmt: skip
+            if exchanges or not each.is_seam
+        )
+
+    def hung(self, call: Call) -> None:
+        """Hear that time ended a call."""
+        if any(each.is_seam for each in self._around):
+            self._hung[any(circumstances.is_seam(each.name) for each in call.around)] += 1
+
+    def asked_for(self, names: Collection[str]) -> None:
+        """Hear which variables of the environment a call asked for."""
+        known = {each.name for each in self._around}
+        if len(known) < MOST_AROUND:
+            self._around += [circumstances.variable(name) for name in sorted({*names} - known)]
 
     def _likeliest_first(self) -> Iterator[Call]:
         """Yield what tests do, then that with one argument replaced, then mutations."""
@@ -369,9 +399,11 @@ class Calls:
         if call.around and chance.random() < 0.5:
             number = chance.randrange(len(call.around))
             each = call.around[number]
-            source = pools.mutated(each.source, self._tokens, chance)
-            if source is None or chance.random() < 0.2:
-                source = chance.choice(self._around[number].pool)
+            (likely,) = [known.pool for known in self._around if known.name == each.name]
+            source = None
+            if not circumstances.is_seam(each.name) and chance.random() < 0.8:
+                source = pools.mutated(each.source, self._tokens, chance)
+            source = source or chance.choice(likely)
             around = [*call.around]
             around[number] = each._replace(source=source)
             return call._replace(around=tuple(around))
@@ -592,6 +624,8 @@ def _exchanged(
             changed = Source(text, argument.source.imports | source.imports)
             yield _with(call, number, argument._replace(source=changed))
     for number, each in enumerate(call.around):
+        if circumstances.is_seam(each.name):
+            continue
         for text in exchanged(each.source.text, old, new, source):
             around = [*call.around]
             around[number] = each._replace(source=Source(text, each.source.imports))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pytest_aqe.generation import circumstances, files, snapshots
+from pytest_aqe.generation import circumstances, commands, files, snapshots
 from pytest_aqe.generation.execution import LISTED, Call, Outcome
 from pytest_aqe.generation.harvest import spelled
 from pytest_aqe.generation.subjects import Subject
@@ -50,6 +50,7 @@ class Describer:
         """Write what a call did as a test; None where nothing can be asserted."""
         receiver = call.receiver
         inline = receiver is not None and not call.before and len(receiver.text) <= 60
+        inline = inline and not (subject.name == "__hash__" and not subject.tells_equals)
         name = (_bracketed(receiver.text) if inline else "obj") if receiver is not None else ""
         text = call.written(subject.stated(name, call.arguments))
         imports = set(subject.imports if not subject.bound else ())
@@ -97,6 +98,10 @@ class Describer:
                 seen = replace(seen, lines=(*seen.lines, *said.lines[1:]), expected=None)
                 fixtures = [*fixtures, "capsys"]
         lines = [*setup, *seen.lines]
+        if any(circumstances.FIXED in line for line in seen.lines):
+            return None  # that is the name of a class of the test
+        if subject.kind == "command" and commands.ABORTED in str(outcome.value):
+            return None
         if not seen.lines or SECRET.search("\n".join(lines)):
             return None
         imports |= seen.imports

@@ -1,18 +1,20 @@
 """What a function finds besides its arguments: the command line, the environment, the clock.
 
-A test sets them by pytest's ``monkeypatch``. Which they are is found in the code of the function
-and of those of its module that it calls.
+A test sets them by pytest's ``monkeypatch``. Which they may be is found in the code of the
+function and of those of its module that it calls; which variables it asks for is seen.
 """
 
 from __future__ import annotations
 
 import datetime
+import dis
 import os
+import pkgutil
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from types import CodeType, FunctionType
+from types import CodeType, FrameType, FunctionType
 from typing import Any, NamedTuple
 
 from pytest_aqe.generation import files
@@ -24,11 +26,12 @@ _COMMAND, _INPUT = "sys.argv", "sys.stdin"
 _MOST_CODES = 60  # functions that are looked at
 _MOST_WORDS = 24
 _MOST_VARIABLES = 3
-_MOST_SEAMS = 4
+_MOST_SEAMS = 6
 _ASKING = {
     _COMMAND: frozenset({"argv", "parse_args", "parse_known_args"}),
     _INPUT: frozenset({"stdin", "input"}),
 }
+_MAKING = ("__init__", "__new__", "__post_init__")
 _WORD = re.compile(r"-{0,2}\w[\w.-]{0,30}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
 _UNSET = Source("None")
@@ -42,14 +45,14 @@ _SEAMS = {
     "time.time_ns": ("lambda: 1700000000000000000",),
     "time.monotonic": ("lambda: 100.0", "lambda: 0.0"),
     "time.perf_counter": ("lambda: 100.0", "lambda: 0.0"),
-    "time.sleep": ("lambda seconds: None",),
+    "time.sleep": ("lambda *args: None",),
     "random.random": ("lambda: 0.0", "lambda: 0.5", "lambda: 0.99"),
     "random.randint": ("lambda low, high: low", "lambda low, high: high"),
     "random.randrange": ("lambda *limits: 0", "lambda *limits: 1"),
     "random.uniform": ("lambda low, high: low", "lambda low, high: high"),
     "random.choice": ("lambda items: items[0]", "lambda items: items[-1]"),
-    "random.choices": ("lambda items, *args, k=1: list(items)[:k]",),
-    "random.sample": ("lambda items, k: list(items)[:k]",),
+    "random.choices": ("lambda items, *args, k=1, **kwargs: [items[0]] * k",),
+    "random.sample": ("lambda items, k, **kwargs: list(items)[:k]",),
     "random.shuffle": ("lambda items: items.reverse()",),
     "os.urandom": ("lambda size: b'a' * size",),
     "os.cpu_count": ("lambda: 4", "lambda: None"),
@@ -59,25 +62,36 @@ _SEAMS = {
     "platform.node": ("lambda: 'somewhere'",),
     "socket.gethostname": ("lambda: 'somewhere'",),
     "getpass.getuser": ("lambda: 'somebody'",),
-    "getpass.getpass": ("lambda *args: 'abc'", "lambda *args: ''"),
-    "shutil.which": ("lambda name: None", "lambda name: '/bin/' + name"),
+    "getpass.getpass": ("lambda *args, **kwargs: 'abc'", "lambda *args, **kwargs: ''"),
+    "shutil.which": (
+        "lambda *args, **kwargs: None",
+        "lambda name, *args, **kwargs: '/bin/' + name",
+    ),
     "uuid.uuid4": ("lambda: uuid.UUID(int=1)",),
     "uuid.uuid1": ("lambda: uuid.UUID(int=1)",),
 }
 """What of the standard library is another thing every time, or elsewhere, and what a test lets it
 be. Not ``os.name``: pytest itself asks for that."""
 _CLOCK = re.compile(r"_?(utc_?)?(now|today)")
-_CLOCKS = ("lambda: datetime.datetime(2024, 1, 31, 12, 30)", "lambda: datetime.date(2024, 1, 31)")
-
-_NOW = "now=datetime.datetime(2024, 1, 31, 12, 30)"
+_CLOCKS = {
+    datetime.datetime: "lambda: datetime.datetime(2024, 1, 31, 12, 30)",
+    datetime.date: "lambda: datetime.date(2024, 1, 31)",
+}
+FIXED = "Fixed"  # a class of dates in a test: what shows its name is about the test
 _DATES = {
     "datetime": {
-        "now": f"lambda tz=None, {_NOW}: now.replace(tzinfo=tz)",
-        "utcnow": f"lambda {_NOW}: now",
-        "today": f"lambda {_NOW}: now",
+        "now": "lambda tz=None, now={}: now.replace(tzinfo=tz)",
+        "utcnow": "lambda now={}: now",
+        "today": "lambda now={}: now",
     },
-    "date": {"today": "lambda today=datetime.date(2024, 1, 31): today"},
+    "date": {"today": "lambda today={}: today"},
 }
+# another year, month, day, hour and weekday
+_MOMENTS = {"datetime": ("2024, 1, 31, 12, 30", "1999, 12, 3, 6, 5"),
+            "date": ("2024, 1, 31", "1999, 12, 3")}  # fmt: skip
+
+
+_OTHER_COMMANDS = (Source("['third-program']"), Source("['fourth-program', '1']"))
 
 
 class Circumstance(NamedTuple):
@@ -88,19 +102,79 @@ class Circumstance(NamedTuple):
 
     def others(self, argument: Argument) -> list[Argument | None]:
         """Return what may not make a difference where a test need not set it; None leaves it."""
-        if self.name in _ASKING:
+        if self.name == _INPUT:
             return [None]  # where `mislead` lets nobody read it
-        if "." not in self.name:
-            return [None, argument._replace(source=_UNSET)]
+        if self.name == _COMMAND:
+            return [None, *(argument._replace(source=each) for each in _OTHER_COMMANDS)]
+        if is_variable(self.name):
+            return []  # it was asked for
         values = [each for each in self.pool if each != argument.source]
         return [None, *(argument._replace(source=each) for each in values[:2])]
+
+    @property
+    def is_seam(self) -> bool:
+        """Tell what a call has without a test, too: the clock, chance, the platform."""
+        return is_seam(self.name)
+
+
+def is_seam(name: str) -> bool:
+    """Tell what a call has without a test, too, by its name."""
+    return "." in name and name not in _ASKING
+
+
+def is_date(name: str) -> bool:
+    """Tell a class of dates, by its name; what depends on it shows at another date, too."""
+    return name.rpartition(".")[2] in _DATES
+
+
+def is_variable(name: str) -> bool:
+    """Tell a variable of the environment by its name."""
+    return "." not in name
+
+
+def variable(name: str, words: Iterable[str] = ()) -> Circumstance:
+    """Return a variable of the environment, with values to try."""
+    return Circumstance(name, [_UNSET, *(Source(repr(each)) for each in ("1", "", "abc", *words))])
+
+
+def unset(name: str) -> Argument:
+    """Return a variable of the environment that is not set."""
+    return Argument(name, "=", _UNSET)
+
+
+class Variables:
+    """Sees which variables of the environment code asks for that is not the standard library's."""
+
+    def __init__(self) -> None:
+        self.asked: set[str] = set()
+
+    def install(self) -> None:
+        """See it from now on; the process is a fork that ends with this."""
+        plain = type(os.environ)
+
+        def asked(environ: os._Environ[str], name: str) -> str:
+            # what begins so is a program's own affair: completion in a shell
+            if not name.startswith("_") and name not in self.asked and _asks(sys._getframe(1)):
+                self.asked.add(name)
+            return plain.__getitem__(environ, name)
+
+        os.environ.__class__ = type("Environ", (plain,), {"__getitem__": asked})
+
+
+def _asks(frame: FrameType | None) -> bool:
+    """Tell whether it was asked for by no module of the standard library, but by way of `os`."""
+    while frame is not None and frame.f_globals.get("__name__") in ("os", "collections.abc"):
+        frame = frame.f_back
+    name = str(frame.f_globals.get("__name__", "")) if frame is not None else "os"
+    return name.partition(".")[0] not in sys.stdlib_module_names
 
 
 def of(function: FunctionType, owner: type | None, module: Any) -> list[Circumstance]:
     """Return those that a function asks for, itself or by others of its module and class."""
     methods = {name: each for kind in getattr(owner, "__mro__", ())[::-1]
-               for name, each in vars(kind).items() if isinstance(each, FunctionType)}  # fmt: skip
-    codes = _reached(function.__code__, {**methods, **vars(module)})
+               for name, each in vars(kind).items() if type(each) is FunctionType}  # fmt: skip
+    making = [methods[name].__code__ for name in _MAKING if name in methods]
+    codes = _reached([function.__code__, *making], {**methods, **vars(module)})
     names = {name for code in codes for name in code.co_names}
     texts = dict.fromkeys(text for code in codes for text in _texts(code.co_consts))
     words = [text for text in texts if _WORD.fullmatch(text)][:_MOST_WORDS]
@@ -112,42 +186,77 @@ def of(function: FunctionType, owner: type | None, module: Any) -> list[Circumst
     if not names.isdisjoint({"environ", "getenv"}):
         asked = [text for text in texts if _VARIABLE.fullmatch(text)][:_MOST_VARIABLES]
         values = [word for word in words if word not in asked][:6]
-        pool = [_UNSET, *(Source(repr(each)) for each in ("1", "", "abc", *values))]
-        found += [Circumstance(name, pool) for name in asked]
-    return [*found, *islice(_seams(names, module), _MOST_SEAMS)]
+        found += [variable(name, values) for name in asked]
+    seams = _seams(codes, names, module)
+    return [*found, *islice(seams, _MOST_SEAMS)]
 
 
-def _seams(names: Collection[str], module: Any) -> Iterator[Circumstance]:
-    """Yield what names in a module's functions lead to that a test can exchange."""
+def _seams(
+    codes: Sequence[CodeType], names: Collection[str], module: Any
+) -> Iterator[Circumstance]:
+    """Yield what names in a module's functions lead to that a test can exchange.
+
+    A module that its package hides behind a name of its own has no path for ``monkeypatch``.
+    """
     held = {name: vars(module)[name] for name in sorted(names) if name in vars(module)}
+    is_found = _named(module.__name__) is module
     for dotted, texts in _SEAMS.items():
         root, _, last = dotted.partition(".")
         there = sys.modules.get(root)
         imports = frozenset({"import uuid"} if root == "uuid" else ())
         pool = [Source(text, imports) for text in texts]
-        if last in names and there is not None and any(each is there for each in held.values()):
+        holds = there is not None and any(each is there for each in held.values())
+        if holds and last in names and (root != last or any(_reads(each, last) for each in codes)):
             yield Circumstance(dotted, pool)
         for name, value in held.items():
-            if callable(value) and value is getattr(there, last, None):
+            if is_found and there is not None and value is getattr(there, last, held):
                 yield Circumstance(f"{module.__name__}.{name}", pool)
     for name, value in held.items():
-        pool = [Source(text, frozenset({"import datetime"})) for text in _CLOCKS]
-        is_clock = isinstance(value, FunctionType) and _CLOCK.fullmatch(name)
-        if is_clock and value.__code__.co_argcount == 0:
-            yield Circumstance(f"{module.__name__}.{name}", pool)
+        if type(value) is FunctionType and _CLOCK.fullmatch(name) and is_found:
+            told = _told_by(value) if value.__code__ is not codes[0] else ""
+            if told:
+                pool = [Source(told, frozenset({"import datetime"}))]
+                yield Circumstance(f"{module.__name__}.{name}", pool)
         for kind, asked in _DATES.items():
             methods = [method for method in asked if method in names]
-            made = [Source(_fixed(kind, methods, asked), frozenset({"import datetime"}))]
+            made = list(_fixed(kind, methods))
             if methods and value is datetime and kind in names:
                 yield Circumstance(f"datetime.{kind}", made)
-            elif methods and value is getattr(datetime, kind):
+            elif methods and is_found and value is getattr(datetime, kind):
                 yield Circumstance(f"{module.__name__}.{name}", made)
 
 
-def _fixed(kind: str, methods: Sequence[str], bodies: Mapping[str, str]) -> str:
-    """Write a class of dates on which it is always the same moment."""
-    fixed = ", ".join(f"{each!r}: {bodies[each]}" for each in methods)
-    return f"type('Fixed', (datetime.{kind},), {{{fixed}}})"
+def _named(path: str) -> object:
+    try:
+        return pkgutil.resolve_name(path)
+    except (ImportError, AttributeError, ValueError):
+        return None
+
+
+def _reads(code: CodeType, attribute: str) -> bool:
+    """Tell whether an attribute of a name is read that is a global name, too."""
+    return any(
+        each.opname in ("LOAD_ATTR", "LOAD_METHOD") and each.argval == attribute
+        for each in (dis.get_instructions(code) if attribute in code.co_names else ())
+    )
+
+
+def _told_by(clock: FunctionType) -> str:
+    """Return what stands in for a project's own clock, by what it tells when asked once."""
+    try:
+        kind = type(clock())
+    except Exception:  # it takes something, or needs what is not there
+        return ""
+    return next((text for known, text in _CLOCKS.items() if kind is known), "")
+
+
+def _fixed(kind: str, methods: Sequence[str]) -> Iterator[Source]:
+    """Write classes of dates on which it is always the same moment."""
+    for moment in _MOMENTS[kind]:
+        now = f"datetime.{kind}({moment})"
+        bodies = ", ".join(f"{each!r}: {_DATES[kind][each].format(now)}" for each in methods)
+        text = f"type({FIXED!r}, (datetime.{kind},), {{{bodies}}})"
+        yield Source(text, frozenset({"import datetime"}))
 
 
 def statement(argument: Argument) -> str:
@@ -164,11 +273,19 @@ def mislead(circumstances: Iterable[Circumstance]) -> None:
     """Let this process be one in which nobody is: what a call finds without a test shows."""
     for each in circumstances:
         if each.name == _COMMAND:
-            sys.argv = None  # type: ignore[assignment]
+            sys.argv = ["another-program", "--another-option"]
         elif each.name == _INPUT:
             sys.stdin = None
-        elif "." not in each.name:
-            os.environ[each.name] = "another value"
+
+
+def fits(argument: Argument, namespace: dict[str, Any]) -> bool:
+    """Tell whether a value can be set there: texts alone, which a mutation may have changed."""
+    if is_seam(argument.name) or argument.name == _INPUT:
+        return True
+    value = argument.source.value(namespace)
+    if argument.name == _COMMAND:
+        return type(value) is list and all(type(each) is str for each in value)
+    return value is None or type(value) is str
 
 
 def _commands(words: Sequence[str]) -> Iterator[Source]:
@@ -188,10 +305,10 @@ def _commands(words: Sequence[str]) -> Iterator[Source]:
         yield Source(f"['prog', {word!r}, 'a']")
 
 
-def _reached(code: CodeType, names: dict[str, Any]) -> list[CodeType]:
-    """Return a function's code and, as far as names tell, that of whatever it calls there."""
+def _reached(begun: Sequence[CodeType], names: dict[str, Any]) -> list[CodeType]:
+    """Return functions' code and, as far as names tell, that of whatever they call there."""
     found: dict[CodeType, None] = {}
-    waiting = [code]
+    waiting = [*begun]
     while waiting and len(found) < _MOST_CODES:
         each = waiting.pop(0)
         if each in found:
@@ -200,12 +317,12 @@ def _reached(code: CodeType, names: dict[str, Any]) -> list[CodeType]:
         waiting += [inner for inner in each.co_consts if isinstance(inner, CodeType)]
         for name in each.co_names:
             named = names.get(name)
-            held = vars(named).values() if isinstance(named, type) else (named,)
+            held = vars(named).values() if issubclass(type(named), type) else (named,)
             waiting += [
                 other.__code__
                 for other in held
-                if isinstance(other, FunctionType)
-                and other.__code__.co_filename == code.co_filename
+                if type(other) is FunctionType
+                and other.__code__.co_filename == begun[0].co_filename
             ]
     return list(found)
 

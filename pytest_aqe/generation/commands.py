@@ -14,6 +14,8 @@ from pytest_aqe.generation.values import Source
 
 IMPORTS = frozenset({"from click.testing import CliRunner"})
 LINE = "args"  # how click calls it
+ABORTED = "Aborted!"  # where input has ended: what it then says differs from click to click
+_ANSWERS = "a\n" * 4
 _MOST = 40  # command lines
 _FILE = files.SOURCES[0].text
 _TEXTS = ("'a'", "'hello world'", "'1'")
@@ -30,9 +32,18 @@ def is_command(value: Any) -> bool:
     return click is not None and isinstance(value, click.Command) and callable(value.callback)
 
 
-def spelled(path: str, line: str) -> str:
-    """Write how a command is run; what it raises is no output."""
-    return f"CliRunner().invoke({path}, {line}, catch_exceptions=False).output"
+def spelled(path: str, line: str, *, asks: bool) -> str:
+    """Write how a command is run; what it raises is no output. One that asks gets an answer."""
+    answers = f", input={_ANSWERS!r}" if asks else ""
+    return f"CliRunner().invoke({path}, {line}{answers}, catch_exceptions=False).output"
+
+
+def asks(command: Any) -> bool:
+    """Tell whether a command, or one inside it, asks for what it was not given."""
+    inner = getattr(command, "commands", {})
+    return any(getattr(each, "prompt", None) for each in command.params) or any(
+        map(asks, inner.values())
+    )
 
 
 def lines(command: Any) -> list[Source]:
@@ -40,9 +51,13 @@ def lines(command: Any) -> list[Source]:
     needed: list[str] = []
     more: list[list[str]] = []
     for each in command.params:
-        option = [repr(max(each.opts, key=len))] if each.param_type_name == "option" else []
-        is_flag = getattr(each, "is_flag", False)
-        ways = [option] if is_flag else [[*option, value] for value in _values(each.type)]
+        names = sorted([*each.opts, *each.secondary_opts], key=len)
+        option = [repr(names[-1])] if each.param_type_name == "option" and names else []
+        if getattr(each, "is_flag", False):
+            ways = [[repr(name)] for name in names if name.startswith("--")] or [option]
+        else:
+            times = max(each.nargs, 1)
+            ways = [[*option, *[value] * times] for value in _values(each.type)]
         if each.required or not option:
             needed += ways[0]
         more += ways
@@ -55,6 +70,6 @@ def lines(command: Any) -> list[Source]:
 def _values(kind: Any) -> Sequence[str]:
     """Return what a parameter of a type of click's may be given, as source text."""
     choices = getattr(kind, "choices", None)
-    if choices:
+    if isinstance(choices, (list, tuple)) and choices:
         return [repr(str(each)) for each in choices]
     return _GIVEN.get(getattr(kind, "name", ""), _TEXTS)

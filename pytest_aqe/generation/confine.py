@@ -202,6 +202,10 @@ def _refuse(number: int, error: int) -> list[_Instruction]:
     return [(_LOAD, 0, 0, _NUMBER), (_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO | error)]
 
 
+# asked now: a process may come to believe that it is another machine
+_HERE = _MACHINES.get(platform.machine())
+
+
 def _refuse_unless(
     number: int, test: int, value: int, error: int, *, inverted: bool = False
 ) -> list[_Instruction]:
@@ -217,7 +221,7 @@ def _refuse_unless(
 
 
 def _outer_rules() -> list[_Instruction]:
-    machine = _MACHINES.get(platform.machine())
+    machine = _HERE
     if machine is None:
         return []
     rules = _refuse_unless(machine.socket, _EQUAL, _AF_UNIX, _EACCES)
@@ -229,7 +233,7 @@ def _outer_rules() -> list[_Instruction]:
 
 
 def _leaf_rules() -> list[_Instruction]:
-    machine = _MACHINES.get(platform.machine())
+    machine = _HERE
     if machine is None:
         return []
     rules = _refuse_unless(machine.clone, _SET, _CLONE_THREAD, _EPERM)
@@ -242,7 +246,7 @@ def _leaf_rules() -> list[_Instruction]:
 
 
 def _seccomp(libc: ctypes.CDLL, rules: Sequence[_Instruction]) -> bool:
-    machine = _MACHINES.get(platform.machine())
+    machine = _HERE
     if machine is None or not rules:
         return False
     program = [

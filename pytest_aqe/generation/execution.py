@@ -6,13 +6,13 @@ A call that hangs, ends its process or reaches for the system has no outcome.
 from __future__ import annotations
 
 import ast
-import builtins
 import contextlib
+import dis
 import io
 import signal
 import tempfile
 import types
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,12 +54,17 @@ class Call(NamedTuple):
         return f"{text}({', '.join(each.text for each in self.then)})"
 
     @property
-    def text(self) -> str:
+    def sources(self) -> list[Source]:
         """All expressions in it."""
         sources = [self.receiver] if self.receiver is not None else []
         sources += [each.source for _, given in self.before for each in given]
         sources += [each.source for each in (*self.arguments, *self.around)]
-        return ", ".join(each.text for each in sources)
+        return sources
+
+    @property
+    def text(self) -> str:
+        """The texts of all of them."""
+        return ", ".join(each.text for each in self.sources)
 
 
 @dataclass(slots=True)
@@ -94,13 +99,19 @@ class Executor:
         self._folder = Path(folder, "calls", "files")
         self._temporary = Path(folder, "calls", "temporary")
         self._guard = Guard(str(self._folder.parent))
+        self._variables = circumstances.Variables()
         self.namespace: dict[str, Any] = {files.FIXTURE: self._folder}
+        self.asked: frozenset[str] = frozenset()
+        """The variables of the environment that the last call asked for."""
+        self.hung = False
+        """Whether time ended the last call."""
 
     def install(self) -> None:
         """Guard this process from now on, and let time end a call."""
         self._temporary.mkdir(parents=True, exist_ok=True)
         tempfile.tempdir = str(self._temporary)
         self._guard.install()
+        self._variables.install()
         signal.signal(signal.SIGALRM, _time_is_up)
 
     def ran(self) -> tuple[set[int], set[Arc]]:
@@ -120,19 +131,23 @@ class Executor:
         if with_files:
             files.fill(self._folder, call.text)
         patch = namespace[circumstances.FIXTURE] = pytest.MonkeyPatch()
+        self.hung = False
         signal.setitimer(signal.ITIMER_REAL, CALL)
         try:
             with contextlib.redirect_stdout(output), self._guard.armed():
-                self._prepare(call.around)
+                self._import(subject.imports)  # as a test does: before anything is exchanged
+                for source in call.sources:
+                    self._import(source.imports)
+                text = call.written(subject.spelled("self_", call.arguments))
                 for each in call.around:
+                    if not circumstances.fits(each, namespace):
+                        return None
                     eval(circumstances.statement(each), namespace)
-                text = call.written(self._expression(subject, call, "self_"))
+                self._variables.asked.clear()
                 if call.receiver is not None:
                     outcome.receiver = namespace["self_"] = call.receiver.value(namespace)
                     for name, arguments in call.before:
-                        self._prepare(arguments)
                         eval(f"self_.{name}({spelled(arguments)})", namespace)
-                self._prepare(call.arguments)
                 self._tracer.start()
                 try:
                     self._comparisons.seen()
@@ -145,14 +160,14 @@ class Executor:
                     outcome.error = error
                 finally:
                     self._tracer.stop()
-        except (Timeout, Denied, SystemExit, KeyboardInterrupt, GeneratorExit):
+        except Timeout:
+            self.hung = True
             return None
-        except RecursionError:
-            return None
-        except Exception:
+        except (Denied, Exception, SystemExit, KeyboardInterrupt, GeneratorExit):
             return None
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            self.asked = frozenset(self._variables.asked)
             patch.undo()
             if self._guard.opened:
                 files.empty(self._temporary)
@@ -165,19 +180,11 @@ class Executor:
         outcome.folder = files.look(self._folder) if with_files else None
         return outcome
 
-    def _prepare(self, arguments: Sequence[Argument]) -> None:
-        for each in arguments:
-            for statement in each.source.imports:
-                if statement not in self.namespace:
-                    exec(statement, self.namespace)
-                    self.namespace[statement] = True
-
-    def _expression(self, subject: Subject, call: Call, receiver: str) -> str:
-        for statement in subject.imports:
+    def _import(self, statements: Iterable[str]) -> None:
+        for statement in statements:
             if statement not in self.namespace:
                 exec(statement, self.namespace)
                 self.namespace[statement] = True
-        return subject.spelled(receiver, call.arguments)
 
     def _drain(self, outcome: Outcome) -> None:
         """Take the items of an iterator: until then a generator has done nothing."""
@@ -244,49 +251,39 @@ class Raises:
     def __init__(self, folder: str) -> None:
         """``folder`` ends with a slash, or is the one file."""
         self._folder = folder
-        self._known: dict[str, dict[int, str]] = {}
+        self._known: dict[str, frozenset[int]] = {}
 
-    def of(self, file: str) -> dict[int, str]:
-        """Return the lines of a file, none where it is not of the package.
-
-        Each has the name of what is raised there, an empty one where that is no name.
-        """
+    def of(self, file: str) -> frozenset[int]:
+        """Return the lines of a file, none where it is not of the package."""
         if file not in self._known:
             ours = file.startswith(self._folder)
-            self._known[file] = _raise_lines(file) if ours else {}
+            self._known[file] = _raise_lines(file) if ours else frozenset()
         return self._known[file]
 
     def fits(self, error: BaseException) -> bool:
-        """Tell a crash while it was made what was to be raised: that is of another type."""
+        """Tell whether an error on such a line is what is raised there: to make that may crash."""
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
-        if trace is None:
+        if trace is None or trace.tb_lineno not in self.of(trace.tb_frame.f_code.co_filename):
             return True
-        name = self.of(trace.tb_frame.f_code.co_filename).get(trace.tb_lineno, "")
-        meant = getattr(builtins, name, None)
-        if isinstance(meant, type) and issubclass(meant, BaseException):
-            return isinstance(error, meant)
-        return True
+        return trace.tb_frame.f_code.co_code[trace.tb_lasti] in _RAISING
 
 
-def _raise_lines(file: str) -> dict[int, str]:
+_RAISING = {dis.opmap[name] for name in ("RAISE_VARARGS", "RERAISE")}
+
+
+def _raise_lines(file: str) -> frozenset[int]:
     try:
         tree = ast.parse(Path(file).read_text("utf-8"))
     except (OSError, SyntaxError, ValueError):
-        return {}
-    return {
-        line: _raised(node)
+        return frozenset()
+    return frozenset(
+        line
         for node, _ in statements(tree)
         if isinstance(node, (ast.Raise, ast.Assert))
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    }
-
-
-def _raised(node: ast.Raise | ast.Assert) -> str:
-    made = node.exc if isinstance(node, ast.Raise) else None
-    named = made.func if isinstance(made, ast.Call) else made
-    return named.id if isinstance(named, ast.Name) else ""
+    )
 
 
 def _time_is_up(signum: int, frame: Any) -> None:

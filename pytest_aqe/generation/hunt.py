@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,9 @@ from pytest_aqe.data import Arc
 from pytest_aqe.generation import circumstances, snapshots
 from pytest_aqe.generation.calls import Calls
 from pytest_aqe.generation.cases import Case, Describer
+from pytest_aqe.generation.circumstances import Circumstance
 from pytest_aqe.generation.execution import Call, Executor, Outcome
+from pytest_aqe.generation.harvest import Argument
 from pytest_aqe.generation.simpler import plain, simpler
 from pytest_aqe.generation.subjects import Subject
 from pytest_aqe.generation.values import Source
@@ -28,6 +31,7 @@ _THEN = tuple(
 )
 # Whoever makes a list of it fills all memory, in one step that no signal ends.
 _ENDLESS = re.compile(r"range\([^()]*\d{7}")
+MOST_TURNS = 3  # values of the clock, chance and the like that are tried together
 MORE = 2  # further cases of a function that has a test anyway: they notice more mutants
 
 
@@ -101,7 +105,11 @@ class Hunt:
         outcome = executor.execute(subject, call)
         lines, arcs = executor.ran()
         if outcome is None:
+            if executor.hung:
+                self._calls.hung(call)
             return False
+        asked = executor.asked
+        self._calls.asked_for(asked)
         if outcome.error is not None:
             self._calls.correct(call, outcome.error)
         new = {("l", line) for line in lines} | {("a", arc) for arc in arcs}
@@ -109,7 +117,7 @@ class Hunt:
         if outcome.error is None and len(self._calls.corpus) < 6 and not new:
             self._calls.corpus.append(call)
         if not new:
-            if outcome.error is None and len(self._more) < MORE * 3 and self._calls.recorded:
+            if outcome.error is None and len(self._more) < MORE * 3 and self._calls.more_is_known:
                 self._keep_more(call, outcome)
             return False
         if outcome.error is not None and not executor.is_ours(outcome.error, arcs):
@@ -120,7 +128,9 @@ class Hunt:
             call, case = self._called_again(call, new) or (call, case)
         if case is not None:
             call, case = self._plain(call, case, outcome, new)
-            call, case = self._unaffected(call, case)
+            call, case = self._steadied(call, case, new)
+        if case is not None and (call.around or asked):
+            call, case = self._unaffected(call, case, new)
         if case is None or (_says_nothing(case, outcome) and all(kind == "a" for kind, _ in new)):
             return False
         again = executor.execute(subject, call)
@@ -160,25 +170,75 @@ class Hunt:
                 return other, twin
         return call, case
 
-    def _unaffected(self, call: Call, case: Case) -> tuple[Call, Case]:
-        """Leave alone what makes no difference where it is found as nobody would set it."""
-        twin: Case | None = None
-        for each in call.around:
+    def _steadied(self, call: Call, case: Case, new: set[Any]) -> tuple[Call, Case | None]:
+        """Exchange the clock, chance and the like where they were not, and make a difference.
+
+        Where a call waits for a clock that stands still, nobody can tell.
+        """
+        left_open = self._calls.left_open(call)
+        for seam in left_open:
+            for value in seam.pool[:2]:
+                each = Argument(seam.name, "=", value)
+                found = self._describe(call._replace(around=(*call.around, each)), new)
+                stated = circumstances.statement(each)
+                if found is None and self._executor.hung:
+                    continue
+                if found is None or [one for one in found.lines if one != stated] != case.lines:
+                    changed = self._exchanged(call, left_open, new)
+                    if changed is None and not circumstances.is_date(seam.name):
+                        return call, None
+                    return changed or (call, case)  # a date of the test is of another class
+        return call, case
+
+    def _exchanged(
+        self, call: Call, seams: Sequence[Circumstance], new: set[Any]
+    ) -> tuple[Call, Case] | None:
+        for turn in range(MOST_TURNS):
+            values = [Argument(each.name, "=", each.pool[min(turn, len(each.pool) - 1)])
+                      for each in seams]  # fmt: skip
+            changed = call._replace(around=(*call.around, *values))
+            found = self._describe(changed, new)
+            if found is not None:
+                return changed, found
+        return None
+
+    def _unaffected(self, call: Call, case: Case, new: set[Any]) -> tuple[Call, Case]:
+        """Set the variables that a call asks for, and leave alone what makes no difference."""
+        self._describe(call, new)
+        asked = self._executor.asked
+        around = [each for each in call.around
+                  if not circumstances.is_variable(each.name) or each.name in asked]  # fmt: skip
+        left_open = asked - {each.name for each in around} - os.environ.keys()
+        around += map(circumstances.unset, sorted(left_open))
+        changed = call._replace(around=tuple(around))
+        if changed != call:
+            found = self._describe(changed, new)
+            if found is None:
+                return call, case
+            call, case = changed, found
+        for each in around:
             said = [line for line in case.lines if line != circumstances.statement(each)]
-            for other in reversed(self._calls.others(each)):
+            found = None
+            for other in reversed(self._calls.others(each)):  # last of all it is left alone
                 rest = (one if one is not each else other for one in call.around)
                 changed = call._replace(around=tuple(one for one in rest if one is not None))
-                outcome = self._executor.execute(self._subject, changed)
-                self._executor.ran()
-                if outcome is None:
-                    break
-                twin = self._describer.describe(self._subject, changed, outcome)
+                found = self._describe(changed, new)
                 stated = circumstances.statement(other) if other is not None else ""
-                if twin is None or [line for line in twin.lines if line != stated] != said:
+                if found is None or [line for line in found.lines if line != stated] != said:
                     break
             else:
-                call, case = changed, twin or case
+                if found is not None:
+                    call, case = changed, found
         return call, case
+
+    def _describe(self, call: Call, new: set[Any]) -> Case | None:
+        """Return the case of a call that runs the same of what is missing."""
+        outcome = self._executor.execute(self._subject, call)
+        lines, arcs = self._executor.ran()
+        if outcome is None or not new <= {*(("l", line) for line in lines),
+                                          *(("a", arc) for arc in arcs)}:  # fmt: skip
+            return None
+        return self._describer.describe(self._subject, call, outcome)
 
     def _called_again(self, call: Call, new: set[Any]) -> tuple[Call, Case] | None:
         """Call what a call returns, a wrapper say: that has a value which can be asserted."""

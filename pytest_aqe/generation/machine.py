@@ -35,7 +35,8 @@ def install(number: int) -> None:
     """Let the process believe that it runs elsewhere; ``number`` tells machines apart."""
     name = f"{number}.{HOST}"
     real = os.uname()
-    uname = os.uname_result((real.sysname, name, _KERNEL, f"#{number}", real.machine))
+    machine = "x86_64" if real.machine == "aarch64" else "aarch64"
+    uname = os.uname_result((real.sysname, name, _KERNEL, f"#{number}", machine))
     processors = (os.cpu_count() or 1) + 1
     replaced: list[tuple[Any, str, Any]] = [
         (socket, "gethostname", lambda: name),
@@ -67,7 +68,7 @@ def variables(file: Path) -> Iterator[str]:
     text = ""
     with suppress(OSError, ValueError):
         text = file.read_text("utf-8")
-    if "environ" in text or "getenv" in text:
+    if any(word in text for word in ("environ", "getenv", "envvar")):
         for found in _ASKED.finditer(text):
             name = next(filter(None, found.groups()))
             if not name.startswith(_PYTHONS):

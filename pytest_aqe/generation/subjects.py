@@ -55,11 +55,18 @@ class Subject:
     is_async: bool
     levels: int = 0
     """How often what is returned is called in turn, by parameters named by `returned_name`."""
+    asks: bool = False
+    """Whether a command asks for what it was not given."""
 
     @property
     def bound(self) -> bool:
         """Tell what is called on an object."""
         return self.kind in ("method", "property", "setter")
+
+    @property
+    def tells_equals(self) -> bool:
+        """Tell whether two objects that are made alike may be equal."""
+        return getattr(self.owner, "__eq__", None) is not object.__eq__
 
     @property
     def required(self) -> tuple[inspect.Parameter, ...]:
@@ -76,7 +83,8 @@ class Subject:
         if self.levels:
             return self._called_again(arguments)
         if self.kind == "command":
-            return commands.spelled(self.path, arguments[0].source.text if arguments else "[]")
+            line = arguments[0].source.text if arguments else "[]"
+            return commands.spelled(self.path, line, asks=self.asks)
         shown = self.shortened(arguments)
         if self.kind == "setter":
             value = shown[0].source.text if shown else "None"
@@ -243,7 +251,7 @@ def _command(module: Any, name: str, command: Any, target: str) -> Subject | Non
     imports = {f"from {module.__name__} import {name}", *commands.IMPORTS}
     return Subject(name, "command", None, function, (line,),
                    (code.co_filename, code.co_firstlineno), frozenset(imports), name,
-                   is_async=False)  # fmt: skip
+                   is_async=False, asks=commands.asks(command))  # fmt: skip
 
 
 class Located(Protocol):

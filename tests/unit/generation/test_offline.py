@@ -886,9 +886,13 @@ def test_a_command_line_ends_with_its_code(tmp_path: Path) -> None:
 
 
 AROUND = '''
+from __future__ import annotations
+
 import argparse
+import datetime as dates
 import os
 import random
+import shutil
 import sys
 import time
 from datetime import datetime
@@ -966,6 +970,52 @@ def since(start: float):
     return monotonic() - start
 
 
+def told():
+    return os.environ.get("MONEY_ASKED") == "yes"
+
+
+def louder(conf: Conf):
+    return "loud" if conf.level > 5 else "low"
+
+
+def tool(name: str):
+    try:
+        found = shutil.which(name, path="/opt")
+    except Exception:
+        return "broken"
+    return found or "none"
+
+
+def poll(done: bool):
+    end = time.monotonic() + 0.01
+    while time.monotonic() < end:
+        if done:
+            return "done"
+    return "late"
+
+
+def other(items: list, first: int):
+    second = first
+    while second == first:
+        second = random.choice(items)
+    return second
+
+
+def today():
+    return dates.date.today().isoformat()
+
+
+def upper():
+    if "MONEY_LOUD" in os.environ:
+        return os.environ["MONEY_LOUD"].upper()
+    return "no"
+
+
+class Conf:
+    def __init__(self):
+        self.level = int(os.environ.get("MONEY_LEVEL", "3"))
+
+
 class Clock:
     def _read(self):
         return time.time()
@@ -1009,9 +1059,16 @@ def around(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trial]:
         ("total", r"monkeypatch.setattr\('sys.stdin', io.StringIO\("),
         ("total", r"assert total\(\) == [1-9]"),
         ("lines", r"monkeypatch.setattr\('sys.argv', \['prog', str\(tmp_path / "),
-        ("plain", r"monkeypatch.setenv\('MONEY_DEBUG', '\w+'\)"),
+        ("plain", r"monkeypatch.(setenv|delenv)\('MONEY_DEBUG'"),
+        ("told", r"monkeypatch.delenv\('MONEY_ASKED', raising=False\)\n.*assert told\(\) is False"),
+        ("louder", r"monkeypatch.delenv\('MONEY_LEVEL', raising=False\)\n.*Conf\(\)"),
+        ("tool", r"which', lambda \*args, \*\*kwargs: None\)\n.* == 'none'"),
+        ("poll", r"'late'"),
+        ("other", r"monkeypatch.setattr\('random.choice', lambda items: items\[(0|-1)\]\)"),
+        ("today", r"monkeypatch.setattr\('datetime.date', .*\n.* == '2024-01-31'"),
+        ("upper", r"monkeypatch.setenv\('MONEY_LOUD', '.*'\)\n.* == '"),
         ("stamp", r"monkeypatch.setattr\('time.time', lambda: 1700000000.0\)"),
-        ("patient", r"monkeypatch.setattr\('time.sleep', lambda seconds: None\)"),
+        ("patient", r"monkeypatch.setattr\('time.sleep', lambda \*args: None\)"),
         ("lucky", r"monkeypatch.setattr\('random.random', lambda: 0.\d+\)\n.* == 'yes'"),
         ("lucky", r" == 'no'"),
         ("folder", r"monkeypatch.setattr\('sys.platform', 'win32'\)\n.* == 'AppData'"),
@@ -1064,6 +1121,31 @@ def size(path, lines):
     else:
         click.echo(len(text))
 '''
+
+
+ASKING = """
+import click
+
+
+@click.command()
+@click.option("--user", envvar="MONEY_USER", default="nobody")
+@click.option("--name", prompt="Your name")
+@click.option("quiet", " /-q", is_flag=True, default=True)
+def who(user, name, quiet):
+    click.echo(f"{name} is {user}")
+"""
+
+
+def test_a_program_made_with_click_is_answered(tmp_path: Path) -> None:
+    """It gets what it asks for, and no variable of the user's."""
+    target = make_target(tmp_path, ASKING)
+    gap = target.gaps[0]._replace(name="who", line=4, end=9, lines=(9,))
+    (candidate,) = Offline(Settings(), Fresh(())).author(gap, target._replace(gaps=(gap,)))
+    (trial,) = Trials(Settings(), target, time.time(), Fresh(())).judge([candidate], target)
+    assert trial.accepted, trial.verdict
+    assert "monkeypatch.delenv('MONEY_USER', raising=False)" in trial.text
+    assert r"input='a\na\na\na\n'" in trial.text
+    assert "a is nobody" in trial.text
 
 
 def test_a_program_made_with_click_is_run_by_its_runner(tmp_path: Path) -> None:
