@@ -141,6 +141,7 @@ class State:
     environ: Mapping[str, str]
     folder: str
     path: tuple[str, ...]
+    arguments: tuple[object, ...]
     modules: Mapping[str, int]
     names: Mapping[tuple[str, str], object]
     defaults: Mapping[tuple[str, str], object]
@@ -185,6 +186,7 @@ def state(root: str, scratch: str, before: State | None = None) -> State:
         dict(os.environ),
         _folder(),
         tuple(sys.path),
+        tuple(sys.argv),
         {name: id(module) for name, module in ours},
         names,
         defaults,
@@ -223,6 +225,8 @@ def traces(before: State, after: State) -> list[str]:
         found.append("it changes the working directory")
     if before.path != after.path:
         found.append("it changes sys.path")
+    if before.arguments != after.arguments:
+        found.append("it changes sys.argv")
     if before.limit != after.limit:
         found.append("it changes the recursion limit")
     for name, handler in before.handlers.items():

@@ -125,6 +125,11 @@ def on_error(hook):
     return "listens"
 
 
+def pretend(name):
+    sys.argv = [name]
+    return "called so"
+
+
 def install(name):
     vars(builtins)[name] = label
     return "there"
@@ -511,6 +516,8 @@ RUN: tuple[Bad, ...] = (
           "assert money.on_hangup(lambda *_: None) == 'listens'"),
     _test("listens to errors", "traces", "sys.excepthook",
           "assert money.on_error(print) == 'listens'"),
+    _test("another command line", "traces", "sys.argv",
+          "assert money.pretend('x') == 'called so'"),
     _test("a new built-in", "traces", "built-in money_label",
           "assert money.install('money_label') == 'there'"),
     _test("changes the directory", "traces", "working directory",
@@ -527,7 +534,6 @@ RUN: tuple[Bad, ...] = (
           "assert len(money.home()) == {home}"),
     _test("depth of the home folder", "stability", "interpreter",
           "assert money.home().count('/') == {depth}"),
-    _test("name of the program", "stability", "interpreter", "assert money.program() == 'py'"),
     _test("classes of others", "stability", "interpreter", "assert money.others() == 0"),
     _test("order of hashes", "stability", "",
           "assert money.tags('a b c d e f g h') == {tags}"),
@@ -577,6 +583,7 @@ ELSEWHERE: tuple[Bad, ...] = (
         "interpreter",
         "assert money.node() == '{host}'.lower()",
     ),
+    _test("name of the program", "stability", "interpreter", "assert money.program() == 'py'"),
     _test("number of threads", "stability", "interpreter", "assert money.threads() == 1"),
     _test("a variable of the project that is not set", "stability", "interpreter",
           "assert money.debugging() is False"),
