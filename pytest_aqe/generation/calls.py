@@ -21,7 +21,7 @@ from pytest_aqe.generation.execution import Call
 from pytest_aqe.generation.harvest import Argument, Harvest, Sample, spelled
 from pytest_aqe.generation.subjects import Subject
 from pytest_aqe.generation.uses import Uses
-from pytest_aqe.generation.values import Source
+from pytest_aqe.generation.values import Source, is_a
 
 RECEIVERS = 24
 MOST_AROUND = 8  # circumstances of a function
@@ -132,7 +132,7 @@ class Calls:
         annotation = parameter.annotation
         known = vars(self._material.module)
         words = _WORD.findall(annotation) if isinstance(annotation, str) else ()
-        named = [kind for word in words if isinstance(kind := known.get(word), type)]
+        named = [kind for word in words if is_a(kind := known.get(word), type)]
         found: list[Source] = []
         for each in named or [annotation]:  # what is imported for type checkers only stays a text
             found += pools.members(each, self._material.write)
@@ -658,7 +658,7 @@ def _subclasses(owner: type, module: Any) -> list[type]:
     return [
         each
         for each in vars(module).values()
-        if isinstance(each, type) and each is not owner and issubclass(each, owner)
+        if is_a(each, type) and each is not owner and issubclass(each, owner)
     ][:3]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pytest_aqe.generation import files
-from pytest_aqe.generation.values import Source
+from pytest_aqe.generation.values import Source, is_a
 
 IMPORTS = frozenset({"from click.testing import CliRunner"})
 LINE = "args"  # how click calls it
@@ -29,7 +29,7 @@ _GIVEN = {
 def is_command(value: Any) -> bool:
     """Tell a command of click's that runs a function."""
     click = sys.modules.get("click")
-    return click is not None and isinstance(value, click.Command) and callable(value.callback)
+    return click is not None and is_a(value, click.Command) and callable(value.callback)
 
 
 def spelled(path: str, line: str, *, asks: bool) -> str:

@@ -15,10 +15,12 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
+
+from pytest_aqe.generation.values import is_a
 
 _NETWORK = frozenset(
     {"socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname",
@@ -176,11 +178,11 @@ def state(root: str, scratch: str, before: State | None = None) -> State:
             if name in changing or name.startswith("__"):
                 continue
             names[module_name, name] = value
-            if isinstance(value, FunctionType):
+            if is_a(value, FunctionType):
                 defaults[module_name, name] = (value.__defaults__, value.__code__)
-            elif isinstance(value, type) and value.__module__ == module_name:
+            elif is_a(value, type) and value.__module__ == module_name:
                 for attribute, inner in list(vars(value).items()):
-                    if isinstance(inner, FunctionType):
+                    if is_a(inner, FunctionType):
                         names[module_name, f"{name}.{attribute}"] = inner
     return State(
         dict(os.environ),
@@ -273,9 +275,10 @@ def _declared_global(module: ModuleType) -> set[str]:
     """Return the names that the module's own functions rebind: its state, not a test's trace."""
     found: set[str] = set()
     for value in list(vars(module).values()):
-        code = getattr(value, "__code__", None)
-        if isinstance(code, CodeType) and getattr(value, "__module__", None) == module.__name__:
-            found.update(_stored_globals(code))
+        with suppress(Exception):  # an object may answer nothing outside of a request, say
+            code = getattr(value, "__code__", None)
+            if isinstance(code, CodeType) and getattr(value, "__module__", None) == module.__name__:
+                found.update(_stored_globals(code))
     return found
 
 

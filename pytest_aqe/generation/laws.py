@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_aqe.generation.values import is_a
+
 TRIED = 150  # values before a law is proposed
 EXAMPLES = 50  # values in the proposed test
 
@@ -109,7 +111,7 @@ def candidates(module: types.ModuleType, names: frozenset[str]) -> list[tuple[st
     functions = sorted(
         name
         for name, value in vars(module).items()
-        if isinstance(value, types.FunctionType)
+        if is_a(value, types.FunctionType)
         and value.__module__ == module.__name__
         and _takes_one(value)
     )

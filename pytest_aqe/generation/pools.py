@@ -22,7 +22,7 @@ from typing import Any
 
 from pytest_aqe.generation import files
 from pytest_aqe.generation.uses import kept, spelled
-from pytest_aqe.generation.values import Source
+from pytest_aqe.generation.values import Source, is_a
 
 _D = frozenset({"import datetime"})
 
@@ -488,10 +488,10 @@ def words_of(module: Any) -> list[Source]:
     for name, value in list(vars(module).items()):
         if name.startswith("__"):
             continue
-        if isinstance(value, type) and issubclass(value, enum.Enum):
+        if is_a(value, type) and issubclass(value, enum.Enum):
             for each in value.__members__:
                 found[each] = found[each.lower()] = None
-        elif isinstance(value, (dict, list, tuple, set, frozenset)) and len(value) < 200:
+        elif issubclass(type(value), (dict, list, tuple, set, frozenset)) and len(value) < 200:
             found.update((each, None) for each in list(value)[:12] if isinstance(each, str))
     return _sources([repr(each) for each in found if 0 < len(each) <= 40][:40])
 

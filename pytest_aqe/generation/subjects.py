@@ -8,13 +8,14 @@ import inspect
 import textwrap
 import types
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import CodeType
 from typing import Any, Protocol
 
 from pytest_aqe.generation import commands
 from pytest_aqe.generation.harvest import Argument, Place, spelled
-from pytest_aqe.generation.values import Source
+from pytest_aqe.generation.values import Source, is_a
 
 _OPERATORS = {
     "__getitem__": "{0}[{1}]", "__contains__": "{1} in {0}", "__eq__": "{0} == {1}",
@@ -303,10 +304,10 @@ def _described(module: Any, subject: Subject | None) -> list[Subject]:
             path=f"{source.text}.{name}",
         )
         for holder in list(vars(module).values())
-        if isinstance(holder, type) and holder.__module__ == module.__name__
+        if is_a(holder, type) and holder.__module__ == module.__name__
         if (source := class_source(holder)) is not None
         for name, held in vars(holder).items()
-        if isinstance(held, subject.owner) and name.isidentifier()
+        if is_a(held, subject.owner) and name.isidentifier()
     ][:MOST_HOLDERS]
 
 
@@ -320,12 +321,14 @@ def _holders(module: Any, target: str, lines: Collection[int]) -> list[str]:
     """Return the names under which functions that were made at some lines can be called."""
     found = []
     for name, value in list(vars(module).items()):
-        if isinstance(value, type) and value.__module__ == module.__name__:
+        if is_a(value, type) and value.__module__ == module.__name__:
             inside = [(f"{name}.{each}", held) for each, held in vars(value).items()]
         else:
             inside = [(name, value)]
         for path, held in inside:
-            code = getattr(_unwrapped(held, None)[1], "__code__", None)
+            code = None
+            with suppress(Exception):  # an object may answer nothing outside of a request, say
+                code = getattr(_unwrapped(held, None)[1], "__code__", None)
             if isinstance(code, CodeType) and code.co_filename == target and _spans(code, lines):
                 found.append(path)
     return found

@@ -21,7 +21,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from types import BuiltinFunctionType, CodeType, FunctionType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 from pytest_aqe.generation.job import SCRATCH
 
@@ -30,6 +30,8 @@ DEEPEST = 5
 LONGEST_TEXT = 400  # characters of a text's repr
 LONGEST = 600  # of a whole expression
 LARGEST = 10**40
+
+_T = TypeVar("_T")
 
 SECRET = re.compile(
     r"AKIA[0-9A-Z]{12,}|gh[pousr]_[A-Za-z0-9]{20,}|xox[abpr]-[A-Za-z0-9-]{10,}"
@@ -64,6 +66,11 @@ class Source(NamedTuple):
 @functools.lru_cache(1024)  # receivers are made again for every call
 def _compiled(text: str) -> CodeType:
     return compile(text.lstrip(" \t"), "<string>", "eval", dont_inherit=True)
+
+
+def is_a(value: object, kind: type[_T]) -> TypeGuard[_T]:
+    """Tell by its type alone: an object of a module may raise where it is asked for its class."""
+    return issubclass(type(value), kind)
 
 
 def public(value: Any) -> str:

@@ -1163,3 +1163,19 @@ def test_a_program_made_with_click_is_run_by_its_runner(tmp_path: Path) -> None:
     assert "(['a', '--how', 'loud'], 'hello A\\n')" in text
     assert "not so few" in text
     assert "CliRunner().invoke(size, [str(tmp_path / 'notes.txt'), '--lines']" in text
+
+
+def test_an_object_that_answers_nothing_spoils_nothing(tmp_path: Path) -> None:
+    """Outside of a request, say, whatever it is asked for, even for its class."""
+    source = (
+        "class Proxy:\n"
+        "    @property\n    def __class__(self):\n        raise RuntimeError('no request')\n\n"
+        "    def __getattr__(self, name):\n        raise RuntimeError('no request')\n\n\n"
+        "request = Proxy()\n\n\n"
+        "def double(number: int):\n    return number * 2\n"
+    )
+    target = make_target(tmp_path, source)
+    candidates = [*Offline(Settings(), Fresh(())).author(target.gaps[0], target)]
+    trials = Trials(Settings(), target, time.time(), Fresh(())).judge(candidates, target)
+    assert [trial.accepted for trial in trials] == [True], trials
+    assert "double(" in trials[0].text
