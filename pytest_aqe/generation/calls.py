@@ -13,12 +13,13 @@ from itertools import islice
 from types import CodeType
 from typing import Any
 
-from pytest_aqe.generation import circumstances, commands, pools, subjects
+from pytest_aqe.generation import circumstances, commands, files, parsers, pools, subjects
 from pytest_aqe.generation.circumstances import Circumstance
 from pytest_aqe.generation.comparisons import Compared, exchanged, wished
-from pytest_aqe.generation.corrections import corrections
+from pytest_aqe.generation.corrections import corrections, looked_up
 from pytest_aqe.generation.execution import Call
 from pytest_aqe.generation.harvest import Argument, Harvest, Sample, spelled
+from pytest_aqe.generation.parsers import Read
 from pytest_aqe.generation.subjects import Subject
 from pytest_aqe.generation.uses import Uses
 from pytest_aqe.generation.values import Source, is_a
@@ -171,6 +172,7 @@ class Calls:
 
     def correct(self, call: Call, error: BaseException) -> None:
         """Take in how a call failed: line up the calls that the error suggests."""
+        self._find_key(call, error)
         for each in corrections(error):
             key = (0, type(error).__name__, str(error)[:80], each.kind)
             if key in self._hinted or len(self._hints) > WAITING:
@@ -186,6 +188,53 @@ class Calls:
                     if parameter.default is None and parameter.name not in given:
                         for value in each.values:
                             self._hints.append(self._adding(call, parameter, value))
+
+    def _find_key(self, call: Call, error: BaseException) -> None:
+        """Line up the calls that look for what is there."""
+        write = self._material.write
+        for key, other in looked_up(error):
+            source: Source | None = write(other)
+            place = (0, "key", _shown(key), _shown(other))
+            if source is not None and place not in self._hinted and len(self._hints) < WAITING:
+                self._hinted.add(place)
+                self._hints.extend(_exchanged(call, key, write(key), other, source))
+
+    def parse(self, call: Call, read: Read) -> None:
+        """Take in that a call read a command line: line up those that its parser takes."""
+        before = [_before(each.source, read.line) for each in call.arguments]
+        place = "program" if read.is_program else str(before)
+        key = (0, "parser", place, ",".join(each.dest for each in read.parser._actions))
+        if key in self._hinted:
+            return
+        self._hinted.add(key)
+        known = {each.name for each in self._around}
+        if read.is_program and circumstances.COMMAND not in known:
+            self._around.append(circumstances.any_command())
+        given = {each.name for each in call.arguments}
+        open_ = [each for each in self._subject.parameters
+                 if each.default is None and each.name not in given][:1]  # fmt: skip
+        hints = []
+        for words in parsers.lines(read.parser, self._texts_named):
+            line = Source(f"[{', '.join(words)}]")
+            if read.is_program:
+                rest = tuple(each for each in call.around if each.name != circumstances.COMMAND)
+                hints += [self._adding(call._replace(around=rest), each, line) for each in open_]
+                hints.append(call._replace(around=(*rest, circumstances.command(line))))
+                continue
+            for number, (each, text) in enumerate(zip(call.arguments, before, strict=True)):
+                if text is not None:
+                    source = Source(f"[{text}{line.text[1:]}")
+                    hints.append(_with(call, number, each._replace(source=source)))
+        self._hints.extendleft(reversed(hints))
+
+    def _texts_named(self, name: str) -> list[str]:
+        """Return texts for what has a name, as source text."""
+        parameter = inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        recorded = self._material.by_name.get(name, ())
+        found = [each.text for each in recorded if _literal_type(each.text) == "str"]
+        if "file" in pools.types_of(parameter):
+            found += [each.text for each in files.SOURCES[:3]]
+        return [*found, *(each.text for each in (*pools.formats_of(name), *_TEXTS))]
 
     def _follow(self, call: Call, compared: Compared, *, first: bool) -> None:
         """Line up the calls that a comparison suggests."""
@@ -593,7 +642,21 @@ class Calls:
 
 
 _ODD = (Source("None"), Source("[]"))
+_TEXTS = (Source("'a'"), Source("'1'"), Source("'hello world'"))
 _CHANGING = ("__setitem__", "__delitem__", "__enter__", "__next__", "__iadd__", "__call__")
+
+
+def _before(source: Source, line: Sequence[object]) -> str | None:
+    """Return what stands before a command line in an argument, as text, if it holds that."""
+    try:
+        value = ast.literal_eval(source.text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        return None
+    if not isinstance(value, (list, tuple, str)):
+        return None
+    if list(value) == line:
+        return ""
+    return f"{value[0]!r}, " if value and list(value[1:]) == line else None
 
 
 def _each_of(value: object) -> Sequence[object]:

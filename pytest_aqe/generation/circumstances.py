@@ -22,13 +22,13 @@ from pytest_aqe.generation.harvest import Argument
 from pytest_aqe.generation.values import Source
 
 FIXTURE = "monkeypatch"
-_COMMAND, _INPUT = "sys.argv", "sys.stdin"
+COMMAND, _INPUT = "sys.argv", "sys.stdin"
 _MOST_CODES = 60  # functions that are looked at
 _MOST_WORDS = 24
 _MOST_VARIABLES = 3
 _MOST_SEAMS = 6
 _ASKING = {
-    _COMMAND: frozenset({"argv", "parse_args", "parse_known_args"}),
+    COMMAND: frozenset({"argv", "parse_args", "parse_known_args"}),
     _INPUT: frozenset({"stdin", "input"}),
 }
 _MAKING = ("__init__", "__new__", "__post_init__")
@@ -104,7 +104,7 @@ class Circumstance(NamedTuple):
         """Return what may not make a difference where a test need not set it; None leaves it."""
         if self.name == _INPUT:
             return [None]  # where `mislead` lets nobody read it
-        if self.name == _COMMAND:
+        if self.name == COMMAND:
             return [None, *(argument._replace(source=each) for each in _OTHER_COMMANDS)]
         if is_variable(self.name):
             return []  # it was asked for
@@ -135,6 +135,16 @@ def is_variable(name: str) -> bool:
 def variable(name: str, words: Iterable[str] = ()) -> Circumstance:
     """Return a variable of the environment, with values to try."""
     return Circumstance(name, [_UNSET, *(Source(repr(each)) for each in ("1", "", "abc", *words))])
+
+
+def any_command() -> Circumstance:
+    """Return the command line of which nothing is known."""
+    return Circumstance(COMMAND, list(_commands([])))
+
+
+def command(line: Source) -> Argument:
+    """Return a command line: what follows the name of the program."""
+    return Argument(COMMAND, "=", Source(f"['prog', {line.text[1:]}", line.imports))
 
 
 def unset(name: str) -> Argument:
@@ -179,8 +189,8 @@ def of(function: FunctionType, owner: type | None, module: Any) -> list[Circumst
     texts = dict.fromkeys(text for code in codes for text in _texts(code.co_consts))
     words = [text for text in texts if _WORD.fullmatch(text)][:_MOST_WORDS]
     found = []
-    if names & _ASKING[_COMMAND]:
-        found.append(Circumstance(_COMMAND, list(_commands(words))))
+    if names & _ASKING[COMMAND]:
+        found.append(Circumstance(COMMAND, list(_commands(words))))
     if names & _ASKING[_INPUT]:
         found.append(Circumstance(_INPUT, _INPUTS))
     if not names.isdisjoint({"environ", "getenv"}):
@@ -272,7 +282,7 @@ def statement(argument: Argument) -> str:
 def mislead(circumstances: Iterable[Circumstance]) -> None:
     """Let this process be one in which nobody is: what a call finds without a test shows."""
     for each in circumstances:
-        if each.name == _COMMAND:
+        if each.name == COMMAND:
             sys.argv = ["another-program", "--another-option"]
         elif each.name == _INPUT:
             sys.stdin = None
@@ -283,7 +293,7 @@ def fits(argument: Argument, namespace: dict[str, Any]) -> bool:
     if is_seam(argument.name) or argument.name == _INPUT:
         return True
     value = argument.source.value(namespace)
-    if argument.name == _COMMAND:
+    if argument.name == COMMAND:
         return type(value) is list and all(type(each) is str for each in value)
     return value is None or type(value) is str
 

@@ -2,19 +2,22 @@
 
 Python names the type that would not do and what was asked of it: ``'int' object is not
 iterable``. That is tried next in the place of every argument of that type, as a person would.
+A key that was not found is exchanged for one of those that are there.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from pytest_aqe.generation.pools import BOUNDARIES
 from pytest_aqe.generation.values import Source
 
 MOST = 4  # values of one kind that are tried
+MOST_KEYS = 8  # of one dictionary
 
 _PAIRS = (Source("[(1, 'a'), (2, 'b')]"), Source("{'a': 1, 'b': 2}"))
 _SAID: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -81,6 +84,30 @@ def corrections(error: BaseException) -> Iterator[Correction]:
     if _UNPACKED.search(message):
         for kind in _PLAIN:
             yield Correction(kind, _PAIRS)
+
+
+def looked_up(error: BaseException) -> Iterator[tuple[object, object]]:
+    """Yield a key that was not found, and each that is in a dictionary of who looked for it."""
+    trace = error.__traceback__
+    if type(error) is not KeyError or not error.args or trace is None:
+        return
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    frame, key = trace.tb_frame, error.args[0]
+    known = {**frame.f_globals, **frame.f_locals}
+    for name in dict.fromkeys([*frame.f_locals, *frame.f_code.co_names]):
+        held = known.get(name)
+        for each in (held, *(_attributes(held) if name == "self" else ())):
+            if type(each) is dict:
+                likely = (other for other in list(each) if type(other) is type(key))
+                yield from ((key, other) for other in islice(likely, MOST_KEYS))
+
+
+def _attributes(value: object) -> Iterable[object]:
+    try:
+        return list(object.__getattribute__(value, "__dict__").values())
+    except AttributeError:
+        return ()
 
 
 def _of(kind: str) -> list[Source]:

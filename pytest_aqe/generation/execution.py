@@ -25,6 +25,7 @@ from pytest_aqe.generation.comparisons import Compared, Comparisons
 from pytest_aqe.generation.guard import Denied, Guard
 from pytest_aqe.generation.harvest import Argument, spelled
 from pytest_aqe.generation.mutants import living
+from pytest_aqe.generation.parsers import Parsers, Read
 from pytest_aqe.generation.statements import statements
 from pytest_aqe.generation.subjects import Subject
 from pytest_aqe.generation.tracing import tracer
@@ -100,6 +101,7 @@ class Executor:
         self._temporary = Path(folder, "calls", "temporary")
         self._guard = Guard(str(self._folder.parent))
         self._variables = circumstances.Variables()
+        self._parsers = Parsers()
         self.namespace: dict[str, Any] = {files.FIXTURE: self._folder}
         self.asked: frozenset[str] = frozenset()
         """The variables of the environment that the last call asked for."""
@@ -112,6 +114,7 @@ class Executor:
         tempfile.tempdir = str(self._temporary)
         self._guard.install()
         self._variables.install()
+        self._parsers.install()
         signal.signal(signal.SIGALRM, _time_is_up)
 
     def ran(self) -> tuple[set[int], set[Arc]]:
@@ -121,6 +124,11 @@ class Executor:
     def compared(self) -> list[Compared]:
         """Return what the file's functions compared since the last time."""
         return self._comparisons.seen()
+
+    @property
+    def read(self) -> Read | None:
+        """The command line that the last call read, with a parser of argparse."""
+        return self._parsers.read
 
     def execute(self, subject: Subject, call: Call) -> Outcome | None:
         """Run a call; None where it cannot be made, hangs, or reaches for the system."""
@@ -144,6 +152,7 @@ class Executor:
                         return None
                     eval(circumstances.statement(each), namespace)
                 self._variables.asked.clear()
+                self._parsers.read = None
                 if call.receiver is not None:
                     outcome.receiver = namespace["self_"] = call.receiver.value(namespace)
                     for name, arguments in call.before:

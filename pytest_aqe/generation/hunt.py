@@ -110,6 +110,8 @@ class Hunt:
             return False
         asked = executor.asked
         self._calls.asked_for(asked)
+        if executor.read is not None:
+            self._calls.parse(call, executor.read)
         if outcome.error is not None:
             self._calls.correct(call, outcome.error)
         new = {("l", line) for line in lines} | {("a", arc) for arc in arcs}

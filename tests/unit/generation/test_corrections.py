@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_aqe.generation.corrections import corrections
+from pytest_aqe.generation.corrections import corrections, looked_up
 
 
 def error_of(text: str) -> Exception:
@@ -59,3 +59,19 @@ def test_other_errors_suggest_nothing() -> None:
     assert not suggested(KeyError("'int' object is not iterable"))
     assert not suggested(TypeError("no more apples"))
     assert not suggested(Own())
+
+
+def test_a_key_that_is_not_there_names_those_that_are() -> None:
+    class Prices:
+        def __init__(self) -> None:
+            self.known = {"apple": 2, 3: 4}
+
+        def of(self, name: str) -> int:
+            more = {"pear": 3}
+            return more.get(name) or self.known[name]
+
+    with pytest.raises(KeyError) as caught:
+        Prices().of("plum")
+    assert sorted(looked_up(caught.value)) == [("plum", "apple"), ("plum", "pear")]
+    assert not [*looked_up(KeyError("plum"))]
+    assert not [*looked_up(IndexError("plum"))]

@@ -1165,6 +1165,76 @@ def test_a_program_made_with_click_is_run_by_its_runner(tmp_path: Path) -> None:
     assert "CliRunner().invoke(size, [str(tmp_path / 'notes.txt'), '--lines']" in text
 
 
+ARGPARSE = """
+import argparse
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="tool")
+    parser.add_argument("--loud", action="store_true")
+    inner = parser.add_subparsers(dest="command", required=True)
+    count = inner.add_parser("count")
+    count.add_argument("path", type=argparse.FileType())
+    total = inner.add_parser("total")
+    total.add_argument("numbers", type=int, nargs="+")
+    total.add_argument("--how", choices=["sum", "product"], default="sum")
+    args = parser.parse_args(argv)
+    if args.command == "count":
+        with args.path:
+            said = f"{len(args.path.read().split())} words"
+    elif args.how == "sum":
+        said = str(sum(args.numbers))
+    else:
+        result = 1
+        for number in args.numbers:
+            result *= number
+        said = str(result)
+    if args.loud:
+        said += "!"
+    print(said)
+
+
+def hello():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--name", required=True)
+    args = parser.parse_args()
+    print(f"hello {args.name}")
+"""
+
+
+def test_a_program_made_with_argparse_is_run_with_lines_that_its_parser_takes(
+    tmp_path: Path,
+) -> None:
+    """Its commands, with what they need, and its options; what it prints is asserted."""
+    target = make_target(tmp_path, ARGPARSE)
+    main = target.gaps[0]._replace(name="main", line=5, end=27, lines=tuple(range(15, 28)))
+    hello = main._replace(name="hello", line=30, end=34, lines=(34,))
+    target = target._replace(gaps=(main, hello))
+    author = Offline(Settings(), Fresh(()))
+    candidates = [each for gap in target.gaps for each in author.author(gap, target)]
+    trials = Trials(Settings(), target, time.time(), Fresh(())).judge(candidates, target)
+    assert all(trial.accepted for trial in trials), [trial.verdict for trial in trials]
+    text = "\n".join(trial.text for trial in trials)
+    assert "main(argv=['count', str(tmp_path / 'notes.txt')])" in text
+    assert "'3 words\\n'" in text
+    assert "main(argv=['total', '--how', 'product', '1', '7'])" in text
+    assert "main(argv=['--loud', " in text
+    assert "monkeypatch.setattr('sys.argv', ['prog', '--name', 'a'])" in text
+    assert "'hello a\\n'" in text
+
+
+def test_a_key_that_is_not_there_is_exchanged_for_one_that_is(tmp_path: Path) -> None:
+    """Nothing compares it: only the dictionary knows."""
+    source = (
+        "RATES = {'kWh-day': 3, 'kWh-night': 2}\n\n\n"
+        "def price(kind, count: int):\n    rate = RATES[kind.strip()]\n    return rate * count\n"
+    )
+    target = make_target(tmp_path, source)
+    gap = target.gaps[0]._replace(name="price", line=4, end=6, lines=(6,))
+    (candidate,) = Offline(Settings(), Fresh(())).author(gap, target._replace(gaps=(gap,)))
+    assert "price('kWh-day', " in candidate.text
+
+
 def test_an_object_that_answers_nothing_spoils_nothing(tmp_path: Path) -> None:
     """Outside of a request, say, whatever it is asked for, even for its class."""
     source = (
