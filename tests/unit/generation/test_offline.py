@@ -1207,8 +1207,8 @@ def test_a_program_made_with_argparse_is_run_with_lines_that_its_parser_takes(
 ) -> None:
     """Its commands, with what they need, and its options; what it prints is asserted."""
     target = make_target(tmp_path, ARGPARSE)
-    main = target.gaps[0]._replace(name="main", line=5, end=27, lines=tuple(range(15, 28)))
-    hello = main._replace(name="hello", line=30, end=34, lines=(34,))
+    main = target.gaps[0]._replace(name="main", line=4, end=26, lines=tuple(range(14, 27)))
+    hello = main._replace(name="hello", line=29, end=33, lines=(33,))
     target = target._replace(gaps=(main, hello))
     author = Offline(Settings(), Fresh(()))
     candidates = [each for gap in target.gaps for each in author.author(gap, target)]
