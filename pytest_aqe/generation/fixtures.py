@@ -16,8 +16,8 @@ from pytest_aqe.generation.proposals import place_of
 
 def conftests(target: Target, texts: Iterable[str]) -> tuple[str, ...]:
     """Return the conftests that these test modules need, outermost first."""
-    asked = {name for text in texts for name in _parameters(text)}
     found = list(_above(place_of(target, ()), target.rootdir))
+    asked = {name for text in (texts if found else ()) for name in _parameters(text)}
     last = max((n for n, path in enumerate(found) if _fixtures(path) & asked), default=-1)
     return tuple(str(path) for path in found[: last + 1])
 

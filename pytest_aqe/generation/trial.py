@@ -159,6 +159,7 @@ class Trials:
         self._defined = _defined(target.source)
         self._alone: dict[str, dict[str, str]] = {}  # what the suite's tests do by themselves
         self._proven: set[str] = set()  # modules that ran as they are in all circumstances
+        self._texts: dict[Any, _Written] = {}
 
     def judge(self, candidates: Sequence[Candidate], target: Target) -> list[Trial]:
         """Try candidates together and return a verdict on each, in their order."""
@@ -197,6 +198,13 @@ class Trials:
                 found[ran.name] = _last_line(ran.error)
         return found
 
+    def _write(self, trying: Sequence[_Trying], *, apart: bool = False) -> _Written:
+        """Write what is left of candidates; the same is asked for in every interpreter."""
+        key = (apart, *((each.file, each.text, *each.left) for each in trying))
+        if key not in self._texts:
+            self._texts[key] = _Written.of(trying, apart=apart)
+        return self._texts[key]
+
     def _read(self, number: int, candidate: Candidate) -> _Trying:
         target = self._target
         packages = frozenset({target.module, target.module.partition(".")[0]})
@@ -218,7 +226,7 @@ class Trials:
         if not trying:
             return
         self._settle(trying)
-        written = _Written.of(trying, apart=apart)
+        written = self._write(trying, apart=apart)
         report = self._first(written, trying, model)
         if isinstance(report, str):
             if len(trying) == 1:
@@ -343,7 +351,7 @@ class Trials:
                 rerun = self._rerun(still, model, other)  # it may be the refused one's doing
             if still:
                 self._read_again(still, model, other, *rerun)
-        stood = _Written.of([each for each in left if each.refusal is None])
+        stood = self._write([each for each in left if each.refusal is None])
         everywhere = [written.proven(report) for written, report in reruns]
         self._proven |= set(stood.texts.values()).intersection(*everywhere)
 
@@ -372,7 +380,7 @@ class Trials:
     def _rerun(
         self, left: Sequence[_Trying], model: bool, other: _Circumstances, *, apart: bool = False
     ) -> tuple[_Written, Report | str]:
-        written = _Written.of(left, apart=apart)
+        written = self._write(left, apart=apart)
         with self._sandbox.scratch(written.texts, other.scratch) as scratch:
             home = scratch / ("home" * other.order)
             home.mkdir()
@@ -441,7 +449,7 @@ class Trials:
             left[0].refuse("stability", f"{beside}::{test} of the suite fails after it")
             return
         for part in (left[: len(left) // 2], left[len(left) // 2 :]):
-            written = _Written.of(part)
+            written = self._write(part)
             with self._sandbox.scratch(written.texts) as scratch:
                 job = self._job(written, part, scratch, model)
                 job = changed(job, beside=self._beside(beside), plain=False)
