@@ -167,7 +167,8 @@ def project(tmp_path: Path, runs: Runs | None, monkeypatch: pytest.MonkeyPatch) 
 
 
 def each_of(cases: Iterable[Case]) -> pytest.MarkDecorator:
-    """Run a test with each case that this Python can read."""
+    """Run a test with each case that this Python can read, or with every so many-th of them."""
+    every = int(os.environ.get("PYTEST_AQE_EVERY", "1"))
     return pytest.mark.parametrize(
         "case",
         [
@@ -178,7 +179,7 @@ def each_of(cases: Iterable[Case]) -> pytest.MarkDecorator:
                     sys.version_info < case.python, reason=f"its syntax is that of {case.python}"
                 ),
             )
-            for case in cases
+            for case in list(cases)[::every]
         ],
     )
 
