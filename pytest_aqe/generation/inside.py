@@ -33,7 +33,7 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from pytest_aqe.generation import clock, confine, machine
+from pytest_aqe.generation import chance, clock, confine, machine
 from pytest_aqe.generation.guard import Guard, State, files, state, traces
 from pytest_aqe.generation.job import RESULT, Job, Ran, Report, decoded
 from pytest_aqe.generation.leaf import leaf
@@ -47,6 +47,7 @@ LEAST = 0.3  # seconds of CPU that it may take in any case
 _CURRENT = "PYTEST_CURRENT_TEST"
 _NAMES_AND_VALUES = 2  # what a mark that parametrizes is given
 _FORGED = "it forged a report"
+_LUCKS = {1: False, 2: True}  # of four orders: what is drawn first is the least, the greatest
 _ERROR = 2000  # characters of an error that are kept
 _OTHERS: list[type] = []  # classes live as long as somebody holds them
 
@@ -92,6 +93,8 @@ def _surround(number: int, folder: str) -> None:
     """Let this process be another elsewhere, and know classes of others: tests must not notice."""
     sys.argv = ["pytest", str(number)]
     machine.install(number)
+    if number % 4 in _LUCKS:
+        chance.install(is_high=_LUCKS[number % 4])
     with suppress(OSError):  # the user's command may have left the project out
         os.chdir(folder or os.curdir)
     _OTHERS.extend(type("Other", (kind,), {}) for kind in (object, int, str, dict, list, Exception))
@@ -218,6 +221,8 @@ class Inside:
         seen = len(self._guard.denied)
         after = following or [*group[1:], None]
         for item, coming in zip(group, after, strict=True):
+            if str(item.path) in self._job.files:
+                chance.begin()
             with self._guard.armed():
                 if item in self._calls and not by_pytest:
                     _done(item, self._calls[item], ran)

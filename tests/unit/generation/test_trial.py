@@ -397,6 +397,54 @@ def test_what_notices_a_mutant_by_what_it_asserts(processes: Interpreters, tmp_p
     assert verdicts == dict.fromkeys(GOOD, "accepted"), [trial.verdict for trial in trials]
 
 
+DICE = """
+import random
+from random import choice
+
+
+def roll(sides):
+    number = random.randint(1, sides)
+    return number
+
+
+def deal(cards):
+    cards = list(cards)
+    random.shuffle(cards)
+    return cards
+
+
+def name(length):
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    return "".join(choice(letters) for _ in range(length))
+"""
+OF_LUCK = (
+    "def test_it():\n    assert roll(20) > 1\n",
+    "def test_it():\n    assert roll(20) < 20\n",
+    "def test_it():\n    assert sum(roll(6) for _ in range(3)) > 3\n",
+    "def test_it():\n    assert deal('abcde') != list('abcde')\n",
+    "def test_it():\n    assert name(1) != 'a'\n",
+    "def test_it():\n    assert len(set(name(5))) > 1\n",
+)
+OF_NO_LUCK = (
+    "def test_it():\n    assert 1 <= roll(20) <= 20\n",
+    "def test_it():\n    assert sorted(deal('hello')) == sorted('hello')\n",
+    "def test_it():\n    assert name(12) != name(12)\n    assert len(name(12)) == 12\n",
+    "import random\n\n\ndef test_it():\n    random.seed(3)\n    assert roll(20) == 8\n",
+)
+
+
+def test_what_passes_nine_times_of_ten_is_refused(processes: Interpreters, tmp_path: Path) -> None:
+    """What is drawn first may be the least or the greatest; who seeds draws what he expects."""
+    target = make_target(tmp_path, DICE)
+    head = "from pack.money import deal, name, roll\n"
+    trials = judge(processes, target, [head + text for text in (*OF_LUCK, *OF_NO_LUCK)])
+    for trial in trials[: len(OF_LUCK)]:
+        assert not trial.accepted, trial.text
+        assert trial.verdict.stage in ("run", "stability"), trial.verdict
+    for trial in trials[len(OF_LUCK) :]:
+        assert trial.accepted, (trial.text, trial.verdict)
+
+
 @pytest.mark.parametrize("line", ['"returned"', '["returned"]', '{"returned": 5}', '{"told": 5}'])
 def test_who_writes_a_report_spares_the_others(
     processes: Interpreters, tmp_path: Path, line: str
