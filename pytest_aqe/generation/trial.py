@@ -3,9 +3,10 @@
 Cheapest first. Read: it parses, is harmless as far as can be read (``rules.py``) and can fail
 for a reason (``oracle.py``). Run, in a sandbox: every test function passes alone, reaches for
 nothing and leaves nothing behind; it adds lines or branches in its gap; it passes in four more
-interpreters under other hash seeds, orders, time zones, folders, with other luck, on other machines
-and at other dates, the last time before tests of the suite that must not notice; and it notices a mutant of
-what it gained. A function that does not is taken out, and the rest is judged without it.
+interpreters under other hash seeds, orders, time zones, folders, with other luck, on other
+machines and at other dates, the last time before tests of the suite that must not notice; and
+it notices a mutant of what it gained. A function that does not is taken out, and the rest is
+judged without it.
 
 A candidate that says that the code is wrong, and fails the same way every time, is a bug
 found. It is never rewritten to pass.
