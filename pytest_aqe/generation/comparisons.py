@@ -1,7 +1,8 @@
 """What a function compares, seen while it runs: what its arguments would have to be.
 
 The functions of the file under search get code in which every comparison, ``isinstance`` and
-``startswith`` also notes its operands. Lines and jumps stay the same. Where a comparison stands
+``startswith`` also notes its operands, and every regular expression a text that it does not
+match. Lines and jumps stay the same. Where a comparison stands
 before a branch that nothing took, one operand is often an argument, or a part of one, and the
 other is what it should have been: that is tried next (input-to-state correspondence, Redqueen,
 NDSS 2019). Where it was computed, the distance says which calls are nearer (branch distance,
@@ -15,18 +16,22 @@ import functools
 import math
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from pytest_aqe.generation.mutants import exchange, living
+from pytest_aqe.generation.patterns import matching
 from pytest_aqe.generation.values import Source
 
 _HOOK = "__aqe_compared__"
+_MATCHING_HOOK = "__aqe_matched__"
+_MATCHING = ("match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer")
+_METHOD = type(re.compile("").match)
 _MOST = 40  # comparisons noted in one call
 _MEMBERS = 6  # of a container that are tried
 _JUST_BELOW = 1 - 1e-7  # what is rounded up
@@ -77,6 +82,7 @@ class Comparisons:
         """Exchange the code of the module's functions."""
         tree = _Noting().visit(ast.parse(Path(file).read_text("utf-8")))
         vars(module)[_HOOK] = self._compare
+        vars(module)[_MATCHING_HOOK] = self._matching
         try:
             code = compile(tree, file, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError):
@@ -100,6 +106,27 @@ class Comparisons:
         if len(self._seen) < _MOST:
             self._seen.append(Compared(line, how, left, right))
         return _OPERATIONS[how](left, right)
+
+    def _matching(self, line: int, function: Any) -> Any:
+        """Return a function, or what does the same and notes a text that does not match."""
+        owner: Any = getattr(function, "__self__", None) if type(function) is _METHOD else None
+        method = type(owner) is re.Pattern
+        of_module = type(function) is FunctionType and function.__module__ == "re"
+        if not method and not of_module:
+            return function
+        place = int(function.__name__ in ("sub", "subn")) + of_module
+
+        def noted(*given: Any, **named: Any) -> Any:
+            with suppress(Exception):  # what is wrong with it the call itself says
+                pattern = owner if method else _pattern(*given, **named)
+                text = given[place] if len(given) > place else named["string"]
+                whole = function.__name__ in ("match", "fullmatch")
+                matches = getattr(pattern, function.__name__ if whole else "search")
+                if len(self._seen) < _MOST and matches(text) is None:
+                    self._seen.append(Compared(line, "match", text, pattern))
+            return function(*given, **named)
+
+        return noted
 
 
 class _Noting(ast.NodeTransformer):
@@ -126,6 +153,9 @@ class _Noting(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         function, given = node.func, node.args
+        if isinstance(function, ast.Attribute) and function.attr in _MATCHING:
+            node.func = self._told(function, _MATCHING_HOOK, [ast.Constant(self._line)], [function])
+            return node
         if node.keywords or any(isinstance(each, ast.Starred) for each in given):
             return node
         if isinstance(function, ast.Name) and function.id == "isinstance" and len(given) == 2:
@@ -138,12 +168,22 @@ class _Noting(ast.NodeTransformer):
             return self._noted(node, function.attr, function.value, given[0])
         return node
 
-    def _noted(self, node: ast.AST, how: str, left: ast.expr, right: ast.expr) -> ast.AST:
-        told: list[ast.expr] = [ast.Constant(self._line), ast.Constant(how)]
-        call = ast.Call(ast.Name(_HOOK, ast.Load()), [*told, left, right], [])
+    def _noted(self, node: ast.AST, how: str, left: ast.expr, right: ast.expr) -> ast.Call:
+        told = [ast.Constant(self._line), ast.Constant(how)]
+        return self._told(node, _HOOK, told, [left, right])
+
+    def _told(
+        self, node: ast.AST, hook: str, told: Sequence[ast.expr], given: Sequence[ast.expr]
+    ) -> ast.Call:
+        call = ast.Call(ast.Name(hook, ast.Load()), [*told, *given], [])
         for each in (*told, call.func, call):
             ast.copy_location(each, node)
         return call
+
+
+def _pattern(pattern: Any = None, *given: Any, flags: int = 0, **named: Any) -> re.Pattern[Any]:
+    """Return the pattern that a function of `re` is given first."""
+    return re.compile(pattern, flags)
 
 
 def _number(value: object) -> float | None:
@@ -161,6 +201,9 @@ def wished(compared: Compared) -> Iterator[tuple[object, object]]:
         for each in right if isinstance(right, tuple) else (right,):
             if type(each) is type(left) and isinstance(left, (str, bytes)):
                 yield left, each + left if how == "startswith" else left + each
+        return
+    if how == "match":
+        yield from ((left, each) for each in matching(right))
         return
     if how in ("In", "NotIn"):
         try:

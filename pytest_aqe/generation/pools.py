@@ -59,6 +59,7 @@ BOUNDARIES: dict[str, list[Source]] = {
     "timedelta": _sources(["datetime.timedelta(0)", "datetime.timedelta(days=1)",
                            "datetime.timedelta(days=400, seconds=3)",
                            "datetime.timedelta(seconds=-65)",
+                           "datetime.timedelta(days=1, microseconds=-1)",
                            "datetime.timedelta(microseconds=5)",
                            "datetime.timedelta(hours=5)"], _D),
     "path": _sources(["pathlib.Path('a/b.txt')", "pathlib.Path('.')"],
@@ -151,6 +152,7 @@ _FORMATS = tuple(
 _WORD = re.compile(r"\w+")
 _UNKNOWN = ("int", "str", "list", "None", "dict", "callable")
 _MOST_CONSTANTS = 25
+_FINITE = frozenset({"isfinite", "isnan", "isinf"})  # who asks means to see what is not
 _COUNTING = ("send", "write", "tell", "seek", "fileno")  # methods of files and sockets
 _MOST_ATTRIBUTES = 16
 _PASSED_ON = 2  # times that a parameter is followed from function to function
@@ -340,9 +342,14 @@ def constants(code: CodeType) -> dict[str, list[Source]]:
     """Return what stands in a function, by type, and what lies beside it."""
     numbers: list[float] = []
     texts: list[str] = []
+    special: list[Source] = []
     waiting = [code]
     while waiting:
-        for each in waiting.pop().co_consts:
+        inner = waiting.pop()
+        if not _FINITE.isdisjoint(inner.co_names):
+            texts += ["nan", "inf"]
+            special = BOUNDARIES["float"][-3:]
+        for each in inner.co_consts:
             if isinstance(each, CodeType):
                 waiting.append(each)
             elif isinstance(each, (tuple, frozenset)):
@@ -359,7 +366,7 @@ def constants(code: CodeType) -> dict[str, list[Source]]:
     words = [t for t in texts if t != doc and len(t) <= 60 and not t.startswith("<")]
     return {
         "int": _sources([repr(n) for n in dict.fromkeys(whole)][:_MOST_CONSTANTS]),
-        "float": _sources([repr(n) for n in dict.fromkeys(parts)][:_MOST_CONSTANTS]),
+        "float": [*special, *_sources([repr(n) for n in dict.fromkeys(parts)][:_MOST_CONSTANTS])],
         "str": _sources([repr(t) for t in dict.fromkeys(words)][:_MOST_CONSTANTS]),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +13,21 @@ from pytest_aqe.generation.comparisons import Compared, Comparisons, exchanged, 
 from pytest_aqe.generation.values import Source
 
 SOURCE = """
+import re
+
+CODE = re.compile("[a-z]+", re.I)
+
+
+def read(text, how):
+    if how == 1:
+        return re.fullmatch(r"v(\\d+)", string=text, flags=re.I)
+    if how == 2:
+        return CODE.match(text)
+    if how == 3:
+        return re.sub("x+", "y", text)
+    return how.match(text)
+
+
 def made():
     def inner(word):
         if word == "sesame":
@@ -50,15 +66,41 @@ def test_operands_are_noted_and_results_stay(watched: tuple[Any, Comparisons]) -
     """Also in what was made before; a statement is named by its first line."""
     module, comparisons = watched
     assert module.opened("please") is False
-    assert comparisons.seen() == [Compared(4, "Eq", "please", "sesame")]
+    assert comparisons.seen() == [Compared(19, "Eq", "please", "sesame")]
     assert module.opened("sesame") is True
     comparisons.seen()
     gate = module.Gate()
     assert gate.wide(8) is True
-    assert comparisons.seen() == [Compared(15, "Gt", 8, 7)]
+    assert comparisons.seen() == [Compared(30, "Gt", 8, 7)]
     assert gate.named("south") is False
     assert [each.how for each in comparisons.seen()] == ["startswith", "isinstance"]
     assert comparisons.seen() == []
+
+
+def test_a_text_that_does_not_match_is_noted(watched: tuple[Any, Comparisons]) -> None:
+    """By whichever function it is asked; what has a method of that name is let alone."""
+    module, comparisons = watched
+    assert module.read("12", 1) is None
+    (noted,) = comparisons.seen()[-1:]
+    assert (noted.line, noted.how, noted.left) == (9, "match", "12")
+    assert noted.right == re.compile(r"v(\d+)", re.I)
+    assert module.read("7b", 2) is None
+    assert comparisons.seen()[-1] == Compared(11, "match", "7b", module.CODE)
+    assert module.read("abc", 3) == "abc"
+    assert comparisons.seen()[-1] == Compared(13, "match", "abc", re.compile("x+"))
+
+    class Match:
+        def match(self, text: str) -> str:
+            return text * 2
+
+    assert module.read("V7", 1)[1] == "7"
+    assert module.read("axe", 3) == "aye"
+    assert module.read("ab", Match()) == "abab"
+    assert "match" not in {each.how for each in comparisons.seen()}
+    with pytest.raises(TypeError, match="expected string or bytes-like object"):
+        module.read(7, 2)
+    with pytest.raises(AttributeError, match="no attribute 'match'"):
+        module.read("", None)
 
 
 def test_the_code_as_it_was_is_kept(watched: tuple[Any, Comparisons]) -> None:
@@ -79,6 +121,7 @@ def test_the_code_as_it_was_is_kept(watched: tuple[Any, Comparisons]) -> None:
         (Compared(1, "startswith", "south", "north"), "south", "northsouth"),
         (Compared(1, "endswith", "a", (".py", 1)), "a", "a.py"),
         (Compared(1, "Eq", (1, 2), (1, 5)), 2, 5),
+        (Compared(1, "match", "seven", re.compile(r"v(\d)")), "seven", "v1"),
     ],
 )
 def test_what_an_operand_should_have_been(compared: Compared, old: object, new: object) -> None:

@@ -1223,6 +1223,23 @@ def test_a_program_made_with_argparse_is_run_with_lines_that_its_parser_takes(
     assert "'hello a\\n'" in text
 
 
+def test_a_text_is_written_as_a_pattern_wants_it(tmp_path: Path) -> None:
+    """With what is optional and without it."""
+    source = (
+        "import re\n\n\n"
+        "def bump(tag):\n"
+        '    match = re.fullmatch(r"v(\\d+)\\.(\\d+)(?:-(alpha|beta)(\\d+))?", tag)\n'
+        "    if not match:\n        return None\n"
+        "    major, minor, kind, number = match.groups()\n"
+        "    if kind:\n        return f'v{major}.{minor}-{kind}{int(number) + 1}'\n"
+        "    return f'v{major}.{int(minor) + 1}'\n"
+    )
+    target = make_target(tmp_path, source)
+    (candidate,) = Offline(Settings(), Fresh(())).author(target.gaps[0], target)
+    assert "('v1.1-alpha1', 'v1.1-alpha2')" in candidate.text
+    assert "('v9.9', 'v9.10')" in candidate.text
+
+
 def test_a_key_that_is_not_there_is_exchanged_for_one_that_is(tmp_path: Path) -> None:
     """Nothing compares it: only the dictionary knows."""
     source = (
