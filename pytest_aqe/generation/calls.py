@@ -193,48 +193,50 @@ class Calls:
         """Line up the calls that look for what is there."""
         write = self._material.write
         for key, other in looked_up(error):
-            source: Source | None = write(other)
             place = (0, "key", _shown(key), _shown(other))
-            if source is not None and place not in self._hinted and len(self._hints) < WAITING:
-                self._hinted.add(place)
+            if place in self._hinted or len(self._hints) >= WAITING:
+                continue
+            self._hinted.add(place)
+            source: Source | None = write(other)
+            if source is not None:
                 self._hints.extend(_exchanged(call, key, write(key), other, source))
 
     def parse(self, call: Call, read: Read) -> None:
         """Take in that a call read a command line: line up those that its parser takes."""
-        before = [_before(each.source, read.line) for each in call.arguments]
-        place = "program" if read.is_program else str(before)
-        key = (0, "parser", place, ",".join(each.dest for each in read.parser._actions))
+        begun = [_begun(each.source, read.line) for each in call.arguments]
+        place = "program" if read.is_program else str(begun)
+        key = (0, "parser", place, ",".join(str(each.dest) for each in read.parser._actions))
         if key in self._hinted:
             return
         self._hinted.add(key)
         known = {each.name for each in self._around}
         if read.is_program and circumstances.COMMAND not in known:
             self._around.append(circumstances.any_command())
+            circumstances.mislead(self._around)
         given = {each.name for each in call.arguments}
-        open_ = [each for each in self._subject.parameters
-                 if each.default is None and each.name not in given][:1]  # fmt: skip
+        left_out = [each for each in self._subject.parameters
+                    if each.default is None and each.name not in given][:1]  # fmt: skip
         hints = []
-        for words in parsers.lines(read.parser, self._texts_named):
-            line = Source(f"[{', '.join(words)}]")
+        for words in parsers.lines(read.parser, self._words_for):
             if read.is_program:
                 rest = tuple(each for each in call.around if each.name != circumstances.COMMAND)
-                hints += [self._adding(call._replace(around=rest), each, line) for each in open_]
-                hints.append(call._replace(around=(*rest, circumstances.command(line))))
+                plain = call._replace(around=rest)
+                hints += [self._adding(plain, each, _line(words)) for each in left_out]
+                hints.append(call._replace(around=(*rest, circumstances.command(words))))
                 continue
-            for number, (each, text) in enumerate(zip(call.arguments, before, strict=True)):
-                if text is not None:
-                    source = Source(f"[{text}{line.text[1:]}")
-                    hints.append(_with(call, number, each._replace(source=source)))
+            for number, (each, first) in enumerate(zip(call.arguments, begun, strict=True)):
+                if first is not None:
+                    argument = each._replace(source=_line((*first, *words)))
+                    hints.append(_with(call, number, argument))
         self._hints.extendleft(reversed(hints))
 
-    def _texts_named(self, name: str) -> list[str]:
-        """Return texts for what has a name, as source text."""
-        parameter = inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    def _words_for(self, name: str) -> list[str]:
+        """Return what a word of a command line that has a name may be, as source text."""
         recorded = self._material.by_name.get(name, ())
         found = [each.text for each in recorded if _literal_type(each.text) == "str"]
-        if "file" in pools.types_of(parameter):
+        if _OF_FILES.search(name.lower()):
             found += [each.text for each in files.SOURCES[:3]]
-        return [*found, *(each.text for each in (*pools.formats_of(name), *_TEXTS))]
+        return [*found, *(each.text for each in (*pools.formats_of(name), *_WORDS))]
 
     def _follow(self, call: Call, compared: Compared, *, first: bool) -> None:
         """Line up the calls that a comparison suggests."""
@@ -642,21 +644,26 @@ class Calls:
 
 
 _ODD = (Source("None"), Source("[]"))
-_TEXTS = (Source("'a'"), Source("'1'"), Source("'hello world'"))
+_WORDS = (Source("'a'"), Source("'1'"), Source("'hello world'"))
+_OF_FILES = re.compile(r"file|path|dir|folder|out|in$|input|src|source|dest|config|log$|script")
 _CHANGING = ("__setitem__", "__delitem__", "__enter__", "__next__", "__iadd__", "__call__")
 
 
-def _before(source: Source, line: Sequence[object]) -> str | None:
-    """Return what stands before a command line in an argument, as text, if it holds that."""
+def _begun(source: Source, line: Sequence[object]) -> tuple[str, ...] | None:
+    """Return what stands in front of a command line in an argument; None where that is none."""
     try:
         value = ast.literal_eval(source.text)
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
         return None
-    if not isinstance(value, (list, tuple, str)):
+    if not isinstance(value, (list, tuple, str) if line else (list, tuple)):
         return None
     if list(value) == line:
-        return ""
-    return f"{value[0]!r}, " if value and list(value[1:]) == line else None
+        return ()
+    return (repr(value[0]),) if value and list(value[1:]) == line else None
+
+
+def _line(words: Iterable[str]) -> Source:
+    return Source(f"[{', '.join(words)}]")
 
 
 def _each_of(value: object) -> Sequence[object]:

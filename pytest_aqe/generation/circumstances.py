@@ -142,9 +142,9 @@ def any_command() -> Circumstance:
     return Circumstance(COMMAND, list(_commands([])))
 
 
-def command(line: Source) -> Argument:
-    """Return a command line: what follows the name of the program."""
-    return Argument(COMMAND, "=", Source(f"['prog', {line.text[1:]}", line.imports))
+def command(words: Iterable[str]) -> Argument:
+    """Return a command line: the name of a program, and what follows as source text."""
+    return Argument(COMMAND, "=", Source(f"[{', '.join([repr('prog'), *words])}]"))
 
 
 def unset(name: str) -> Argument:

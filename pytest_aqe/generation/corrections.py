@@ -8,6 +8,7 @@ A key that was not found is exchanged for one of those that are there.
 from __future__ import annotations
 
 import functools
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pytest_aqe.generation.values import Source
 
 MOST = 4  # values of one kind that are tried
 MOST_KEYS = 8  # of one dictionary
+_LARGE = 1000  # keys: a table of data, not of choices
 
 _PAIRS = (Source("[(1, 'a'), (2, 'b')]"), Source("{'a': 1, 'b': 2}"))
 _SAID: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -98,15 +100,16 @@ def looked_up(error: BaseException) -> Iterator[tuple[object, object]]:
     for name in dict.fromkeys([*frame.f_locals, *frame.f_code.co_names]):
         held = known.get(name)
         for each in (held, *(_attributes(held) if name == "self" else ())):
-            if type(each) is dict:
+            if type(each) is dict and len(each) <= _LARGE:
                 likely = (other for other in list(each) if type(other) is type(key))
-                yield from ((key, other) for other in islice(likely, MOST_KEYS))
+                others = (other for other in likely if other not in os.environ)
+                yield from ((key, other) for other in islice(others, MOST_KEYS))
 
 
 def _attributes(value: object) -> Iterable[object]:
     try:
         return list(object.__getattribute__(value, "__dict__").values())
-    except AttributeError:
+    except Exception:  # it is an object of the project's
         return ()
 
 

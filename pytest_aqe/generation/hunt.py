@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ _THEN = tuple(
     tuple(map(Source, given))
     for given in ((), ("'abc'",), ("3",), ("[3, 1, 2]",), ("2", "3"), ("len",))
 )
+_CHOICES = "(choose from "  # argparse says it with quotes and without them, by its version
 # Whoever makes a list of it fills all memory, in one step that no signal ends.
 _ENDLESS = re.compile(r"range\([^()]*\d{7}")
 MOST_TURNS = 3  # values of the clock, chance and the like that are tried together
@@ -104,16 +106,21 @@ class Hunt:
         executor, subject = self._executor, self._subject
         outcome = executor.execute(subject, call)
         lines, arcs = executor.ran()
+        read = executor.read
+        if read is not None:
+            with suppress(Exception):  # a parser is the project's: what it is asked may raise
+                self._calls.parse(call, read)
         if outcome is None:
             if executor.hung:
                 self._calls.hung(call)
             return False
         asked = executor.asked
         self._calls.asked_for(asked)
-        if executor.read is not None:
-            self._calls.parse(call, executor.read)
         if outcome.error is not None:
-            self._calls.correct(call, outcome.error)
+            with suppress(Exception):  # so is what an error holds
+                self._calls.correct(call, outcome.error)
+        if read is not None and read.is_program and not _commands(call):
+            return False  # it would read the command line of whoever runs the test
         new = {("l", line) for line in lines} | {("a", arc) for arc in arcs}
         new &= self._missing
         if outcome.error is None and len(self._calls.corpus) < 6 and not new:
@@ -134,6 +141,8 @@ class Hunt:
         if case is not None and (call.around or asked):
             call, case = self._unaffected(call, case, new)
         if case is None or (_says_nothing(case, outcome) and all(kind == "a" for kind, _ in new)):
+            return False
+        if any(_CHOICES in line for line in case.lines):
             return False
         again = executor.execute(subject, call)
         executor.ran()
@@ -305,6 +314,11 @@ class Hunt:
                 if more == MORE:
                     break
         return cases
+
+
+def _commands(call: Call) -> bool:
+    """Tell a call that has a command line of its own."""
+    return any(each.name == circumstances.COMMAND for each in call.around)
 
 
 def _says_nothing(case: Case, outcome: Outcome) -> bool:

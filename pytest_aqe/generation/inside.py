@@ -91,7 +91,7 @@ def run(text: str) -> None:
 
 def _surround(number: int, folder: str) -> None:
     """Let this process be another elsewhere, and know classes of others: tests must not notice."""
-    sys.argv = ["pytest", str(number)]
+    sys.argv = ["pytest", "--another-option", str(number)]
     machine.install(number)
     if number % 4 in _LUCKS:
         chance.install(is_high=_LUCKS[number % 4])

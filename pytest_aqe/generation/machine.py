@@ -19,8 +19,9 @@ from typing import Any
 
 HOST = "another-machine.test"
 _KERNEL = "4.4.0"
+_FOLDER = "/opt/another/bin"
 _VARIABLES = {
-    "CI": "true", "GITHUB_ACTIONS": "true", "NO_COLOR": "1", "TERM": "vt100", "COLUMNS": "47",
+    "CI": "true", "GITHUB_ACTIONS": "true", "NO_COLOR": "1", "TERM": "vt100", "COLUMNS": "31",
     "LINES": "11", "USER": "another-user", "LOGNAME": "another-user", "EDITOR": "another-editor",
 }  # fmt: skip
 _ASKED = re.compile(
@@ -61,6 +62,7 @@ def set_variables(root: str) -> None:
     }
     for name, value in [*_VARIABLES.items(), *((name, "1") for name in sorted(names))]:
         os.environ.setdefault(name, value)
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", os.defpath), _FOLDER])
 
 
 def variables(file: Path) -> Iterator[str]:

@@ -9,6 +9,7 @@ import argparse
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ _ANY_NUMBER = ("?", "*", "+", argparse.REMAINDER)
 _DEPTH = 3  # commands inside commands
 _EACH = 3  # values of one option
 _ENDING = (argparse._HelpAction, argparse._VersionAction)  # print, and end the program
-_BY_TYPE: dict[Any, tuple[str, ...]] = {int: ("'1'", "'7'", "'-1'"), float: ("'1.5'", "'-2'")}
+_WHOLE, _BROKEN = ("'1'", "'7'", "'-1'"), ("'1.5'", "'-2'")
 _FILE = "path"  # a name by which files are known
 
 Line = tuple[str, ...]  # the source text of each word
@@ -32,7 +33,7 @@ class Read(NamedTuple):
 
 
 class Parsers:
-    """Sees which parser a call reads its command line with: the first, of which others may be."""
+    """Sees which parser a call reads its command line with: the outermost of them."""
 
     def __init__(self) -> None:
         self.read: Read | None = None
@@ -45,9 +46,9 @@ class Parsers:
             parser: argparse.ArgumentParser, args: Any = None, *others: Any, **more: Any
         ) -> Any:
             if self.read is None:
-                program = sys.argv[1:]
-                line = program if args is None else list(args)
-                self.read = Read(parser, line, args is None or line == program)
+                line = sys.argv[1:] if args is None else list(args)
+                of_program = args is None or (bool(line) and line == sys.argv[1:])
+                self.read = Read(parser, line, of_program)
                 args = line
             return plain(parser, args, *others, **more)
 
@@ -75,13 +76,13 @@ def _lines(
             continue
         if isinstance(each, argparse._SubParsersAction):
             has_commands = True
-            places.append(list(_commands(each, values, depth)) if depth else [])
+            places.append(list(islice(_commands(each, values, depth), MOST)) if depth else [])
         elif each.option_strings:
             options.append((each, list(_ways(each, values))))
         else:
             places.append(list(_ways(each, values)))
     needed = {each: ways[0] for each, ways in options if each.required and ways}
-    base = [ways[0] for ways in places if ways]
+    base = [ways[0] for ways in places if ways]  # what may be left out is, to begin with
     yield _joined(needed, base)
     for way in _one_by_one(places):
         yield _joined(needed, way)
@@ -109,13 +110,13 @@ def _one_by_one(places: Sequence[Sequence[Line]]) -> Iterator[list[Line]]:
 
 def _commands(action: Any, values: Callable[[str], Sequence[str]], depth: int) -> Iterator[Line]:
     """Yield lines for commands: the likeliest of each, then the next of each."""
-    names = {parser: name for name, parser in reversed(action.choices.items())}  # or an alias
-    of_each = [
-        [(repr(name), *line) for line in islice(_lines(parser, values, depth - 1), MOST)]
-        for parser, name in reversed(names.items())
-    ]
-    for turn in zip_longest(*of_each):
-        yield from (each for each in turn if each is not None)
+    names = {id(parser): name for name, parser in reversed(action.choices.items())}  # or an alias
+    some = islice(reversed(names.values()), MOST)
+    of_each = [(name, _lines(action.choices[name], values, depth - 1)) for name in some]
+    for turn in zip_longest(*(lines for _, lines in of_each)):
+        for (name, _), line in zip(of_each, turn, strict=True):
+            if line is not None:
+                yield (repr(name), *line)
 
 
 def _ways(action: argparse.Action, values: Callable[[str], Sequence[str]]) -> Iterator[Line]:
@@ -126,13 +127,25 @@ def _ways(action: argparse.Action, values: Callable[[str], Sequence[str]]) -> It
             if name.startswith("--") or len(action.option_strings) == 1:
                 yield (repr(name),)
         return
-    if action.choices is not None:
-        given: Sequence[str] = [repr(str(each)) for each in islice(action.choices, MOST)]
-    else:
-        is_file = action.type in (pathlib.Path, open) or isinstance(action.type, argparse.FileType)
-        given = _BY_TYPE.get(action.type) or values(_FILE if is_file else action.dest)[:_EACH]
+    given = _values(action, values)
     times = action.nargs if isinstance(action.nargs, int) else 1
-    if action.nargs in ("*", "+") and given:
+    if times > MOST or not given:
+        return
+    if action.nargs in ("?", "*"):
+        yield (*names,)
+    if action.nargs in ("*", "+"):
         yield (*names, given[0], given[min(1, len(given) - 1)])
     for value in given:
         yield (*names, *[value] * times)
+
+
+def _values(action: argparse.Action, values: Callable[[str], Sequence[str]]) -> Sequence[str]:
+    """Return what one word may be, as source text."""
+    if action.choices is not None:
+        chosen = islice(action.choices, MOST)
+        return [repr(str(each.value if isinstance(each, Enum) else each)) for each in chosen]
+    if action.type is int or action.type is float:
+        return _WHOLE if action.type is int else _BROKEN
+    is_file = action.type is pathlib.Path or action.type is open
+    is_file = is_file or isinstance(action.type, argparse.FileType)
+    return values(_FILE if is_file else str(action.dest))[:_EACH]

@@ -265,15 +265,13 @@ def looks_like(
     names = [name for name in dict.fromkeys(read) if not name.startswith("_")]
     if not names or len(names) > _MOST_ATTRIBUTES or set(names) <= _PLAIN:
         return []
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    own = constants(code)["str"] if isinstance(code, CodeType) else []
     found = []
     for place in range(3):
         given = []
         for name in names:
             kinds = next((kinds for pattern, kinds in _NAMES if pattern.search(name)), ("str",))
             kind = "int" if name in _COUNTING else kinds[0]
-            written = formats_of(name) or own if kind == "str" else []
+            written = formats_of(name) if kind == "str" else []
             known = [*by_name.get(name, ()), *written, *BOUNDARIES[kind][1:]]
             values = [each for each in known if not each.imports]
             value = values[min(place, len(values) - 1)].text if values else "None"

@@ -160,11 +160,12 @@ class Trials:
         self._defined = _defined(target.source)
         self._alone: dict[str, dict[str, str]] = {}  # what the suite's tests do by themselves
         self._proven: set[str] = set()  # modules that ran as they are in all circumstances
-        self._texts: dict[Any, _Written] = {}
+        self._written: dict[tuple[object, ...], _Written] = {}  # of what is judged
 
     def judge(self, candidates: Sequence[Candidate], target: Target) -> list[Trial]:
         """Try candidates together and return a verdict on each, in their order."""
         before = self._sandbox.spent.seconds
+        self._written.clear()
         trying = [self._read(number, each) for number, each in enumerate(candidates)]
         for model in (False, True):
             self._run([each for each in trying if each.candidate.model is model], model)
@@ -201,10 +202,10 @@ class Trials:
 
     def _write(self, trying: Sequence[_Trying], *, apart: bool = False) -> _Written:
         """Write what is left of candidates; the same is asked for in every interpreter."""
-        key = (apart, *((each.file, each.text, *each.left) for each in trying))
-        if key not in self._texts:
-            self._texts[key] = _Written.of(trying, apart=apart)
-        return self._texts[key]
+        key = (apart, *((id(each), each.text, *each.left) for each in trying))
+        if key not in self._written:
+            self._written[key] = _Written.of(trying, apart=apart)
+        return self._written[key]
 
     def _read(self, number: int, candidate: Candidate) -> _Trying:
         target = self._target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import weakref
 from typing import Any
@@ -73,5 +74,21 @@ def test_a_key_that_is_not_there_names_those_that_are() -> None:
     with pytest.raises(KeyError) as caught:
         Prices().of("plum")
     assert sorted(looked_up(caught.value)) == [("plum", "apple"), ("plum", "pear")]
+
+    class Closed:
+        @property
+        def __dict__(self) -> dict[str, object]:  # type: ignore[override]
+            raise RuntimeError
+
+        def of(self, name: str) -> object:
+            return {"pear": 3}[name]
+
+    with pytest.raises(KeyError) as caught:
+        Closed().of("plum")
+    assert not [*looked_up(caught.value)]
+    variables = dict(os.environ)
+    with pytest.raises(KeyError) as caught:
+        assert variables["no such variable"]
+    assert not [*looked_up(caught.value)]
     assert not [*looked_up(KeyError("plum"))]
     assert not [*looked_up(IndexError("plum"))]

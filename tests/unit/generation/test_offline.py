@@ -1223,6 +1223,51 @@ def test_a_program_made_with_argparse_is_run_with_lines_that_its_parser_takes(
     assert "'hello a\\n'" in text
 
 
+ODD = """
+import argparse
+import os
+
+PARSER = argparse.ArgumentParser(prog="tool")
+PARSER.add_argument("in-file", nargs="?")
+PARSER.add_argument("--from", dest="a.b", default="")
+
+
+def other(text: str):
+    return text.upper()
+
+
+def read(number: int):
+    known = vars(PARSER.parse_args())
+    return (len(known), known["a.b"], number)
+
+
+def refused(word: str):
+    parser = argparse.ArgumentParser(prog="tool", exit_on_error=False)
+    parser.add_argument("how", choices=["one", "two"])
+    try:
+        parser.parse_args([word])
+    except argparse.ArgumentError as error:
+        return str(error)
+
+
+def local(name: str):
+    known = dict(os.environ)
+    return name + known[name]
+"""
+
+
+def test_a_program_of_odd_names_is_run_and_no_line_of_another(tmp_path: Path) -> None:
+    """No variable of this machine is known, and no message of one Python."""
+    target = make_target(tmp_path, ODD)
+    gaps = {gap.name: gap for gap in target.gaps}
+    (candidate,) = Offline(Settings(), Fresh(())).author(gaps["read"], target)
+    assert "monkeypatch.setattr('sys.argv', ['prog'])" in candidate.text
+    assert candidate.text.count("def test") == candidate.text.count("setattr('sys.argv'")
+    for name, word in (("local", "PATH"), ("refused", "choose from")):
+        for found in Offline(Settings(), Fresh(())).author(gaps[name], target):
+            assert word not in found.text
+
+
 def test_a_text_is_written_as_a_pattern_wants_it(tmp_path: Path) -> None:
     """With what is optional and without it."""
     source = (

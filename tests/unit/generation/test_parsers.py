@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import ast
 from collections.abc import Callable, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +20,11 @@ NARGS: st.SearchStrategy[Any] = st.sampled_from([None, 1, 2, "?", "+", "*"])
 KINDS: st.SearchStrategy[Any] = st.sampled_from(
     [{}, {"type": int}, {"type": float}, {"type": Path}, {"choices": ["x", "y"]}]
 )
+
+
+class Kind(Enum):
+    A = "a"
+    B = "b"
 
 
 def values(name: str) -> Sequence[str]:
@@ -98,3 +105,35 @@ def test_every_option_and_every_command_is_given() -> None:
         "--loud count --how lines path",
         "",
     ]
+
+
+@pytest.mark.parametrize("name", ["--from", "in-file", "--class", "--3d"])
+def test_any_name_will_do(name: str) -> None:
+    parser = argparse.ArgumentParser(prog="prog")
+    parser.add_argument(name)
+    for line in lines(parser, values):
+        if line:
+            parser.parse_args([ast.literal_eval(word) for word in line])
+
+
+def test_what_may_be_left_out_is_left_out_first() -> None:
+    parser = argparse.ArgumentParser(prog="prog")
+    parser.add_argument("first", nargs="?")
+    parser.add_argument("--kind", type=Kind, choices=list(Kind))
+    found = [" ".join(map(ast.literal_eval, line)) for line in lines(parser, values)]
+    assert found == ["", "first", "7", "--kind a", "--kind b"]
+
+
+def test_a_large_program_has_some_lines_soon() -> None:
+    """Nothing is made of what would not be used, and never millions of words."""
+    parser = argparse.ArgumentParser(prog="prog")
+    parser.add_argument("--many", nargs=30_000_000, metavar="M")
+    inner = parser.add_subparsers()
+    for number in range(200):
+        command = inner.add_parser(f"c{number}")
+        for option in range(20):
+            command.add_argument(f"--o{option}", choices=range(10**9), metavar="N")
+    found = list(lines(parser, values))
+    assert len(found) == MOST
+    assert ("'c0'",) in found
+    assert ("'c59'",) in found

@@ -397,6 +397,18 @@ def test_what_notices_a_mutant_by_what_it_asserts(processes: Interpreters, tmp_p
     assert verdicts == dict.fromkeys(GOOD, "accepted"), [trial.verdict for trial in trials]
 
 
+def test_what_was_refused_is_refused_again(processes: Interpreters, target: Target) -> None:
+    """A repair may come back to a text that was tried: what was said of it is said again."""
+    text = (
+        "import time\nfrom pack import money\n\n\n"
+        "def test_it():\n    assert time.timezone == 0\n    assert money.label(0) == 'free'\n"
+    )
+    trials = Trials(Settings(), target, time.time(), processes)
+    for _ in range(3):
+        (trial,) = trials.judge([Candidate(whole(target), text, "corpus")], target)
+        assert not trial.accepted
+
+
 DICE = """
 import random
 from random import choice
