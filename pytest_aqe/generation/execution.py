@@ -12,10 +12,10 @@ import io
 import signal
 import tempfile
 import types
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -31,7 +31,6 @@ from pytest_aqe.generation.subjects import Subject
 from pytest_aqe.generation.tracing import tracer
 from pytest_aqe.generation.values import Source
 
-_T = TypeVar("_T")
 CALL = 0.4  # seconds a call may take
 LISTED = 30  # items of an iterator that are looked at
 
@@ -241,16 +240,6 @@ class Executor:
             return False
         file = last.tb_frame.f_code.co_filename
         return last.tb_lineno in self._raises.of(file)
-
-    def in_time(self, look: Callable[[], _T]) -> _T | None:
-        """Return what a function returns, None where that takes longer than a call may."""
-        signal.setitimer(signal.ITIMER_REAL, CALL)
-        try:
-            return look()
-        except Timeout:
-            return None
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def can_be_made(self, source: Source) -> bool:
         """Tell whether an expression has a value."""

@@ -132,7 +132,7 @@ class Hunt:
         if outcome.error is not None and not executor.is_ours(outcome.error, arcs):
             return False
         call, outcome = self._simplified(call, outcome, new)
-        case = self._looked_at(call, outcome)
+        case = self._describer.describe(subject, call, outcome)
         if case is not None and case.strength == snapshots.NONE and callable(outcome.value):
             call, case = self._called_again(call, new) or (call, case)
         if case is not None:
@@ -148,7 +148,7 @@ class Hunt:
         executor.ran()
         if again is None:
             return False
-        twin = self._looked_at(call, again)
+        twin = self._describer.describe(subject, call, again)
         if twin is None or twin.lines != case.lines:
             return False
         case.gap = max(
@@ -176,7 +176,7 @@ class Hunt:
             ran = {("l", line) for line in lines} | {("a", arc) for arc in arcs}
             if made is None or not new <= ran or type(made.error) is not type(outcome.error):
                 continue
-            twin = self._looked_at(other, made)
+            twin = self._describer.describe(self._subject, other, made)
             if twin is not None and twin.strength >= case.strength:
                 return other, twin
         return call, case
@@ -242,12 +242,6 @@ class Hunt:
                     call, case = changed, found
         return call, case
 
-    def _looked_at(self, call: Call, outcome: Outcome) -> Case | None:
-        """Return the case of a call; an object that keeps waiting who asks it has none."""
-        return self._executor.in_time(
-            lambda: self._describer.describe(self._subject, call, outcome)
-        )
-
     def _describe(self, call: Call, new: set[Any]) -> Case | None:
         """Return the case of a call that runs the same of what is missing."""
         outcome = self._executor.execute(self._subject, call)
@@ -255,7 +249,7 @@ class Hunt:
         if outcome is None or not new <= {*(("l", line) for line in lines),
                                           *(("a", arc) for arc in arcs)}:  # fmt: skip
             return None
-        return self._looked_at(call, outcome)
+        return self._describer.describe(self._subject, call, outcome)
 
     def _called_again(self, call: Call, new: set[Any]) -> tuple[Call, Case] | None:
         """Call what a call returns, a wrapper say: that has a value which can be asserted."""
@@ -267,7 +261,7 @@ class Hunt:
             lines, arcs = self._executor.ran()
             ran = {("l", line) for line in lines} | {("a", arc) for arc in arcs}
             if made is not None and made.error is None and new <= ran:
-                case = self._looked_at(again, made)
+                case = self._describer.describe(self._subject, again, made)
                 if case is not None and case.strength == snapshots.VALUE:
                     new |= ran & self._missing
                     return again, case
@@ -293,7 +287,7 @@ class Hunt:
 
     def _keep_more(self, call: Call, outcome: Outcome) -> None:
         """Keep a call that gains nothing but a value: it can share another's test."""
-        case = self._looked_at(call, outcome)
+        case = self._describer.describe(self._subject, call, outcome)
         if case is not None and case.expected is not None:
             self._more.append(case)
 

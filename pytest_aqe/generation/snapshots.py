@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
 import types
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from pytest_aqe.generation.values import SECRET, Source, Writer, public, same
@@ -25,11 +22,6 @@ _ADDRESS = re.compile(
     rf"{_AT.pattern}|<locals>|<lambda>|\bid=\d{6}"
     r"|aqe-trial-"  # where it ran
     r"|\{[^{}:]*['\"][^{}:]*,[^{}:]*\}"  # a set of texts is shown in any order
-)
-_ASKING = re.compile(
-    r"(?:is|has|can|get|to|as)_?[a-z]\w*"
-    r"|charset|count|description|info|json|keys|items|kind|length|name|names|size|state|status|text"
-    r"|title|total|value|values|version"
 )
 _NO_LETTER = re.compile(r"[^A-Za-z]")
 _SPELLED = "aqetrial"  # where it ran, letter by letter
@@ -109,7 +101,7 @@ def _object(text: str, value: object, writer: Writer, namespace: dict[str, Any])
         )
     lines: list[str] = []
     imports: set[str] = set()
-    for name, inner in chain(_attributes(value), _answers(value)):
+    for name, inner in _attributes(value):
         if isinstance(inner, (types.FunctionType, types.MethodType, type)):
             continue
         source = _written(inner, writer, namespace)
@@ -172,35 +164,16 @@ def _is_unfit(text: str) -> bool:
 
 
 def _attributes(value: object) -> Iterator[tuple[str, object]]:
-    """Yield what an object holds and its properties, of those that are public."""
     names = list(getattr(value, "__dict__", ()))
     for kind in type(value).__mro__:
         slots = kind.__dict__.get("__slots__", ())
         names += [slots] if isinstance(slots, str) else list(slots)
-    names += [
-        name
-        for kind in type(value).__mro__
-        for name, held in vars(kind).items()
-        if isinstance(held, property)
-    ]
-    for name in dict.fromkeys(names):
+    for name in names:
         if not name.startswith("_"):
             try:
                 yield name, getattr(value, name)
             except Exception:
                 continue
-
-
-def _answers(value: object) -> Iterator[tuple[str, object]]:
-    """Yield what the methods of an object answer whose names ask, and that need no argument."""
-    for name in dir(type(value)):
-        if not _ASKING.fullmatch(name):
-            continue
-        with suppress(Exception):
-            method = getattr(value, name)
-            if isinstance(method, types.MethodType):
-                inspect.signature(method).bind()
-                yield f"{name}()", method()
 
 
 def printed(call: str, output: str) -> Seen:

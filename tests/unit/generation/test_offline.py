@@ -1223,62 +1223,6 @@ def test_a_program_made_with_argparse_is_run_with_lines_that_its_parser_takes(
     assert "'hello a\\n'" in text
 
 
-QUIET = """
-import threading
-
-
-class Money:
-    def __init__(self, amount):
-        self._amount = amount
-
-    @property
-    def amount(self):
-        return self._amount
-
-    def is_debt(self):
-        return self._amount < 0
-
-    def get_rate(self, currency):
-        return 2
-
-    def spend(self):
-        self._amount -= 1
-
-
-class Mail:
-    def get_message(self):
-        return threading.Event().wait()
-
-
-def pay(amount: int):
-    return Money(amount * 2)
-
-
-def wait(number: int):
-    return Mail()
-
-
-def double(number: int):
-    return number * 2
-"""
-
-
-def test_an_object_is_asked_for_what_it_does_not_show(tmp_path: Path) -> None:
-    """By its properties, and by methods that need nothing and change nothing; none may wait."""
-    target = make_target(tmp_path, QUIET)
-    gaps = {gap.name: gap for gap in target.gaps}
-    author = Offline(Settings(), Fresh(()))
-    found = {name: author.author(gap, target) for name, gap in gaps.items()}
-    ((paid,), (doubled,)) = (found["pay"], found["double"])
-    lines = paid.text.splitlines()
-    assert [line.strip().partition(" == ")[0] for line in lines if "result." in line] == [
-        "assert result.amount",
-        "assert result.is_debt() is False",
-    ], paid.text
-    assert "double(" in doubled.text
-    assert not any("get_message" in each.text for each in found["wait"])
-
-
 ODD = """
 import argparse
 import os
