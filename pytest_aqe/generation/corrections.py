@@ -97,12 +97,13 @@ def looked_up(error: BaseException) -> Iterator[tuple[object, object]]:
         trace = trace.tb_next
     frame, key = trace.tb_frame, error.args[0]
     known = {**frame.f_globals, **frame.f_locals}
+    of_this_machine = set(os.environ)
     for name in dict.fromkeys([*frame.f_locals, *frame.f_code.co_names]):
         held = known.get(name)
         for each in (held, *(_attributes(held) if name == "self" else ())):
             if type(each) is dict and len(each) <= _LARGE:
                 likely = (other for other in list(each) if type(other) is type(key))
-                others = (other for other in likely if other not in os.environ)
+                others = (other for other in likely if other not in of_this_machine)
                 yield from ((key, other) for other in islice(others, MOST_KEYS))
 
 

@@ -90,5 +90,9 @@ def test_a_key_that_is_not_there_names_those_that_are() -> None:
     with pytest.raises(KeyError) as caught:
         assert variables["no such variable"]
     assert not [*looked_up(caught.value)]
+    rates = {7: "seven", 9: "nine"}
+    with pytest.raises(KeyError) as caught:
+        assert rates[8]
+    assert sorted(looked_up(caught.value)) == [(8, 7), (8, 9)]
     assert not [*looked_up(KeyError("plum"))]
     assert not [*looked_up(IndexError("plum"))]
