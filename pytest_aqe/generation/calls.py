@@ -213,22 +213,23 @@ class Calls:
         if read.is_program and circumstances.COMMAND not in known:
             self._around.append(circumstances.any_command())
             circumstances.mislead(self._around)
-        given = {each.name for each in call.arguments}
-        left_out = [each for each in self._subject.parameters
-                    if each.default is None and each.name not in given][:1]  # fmt: skip
-        hints = []
+        hints: list[Call] = []
         for words in parsers.lines(read.parser, self._words_for):
             if read.is_program:
-                rest = tuple(each for each in call.around if each.name != circumstances.COMMAND)
-                plain = call._replace(around=rest)
-                hints += [self._adding(plain, each, _line(words)) for each in left_out]
-                hints.append(call._replace(around=(*rest, circumstances.command(words))))
-                continue
-            for number, (each, first) in enumerate(zip(call.arguments, begun, strict=True)):
-                if first is not None:
-                    argument = each._replace(source=_line((*first, *words)))
-                    hints.append(_with(call, number, argument))
+                hints += self._with_command(call, words)
+            else:
+                hints += _with_line(call, begun, words)
         self._hints.extendleft(reversed(hints))
+
+    def _with_command(self, call: Call, words: parsers.Line) -> Iterator[Call]:
+        """Yield a call with another command line of the program, given to it where it takes one."""
+        rest = tuple(each for each in call.around if each.name != circumstances.COMMAND)
+        given = {each.name for each in call.arguments}
+        for each in self._subject.parameters:
+            if each.default is None and each.name not in given:
+                yield self._adding(call._replace(around=rest), each, _line(words))
+                break
+        yield call._replace(around=(*rest, circumstances.command(words)))
 
     def _words_for(self, name: str) -> list[str]:
         """Return what a word of a command line that has a name may be, as source text."""
@@ -660,6 +661,15 @@ def _begun(source: Source, line: Sequence[object]) -> tuple[str, ...] | None:
     if list(value) == line:
         return ()
     return (repr(value[0]),) if value and list(value[1:]) == line else None
+
+
+def _with_line(
+    call: Call, begun: Sequence[tuple[str, ...] | None], words: parsers.Line
+) -> Iterator[Call]:
+    """Yield a call with another command line in each argument that holds one: see `_begun`."""
+    for number, (each, first) in enumerate(zip(call.arguments, begun, strict=True)):
+        if first is not None:
+            yield _with(call, number, each._replace(source=_line((*first, *words))))
 
 
 def _line(words: Iterable[str]) -> Source:

@@ -2,11 +2,10 @@
 
 The functions of the file under search get code in which every comparison, ``isinstance`` and
 ``startswith`` also notes its operands, and every regular expression a text that it does not
-match. Lines and jumps stay the same. Where a comparison stands
-before a branch that nothing took, one operand is often an argument, or a part of one, and the
-other is what it should have been: that is tried next (input-to-state correspondence, Redqueen,
-NDSS 2019). Where it was computed, the distance says which calls are nearer (branch distance,
-Korel, TSE 1990).
+match. Lines and jumps stay the same. Where a comparison stands before a branch that nothing took,
+one operand is often an argument, or a part of one, and the other is what it should have been:
+that is tried next (input-to-state correspondence, Redqueen, NDSS 2019). Where it was computed,
+the distance says which calls are nearer (branch distance, Korel, TSE 1990).
 """
 
 from __future__ import annotations

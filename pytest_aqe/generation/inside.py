@@ -93,8 +93,8 @@ def _surround(number: int, folder: str) -> None:
     """Let this process be another elsewhere, and know classes of others: tests must not notice."""
     sys.argv = ["pytest", "--another-option", str(number)]
     machine.install(number)
-    if number % 4 in _LUCKS:
-        chance.install(is_high=_LUCKS[number % 4])
+    if (is_high := _LUCKS.get(number % 4)) is not None:
+        chance.install(is_high=is_high)
     with suppress(OSError):  # the user's command may have left the project out
         os.chdir(folder or os.curdir)
     _OTHERS.extend(type("Other", (kind,), {}) for kind in (object, int, str, dict, list, Exception))

@@ -25,8 +25,8 @@ class Job:
     ``conftests`` are loaded first. ``order`` shuffles, and makes it another machine where
     another thread runs and what is drawn by chance is another; ``folder`` is the working
     directory there. ``clock`` is the time it seems to be (seconds since 1970). With
-    ``variables`` those are set that are set elsewhere.
-    With ``enforced`` nothing runs unless the system confines it.
+    ``variables`` those are set that are set elsewhere. With ``enforced`` nothing runs unless
+    the system confines it.
     ``beside`` are files of the suite to be run afterwards. With ``plain`` tests that
     are calls and no more are called without pytest, and a failed assertion says no more than
     that: to rewrite a test takes longer than to run it. Not every job of a test may be plain.

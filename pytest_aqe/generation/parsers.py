@@ -18,7 +18,7 @@ _ANY_NUMBER = ("?", "*", "+", argparse.REMAINDER)
 _DEPTH = 3  # commands inside commands
 _EACH = 3  # values of one option
 _ENDING = (argparse._HelpAction, argparse._VersionAction)  # print, and end the program
-_WHOLE, _BROKEN = ("'1'", "'7'", "'-1'"), ("'1.5'", "'-2'")
+_WHOLE, _FRACTIONS = ("'1'", "'7'", "'-1'"), ("'1.5'", "'-2'")
 _FILE = "path"  # a name by which files are known
 
 Line = tuple[str, ...]  # the source text of each word
@@ -145,7 +145,7 @@ def _values(action: argparse.Action, values: Callable[[str], Sequence[str]]) -> 
         chosen = islice(action.choices, MOST)
         return [repr(str(each.value if isinstance(each, Enum) else each)) for each in chosen]
     if action.type is int or action.type is float:
-        return _WHOLE if action.type is int else _BROKEN
+        return _WHOLE if action.type is int else _FRACTIONS
     is_file = action.type is pathlib.Path or action.type is open
     is_file = is_file or isinstance(action.type, argparse.FileType)
     return values(_FILE if is_file else str(action.dest))[:_EACH]

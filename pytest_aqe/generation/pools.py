@@ -346,7 +346,7 @@ def constants(code: CodeType) -> dict[str, list[Source]]:
         inner = waiting.pop()
         if not _FINITE.isdisjoint(inner.co_names):
             texts += ["nan", "inf"]
-            special = BOUNDARIES["float"][-3:]
+            special = [each for each in BOUNDARIES["float"] if each.text.startswith("float(")]
         for each in inner.co_consts:
             if isinstance(each, CodeType):
                 waiting.append(each)

@@ -17,9 +17,12 @@ NONE, SHAPE, VALUE = range(3)
 _MOST_ATTRIBUTES = 4
 _LONGEST_REPR = 300
 _LONGEST_OUTPUT = 500
-_AT = re.compile(r"0x[0-9a-fA-F]{4,}")  # an address, which may have fewer digits next time
+_LONGER = re.compile(
+    r"0x[0-9a-fA-F]{4,}"  # an address, which may have fewer digits next time
+    r"|\(choose from "  # of argparse, with quotes or without them by its version
+)
 _ADDRESS = re.compile(
-    rf"{_AT.pattern}|<locals>|<lambda>|\bid=\d{6}"
+    rf"{_LONGER.pattern}|<locals>|<lambda>|\bid=\d{6}"
     r"|aqe-trial-"  # where it ran
     r"|\{[^{}:]*['\"][^{}:]*,[^{}:]*\}"  # a set of texts is shown in any order
 )
@@ -116,7 +119,7 @@ def _object(text: str, value: object, writer: Writer, namespace: dict[str, Any])
     if lines:
         return Seen((f"result = {text}", *lines), VALUE, frozenset(imports))
     kind = Seen((f"assert type({text}).__name__ == {type(value).__name__!r}",), NONE)
-    if isinstance(value, (str, bytes)) and (writer.is_local(value) or _AT.search(repr(value))):
+    if isinstance(value, (str, bytes)) and (writer.is_local(value) or _LONGER.search(repr(value))):
         return kind
     try:
         return Seen((f"assert len({text}) == {len(value)}",), SHAPE)  # type: ignore[arg-type]

@@ -406,7 +406,7 @@ def test_what_was_refused_is_refused_again(processes: Interpreters, target: Targ
     trials = Trials(Settings(), target, time.time(), processes)
     for _ in range(3):
         (trial,) = trials.judge([Candidate(whole(target), text, "corpus")], target)
-        assert not trial.accepted
+        assert (trial.verdict.outcome, trial.verdict.stage) == ("rejected", "stability")
 
 
 DICE = """
