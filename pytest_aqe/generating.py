@@ -13,10 +13,10 @@ import signal
 import sys
 import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Generator, Iterator, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -24,19 +24,22 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.pathlib import fnmatch_ex
 
-from pytest_aqe.data import Author, Candidate, Gap, Target, Trial
-from pytest_aqe.errors import HistoryError, ModelError, NotFound
+from pytest_aqe.data import Author, Candidate, Gap, NodeId, Target, Trial
+from pytest_aqe.errors import AqeError, HistoryError, ModelError, NotFound
 from pytest_aqe.evidence.command_line import handed_on
 from pytest_aqe.evidence.coverage import FileCoverage
 from pytest_aqe.faults import Faults
 from pytest_aqe.generation import laws, proposals
 from pytest_aqe.generation.importing import Imports, Start
 from pytest_aqe.generation.interpreters import interpreters
+from pytest_aqe.generation.job import SUITE
 from pytest_aqe.generation.offline import Offline
 from pytest_aqe.generation.pipeline import Pipeline
 from pytest_aqe.generation.proposals import Proposal
 from pytest_aqe.generation.sandbox import Settings
+from pytest_aqe.generation.together import Module, disturbing
 from pytest_aqe.generation.trial import Trials
 from pytest_aqe.history import gaps as rows
 from pytest_aqe.history.store import open_history
@@ -59,6 +62,9 @@ TRYING_FIRST = 2.5  # times as long as a search takes its trial, until that is m
 LEAST_SEARCH = 1.0  # seconds for a file
 AHEAD = 3  # files that are searched or wait for it while others are tried
 TRIED_AT_ONCE = 2  # files; each has a core of its own while its tests run one by one
+MOST_OF_SUITE = 40  # modules of the suite that accepted tests must get on with
+TOGETHER = 0.003  # seconds for each accepted test, to run all together (855: 1.4 to 4.4 s)
+BESIDE = 2.0  # times what the suite takes: it runs thrice, not measured and in one process
 PER_GAP = 2.0  # seconds that an author may spend on a gap; the bar of its research
 _CATEGORY = "generated passed"
 _OURS = ("PYTEST_CURRENT_TEST",)  # of this process alone
@@ -88,9 +94,12 @@ class Generating:
         self._agents: Agents | None = None
         self._by_name: dict[str, Author] = {}
         self._trials: list[Trial] = []
+        self._kept: list[_Kept] = []
+        self._settled = False  # all that was accepted gets on with all of it
         self._written: list[tuple[Proposal, Path]] = []
         self._notes: list[str] = []
         self._stop = 0.0
+        self._suite_took = 0.0
         self._trying = ThreadPoolExecutor(TRIED_AT_ONCE, "aqe-trial")
         self._elsewhere = threading.Lock()
         self._begun: deque[_Begun] = deque()
@@ -100,24 +109,23 @@ class Generating:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Write tests when the gaps are known."""
+        began = time.monotonic()
         result = yield
+        self._suite_took = time.monotonic() - began
         if not self._config.pluginmanager.is_registered(self):
             return result  # in a child that a test forked
-        with self._faults.guard("generating tests"):
+        with (
+            self._faults.guard("generating tests"),
+            suppress(KeyboardInterrupt),  # the tests of the suite had all run
+            ExitStack() as at_the_end,
+        ):
+            at_the_end.callback(self._close)
+            at_the_end.callback(self._hand_over, session)
             try:
                 self._generate(session)
+                self._take_back()
             except KeyboardInterrupt:
-                self._keep_accepted(session)
-            finally:
-                self._offline.close()
-                self._trying.shutdown(wait=False, cancel_futures=True)
-                self._processes.close()
-                self._imports.close()
-                self._notes += report.unreachable_lines(self._unreachable)
-                if self._agents is not None:
-                    self._notes += self._agents.lines()
-                    self._uncovered.read_tables.update(self._agents.read_tables)
-                    self._agents.close()
+                self._keep_accepted()
         return result
 
     @pytest.hookimpl(trylast=True)
@@ -159,8 +167,20 @@ class Generating:
 
     @property
     def _applies(self) -> bool:
-        """What Ctrl-C left without a repair and a model's review is for people to look at."""
-        return self._options.generate == "apply" and not self._interrupted
+        """What did not run with all others, after Ctrl-C say, is for people to look at."""
+        return self._options.generate == "apply" and self._settled
+
+    def _close(self) -> None:
+        with _uninterrupted():
+            self._offline.close()
+            self._trying.shutdown(wait=False, cancel_futures=True)
+            self._processes.close()
+            self._imports.close()
+            self._notes += report.unreachable_lines(self._unreachable)
+            if self._agents is not None:
+                self._notes += self._agents.lines()
+                self._uncovered.read_tables.update(self._agents.read_tables)
+                self._agents.close()
 
     # -------------------------------------------------------------- the session
 
@@ -211,14 +231,14 @@ class Generating:
                 chosen.items(),
                 key=lambda item: -sum(_urgency(gap, learner, turn) for gap in item[1]),
             )
-            closed, over = self._files(session, order, authors[turn])
+            closed, over = self._files(order, authors[turn])
             if over:
                 self._notes.append("--aqe-generate-time is over; the next session goes on")
                 return
             waiting = [gap for gap in waiting if gap.id not in closed]
 
     def _files(
-        self, session: pytest.Session, order: Sequence[tuple[str, list[Gap]]], author: Author
+        self, order: Sequence[tuple[str, list[Gap]]], author: Author
     ) -> tuple[set[str], bool]:
         """Let an author write for files; return the ids of closed gaps, and if time was over.
 
@@ -242,16 +262,16 @@ class Generating:
                 return closed, over
             most = TRIED_AT_ONCE if offline and _beside() else 1
             if over or not ahead or len(self._begun) >= most:
-                closed |= self._finish(session, self._begun[0])
+                closed |= self._finish(self._begun[0])
 
-    def _keep_accepted(self, session: pytest.Session) -> None:
+    def _keep_accepted(self) -> None:
         """Keep what was accepted before Ctrl-C; the tests had all run, so the session is whole."""
         self._interrupted = True
-        for begun in [each for each in self._begun if each.tried.done()]:
-            self._finish(session, begun)
         self._notes.append(
             "generating tests was interrupted; what was accepted is kept, the next session goes on"
         )
+        for begun in [each for each in self._begun if each.tried.done()]:
+            self._finish(begun)
 
     def _authors(self) -> list[Author]:
         authors: list[Author] = [self._offline]
@@ -303,7 +323,7 @@ class Generating:
         tried = self._trying.submit(_timed, trials, candidates, target)
         return _Begun(target, author, pipeline, trials, tried)
 
-    def _finish(self, session: pytest.Session, begun: _Begun) -> set[str]:
+    def _finish(self, begun: _Begun) -> set[str]:
         """Wait for a file's trial, keep what was accepted; return the ids of closed gaps."""
         target, author = begun.target, begun.author
         tried, seconds = begun.tried.result()
@@ -318,7 +338,7 @@ class Generating:
             self._begun.remove(begun)
             if self._agents is not None:
                 self._agents.learn(done, target)
-            self._keep(session, target, done, begun.trials)
+            self._keep(target, done, begun.trials)
             self._trials += done
             self._tell(target.gaps, done, author)
             self._say(report.target_line(target, target.gaps, done, author.name))
@@ -327,21 +347,21 @@ class Generating:
     def _tell(self, gaps: Sequence[Gap], done: Sequence[Trial], author: Author) -> None:
         """Keep a row for every trial, and for every gap for which an author had no idea.
 
-        A model that gave no answer has not tried: the next session asks again.
+        A model that gave no answer has not tried: the next session asks again. What was accepted
+        has its row once it is handed over.
         """
         answered = {trial.candidate.gap.id for trial in done}
         if self._agents is not None:
             answered |= self._agents.unanswered
-        self._recorder.tell("generations", map(rows.generation_row, done))
+        refused = [trial for trial in done if not trial.accepted]
+        self._recorder.tell("generations", map(rows.generation_row, refused))
         self._recorder.tell(
             "generations",
             (rows.nothing_row(gap, author.name, None) for gap in gaps if gap.id not in answered),
         )
 
-    def _keep(
-        self, session: pytest.Session, target: Target, done: Sequence[Trial], trials: Trials
-    ) -> None:
-        """Write what was accepted, run it in this session, report it."""
+    def _keep(self, target: Target, done: Sequence[Trial], trials: Trials) -> None:
+        """Propose what was accepted, after it ran once more as one file."""
         accepted = [trial for trial in done if trial.accepted]
         for numbers in proposals.bundled([trial.text for trial in accepted]):
             group = [accepted[number] for number in numbers]
@@ -356,41 +376,140 @@ class Generating:
                 )
                 text = proposals.without(text, frozenset(bad))
                 tests = [name for name in tests if name not in bad]
-            if tests:
-                self._report(session, self._write(target, group, text, tests), tests)
+            owners = {
+                name: trial
+                for trial, names in zip(group, called, strict=True)
+                for name in names.values()
+                if name in tests
+            }
+            if owners:
+                folder = self._options.folder / proposals.FOLDER
+                name = proposals.free_name(folder, target.module)
+                self._kept.append(self._proposed(target, name, text, owners))
 
-    def _write(
-        self, target: Target, group: Sequence[Trial], text: str, tests: Sequence[str]
-    ) -> Path:
-        folder = self._options.folder
+    def _proposed(self, target: Target, name: str, text: str, owners: Mapping[str, Trial]) -> _Kept:
+        """Write a module as a proposal."""
+        group = list({id(trial): trial for trial in owners.values()}.values())
         gaps = [trial.candidate.gap for trial in group]
-        run = self._uncovered.run_id
         proposal = Proposal(
-            name=proposals.free_name(folder / proposals.FOLDER, target.module),
-            file=gaps[0].file,
-            place=os.path.relpath(self._place(target), target.rootdir),
+            name=name,
+            file=target.gaps[0].file,
+            place=os.path.relpath(target.place, target.rootdir),
             gaps=tuple(dict.fromkeys(f"{gap.id}:{gap.line}" for gap in gaps)),
             authors=tuple(dict.fromkeys(trial.candidate.author for trial in group)),
-            tests=tuple(tests),
+            tests=tuple(owners),
             lines=len({line for trial in group for line in trial.lines or ()}),
             branches=len({arc for trial in group for arc in trial.branches or ()}),
             mutants=sum(trial.mutants or 0 for trial in group),
             killed=sum(trial.killed or 0 for trial in group),
             layer=group[0].layer or "",
-            run=run,
+            run=self._uncovered.run_id,
             source=proposals.fingerprint(target.source),
         )
-        path = proposals.write(folder, proposal, text)
+        proposals.write(self._options.folder, proposal, text)
+        return _Kept(target, proposal, text, owners)
+
+    def _take_back(self) -> None:
+        """Run all accepted tests together; what does not get on with the others is refused."""
+        modules = [
+            Module(
+                kept.target,
+                kept.proposal.name,
+                kept.text,
+                any(trial.candidate.model for trial in kept.owners.values()),
+            )
+            for kept in self._kept
+        ]
+        found, untold, apart = disturbing(self._settings, modules, self._suite(), self._processes)
+        with _uninterrupted():
+            taken: dict[str, str] = {}
+            for kept in list(self._kept):
+                taken |= self._refuse(kept, found)
+            self._notes += report.taken_back_lines(taken)
+            if untold:
+                self._notes.append(
+                    f"it is not known of all accepted tests whether they get on ({untold})"
+                )
+            if apart:
+                self._notes.append(
+                    f"whether tests of the suite fail after accepted ones is not known ({apart})"
+                )
+        self._settled = not untold
+
+    def _suite(self) -> list[Path]:
+        """Return modules of the suite, those first that run most of what was accepted for."""
+        about = {kept.proposal.file for kept in self._kept}
+        measured = self._uncovered.measured
+        ran: Counter[tuple[bool, str]] = Counter()
+        for name, each in measured.files.items() if measured is not None else ():
+            for node_id, lines in (each.tests or {}).items():
+                if self._is_module(node_id):
+                    ran[name in about, node_id.partition("::")[0]] += len(lines)
+        files = dict.fromkeys(
+            file
+            for (_, file), _ in sorted(
+                ran.items(), key=lambda item: (not item[0][0], -item[1], item[0])
+            )
+        )
+        return [self._config.rootpath / file for file in islice(files, MOST_OF_SUITE)]
+
+    def _refuse(self, kept: _Kept, found: Mapping[str, str]) -> dict[str, str]:
+        """Take tests out of a proposal, those of a trial together: so its gain was measured.
+
+        Return the tests (``file::name``) that were taken, and why.
+        """
+        file = kept.proposal.name
+        reasons: dict[int, str] = {}  # by the id of the trial
+        for name, trial in kept.owners.items():
+            if reason := found.get(f"{file}::{name}") or found.get(file):
+                reasons.setdefault(id(trial), reason)
+        gone = {
+            name: found.get(f"{file}::{name}", reasons[id(trial)])
+            for name, trial in kept.owners.items()
+            if id(trial) in reasons
+        }
+        if not gone:
+            return {}
+        for place, trial in enumerate(self._trials):
+            if reason := reasons.get(id(trial)):
+                self._trials[place] = trial.rejected("stability", reason)
+                self._recorder.tell("generations", [rows.generation_row(self._trials[place])])
+        owners = {name: trial for name, trial in kept.owners.items() if name not in gone}
+        place = self._kept.index(kept)
+        if owners:
+            text = proposals.without(kept.text, frozenset(gone))
+            self._kept[place] = self._proposed(kept.target, file, text, owners)
+        else:
+            del self._kept[place]
+            proposals.drop(self._options.folder, kept.proposal)
+        return {f"{file}::{name}": reason for name, reason in gone.items()}
+
+    def _hand_over(self, session: pytest.Session) -> None:
+        """Keep the rows of what was accepted, apply what is to be applied, report its tests."""
+        with _uninterrupted():
+            accepted = [trial for trial in self._trials if trial.accepted]
+            self._recorder.tell("generations", map(rows.generation_row, accepted))
+            self._leave_dots()
+            for kept in self._kept:
+                proposal, path = self._moved(kept)
+                self._written.append((proposal, path))
+                self._report(session, path, proposal.tests)
+
+    def _moved(self, kept: _Kept) -> tuple[Proposal, Path]:
+        """Apply a proposal where it is to be applied; return it and where it lies."""
+        folder = self._options.folder
         if self._applies:
-            path = proposals.apply(folder, target.rootdir, proposal)
-            proposal = replace(proposal, name=path.name)
-        self._written.append((proposal, path))
-        return path
+            try:
+                path = proposals.apply(folder, kept.target.rootdir, kept.proposal)
+            except (AqeError, OSError) as error:
+                self._notes.append(str(error))
+            else:
+                return replace(kept.proposal, name=path.name), path
+        return kept.proposal, folder / proposals.FOLDER / kept.proposal.name
 
     def _report(self, session: pytest.Session, path: Path, tests: Sequence[str]) -> None:
         """Report tests that just ran in the sandbox, as pytest reports any other."""
         hook = self._config.pluginmanager.hook
-        self._leave_dots()
         session.testscollected += len(tests)
         for name in tests:
             node_id = f"{self._shown(path)}::{name.replace('.', '::')}"
@@ -426,17 +545,20 @@ class Generating:
         """Tell whether a new test file could import the target; note why it could not."""
         if target.module in self._unreachable:
             return False
-        place = self._place(target)
-        failure = self._imports.failure(place, target.module, target.file)
+        failure = self._imports.failure(target.place, target.module, target.file)
         if failure:
             self._unreachable[target.module] = report.unreachable(
-                failure, self._shown(place), self._shown(Path(target.paths[0]))
+                failure, self._shown(target.place), self._shown(Path(target.paths[0]))
             )
         return not failure
 
-    def _place(self, target: Target) -> Path:
-        testpaths = [str(each) for each in self._config.getini("testpaths")]
-        return proposals.place_of(target, testpaths)
+    def _is_module(self, node_id: NodeId) -> bool:
+        """Tell a test of a module of tests from a doctest in the code or in a text."""
+        file, _, name = node_id.partition("::")
+        if "." in name.partition("[")[0]:
+            return False
+        path = self._config.rootpath / file
+        return any(fnmatch_ex(pattern, path) for pattern in self._config.getini("python_files"))
 
     def _target(self, covered: FileCoverage, gaps: Sequence[Gap], share: float) -> Target | None:
         """Return a file as an author sees it; ``share`` is its part of the time that is left."""
@@ -449,20 +571,24 @@ class Generating:
         module = module_name(file)
         if module is None:
             return None
-        name, place = module
+        name, folder = module
         most = sorted((covered.tests or {}).items(), key=lambda item: (-len(item[1]), item[0]))
+        tests = tuple(node_id for node_id, _ in most if self._is_module(node_id))
+        testpaths = [str(each) for each in self._config.getini("testpaths")]
+        rootdir = self._config.rootpath
         left = max(self._left() - self._offline.pending, 1.0)
         return Target(
             root=root,
-            rootdir=self._config.rootpath,
+            rootdir=rootdir,
             file=file,
             module=name,
             source=source,
             gaps=tuple(gaps),
             covered=covered.ran,
             taken=covered.taken_arcs or frozenset(),
-            paths=tuple(dict.fromkeys([place, *_own_paths()])),
-            tests=tuple(node_id for node_id, _ in most),
+            paths=tuple(dict.fromkeys([folder, *_own_paths()])),
+            place=proposals.place_of(rootdir, file, tests, testpaths),
+            tests=tests,
             seed=self._seed(),
             seconds=min(PER_GAP * len(gaps), max(self._searching() * share * left, LEAST_SEARCH)),
         )
@@ -475,9 +601,14 @@ class Generating:
         return min(SEARCHING_BESIDE, TRYING_BESIDE * TRIED_AT_ONCE / max(longer, 0.1))
 
     def _left(self) -> float:
-        """Return the seconds that are left, not counted those that models took to answer."""
+        """Return the seconds that are left, not counted those that models took to answer.
+
+        Nor those in which all that was accepted will run together, and beside the suite.
+        """
         waited = self._agents.waited if self._agents is not None else 0.0
-        return self._stop + waited - time.monotonic()
+        tests = sum(len(kept.owners) for kept in self._kept)
+        together = tests * TOGETHER + min(self._suite_took, SUITE) * BESIDE if tests else 0.0
+        return self._stop + waited - together - time.monotonic()
 
     def _seed(self) -> int:
         """Return a number for the session's seed; without one, the same every time."""
@@ -526,6 +657,16 @@ class _Begun:
     pipeline: Pipeline
     trials: Trials
     tried: Future[tuple[list[Trial], float]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A module of accepted tests: its proposal, and by which trial each test was accepted."""
+
+    target: Target
+    proposal: Proposal
+    text: str
+    owners: Mapping[str, Trial]
 
 
 def _start(config: pytest.Config) -> Start:

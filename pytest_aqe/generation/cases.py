@@ -84,7 +84,7 @@ class Describer:
             if changed:
                 seen = replace(seen, lines=(text, *changed), strength=snapshots.VALUE)
             elif outcome.output:
-                said = snapshots.printed(text, outcome.output)
+                said = snapshots.printed(text, outcome.output, self._writer)
                 if said.strength == snapshots.VALUE:
                     seen, fixtures = said, [*fixtures, "capsys"]
             elif receiver is not None and outcome.receiver is not None:
@@ -93,7 +93,8 @@ class Describer:
                     setup += making if inline else []
                     seen = after
         elif outcome.output and outcome.error is None and type(outcome.value) in (int, bool):
-            said = snapshots.printed(text, outcome.output)  # the value tells whether it went well
+            # The value tells whether it went well.
+            said = snapshots.printed(text, outcome.output, self._writer)
             if said.strength == snapshots.VALUE:
                 seen = replace(seen, lines=(*seen.lines, *said.lines[1:]), expected=None)
                 fixtures = [*fixtures, "capsys"]
@@ -102,7 +103,8 @@ class Describer:
             return None  # that is the name of a class of the test
         if subject.kind == "command" and commands.ABORTED in str(outcome.value):
             return None
-        if not seen.lines or SECRET.search("\n".join(lines)):
+        whole = "\n".join(lines)
+        if not seen.lines or SECRET.search(whole) or self._writer.is_local(whole):
             return None
         imports |= seen.imports
         case = Case(0, subject.path, "", lines, sorted(imports), fixtures, strength=seen.strength)
@@ -122,7 +124,7 @@ class Describer:
 
     def _seen(self, text: str, outcome: Outcome) -> snapshots.Seen | None:
         if outcome.error is not None:
-            return snapshots.raised(text, outcome.error, self._packages)
+            return snapshots.raised(text, outcome.error, self._packages, self._writer)
         return snapshots.assertions(text, outcome.value, self._writer, self._namespace)
 
     def _after(

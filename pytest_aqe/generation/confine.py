@@ -11,9 +11,11 @@ Numbers are those of the kernel's headers: landlock.h, seccomp.h, bpf_common.h, 
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import platform
 import resource
+import signal
 import struct
 import sys
 from collections.abc import Iterable, Sequence
@@ -35,6 +37,8 @@ _WRITE_OF_FILE = 0b10  # write_file, which alone holds for a device
 _FS_BY_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}  # how many rights the kernel knows
 _NET = 0b11  # bind and connect TCP
 _SCOPED = 0b11  # abstract sockets and signals
+_NOTHING_BUT_SCOPES = struct.pack("QQQ", 0, 0, _SCOPED)
+_END_WITH_PARENT = 1
 _NO_NEW_PRIVS = 38
 _SET_SECCOMP, _FILTER = 22, 2
 
@@ -99,31 +103,53 @@ def confine(readable: Iterable[str], writable: Sequence[str], outside: str) -> l
     """
     if sys.platform != "linux":
         return []
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = _libc()
     layers = []
     if libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
-        abi = libc.syscall(_CREATE_RULESET, None, 0, _ABI_QUESTION)
+        abi = _abi()
         if abi > 0 and _landlock(libc, abi, readable, writable) and not _can_write(outside):
             layers.append(f"Landlock {abi}")
-        if _seccomp(libc, _outer_rules()) and not _can_open_socket():
+        if _Filter(_outer_rules()).install(libc) and not _can_open_socket():
             layers.append("seccomp")
     return layers
 
 
+def prepare_leaf() -> None:
+    """Make what `confine_leaf` needs, before the fork: each page that a leaf writes is copied."""
+    if sys.platform == "linux":
+        _abi()
+        _leaf_filter()
+
+
 def confine_leaf() -> None:
-    """Refuse new processes, and signals to any other process, for this process for good."""
+    """Refuse new processes, and signals to any other process, for this process for good.
+
+    It ends with the process that forked it.
+    """
     if sys.platform != "linux":
         return
-    libc = ctypes.CDLL(None, use_errno=True)
-    abi = libc.syscall(_CREATE_RULESET, None, 0, _ABI_QUESTION)
-    if abi >= 6:
-        _restrict(libc, _ruleset(libc, struct.pack("QQQ", 0, 0, _SCOPED)))
-    _seccomp(libc, _leaf_rules())
+    libc = _libc()
+    libc.prctl(_END_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    if _abi() >= 6:
+        _restrict(libc, _ruleset(libc, _NOTHING_BUT_SCOPES))
+    _leaf_filter().install(libc)
 
 
 def is_enforced(layers: Sequence[str]) -> bool:
     """Tell whether neither the project's files nor the network can be reached."""
     return any(layer.startswith("Landlock") for layer in layers) and "seccomp" in layers
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+@functools.cache
+def _abi() -> int:
+    """Return which version of Landlock the kernel has; none is negative."""
+    version: int = _libc().syscall(_CREATE_RULESET, None, 0, _ABI_QUESTION)
+    return version
 
 
 def _landlock(
@@ -196,6 +222,8 @@ def _can_open_socket() -> bool:
 _Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, value
 _LOAD, _EQUAL, _SET, _RETURN, _GREATER = 0x20, 0x15, 0x45, 0x06, 0x35
 _NUMBER, _ARCHITECTURE, _ARGUMENT = 0, 4, 16  # offsets in seccomp_data
+_INSTRUCTION, _VALUE = struct.Struct("HBBI"), struct.Struct("I")
+_SELF = 0xFFFFFFFF  # stands for the number of the process, which none has
 
 
 def _refuse(number: int, error: int) -> list[_Instruction]:
@@ -241,26 +269,45 @@ def _leaf_rules() -> list[_Instruction]:
     for number in machine.forks:
         rules += _refuse(number, _EPERM)
     for number in machine.kill:
-        rules += _refuse_unless(number, _EQUAL, os.getpid(), _EPERM)
+        rules += _refuse_unless(number, _EQUAL, _SELF, _EPERM)
     return rules
 
 
-def _seccomp(libc: ctypes.CDLL, rules: Sequence[_Instruction]) -> bool:
-    machine = _HERE
-    if machine is None or not rules:
-        return False
-    program = [
-        (_LOAD, 0, 0, _ARCHITECTURE),
-        (_EQUAL, 1, 0, machine.audit),
-        (_RETURN, 0, 0, _ERRNO | _EPERM),
-        (_LOAD, 0, 0, _NUMBER),
-        (_GREATER, 0, 1, 0x40000000),  # the x32 numbers, another way to the same calls
-        (_RETURN, 0, 0, _ERRNO | _EPERM),
-        *rules,
-        (_RETURN, 0, 0, _ALLOW),
-    ]
-    code = b"".join(struct.pack("HBBI", *each) for each in program)
-    buffer = ctypes.create_string_buffer(code)
-    filters = struct.pack("HxxxxxxP", len(program), ctypes.addressof(buffer))
-    done: int = libc.prctl(_SET_SECCOMP, _FILTER, filters, 0, 0)
-    return done == 0
+class _Filter:
+    """A seccomp program in memory. `install` fills in the number of its process."""
+
+    def __init__(self, rules: Sequence[_Instruction]) -> None:
+        machine = _HERE
+        program = [
+            (_LOAD, 0, 0, _ARCHITECTURE),
+            (_EQUAL, 1, 0, machine.audit if machine is not None else 0),
+            (_RETURN, 0, 0, _ERRNO | _EPERM),
+            (_LOAD, 0, 0, _NUMBER),
+            (_GREATER, 0, 1, 0x40000000),  # the x32 numbers, another way to the same calls
+            (_RETURN, 0, 0, _ERRNO | _EPERM),
+            *rules,
+            (_RETURN, 0, 0, _ALLOW),
+        ]
+        self._is_known = bool(rules)  # on this machine
+        self._own = [
+            place * _INSTRUCTION.size + _INSTRUCTION.size - _VALUE.size
+            for place, (*_, value) in enumerate(program)
+            if value == _SELF
+        ]
+        code = b"".join(_INSTRUCTION.pack(*each) for each in program)
+        self._code = ctypes.create_string_buffer(code, len(code))
+        self._filters = struct.pack("HxxxxxxP", len(program), ctypes.addressof(self._code))
+
+    def install(self, libc: ctypes.CDLL) -> bool:
+        """Put this process under the filter for good; return whether it is."""
+        if not self._is_known:
+            return False
+        for place in self._own:
+            _VALUE.pack_into(self._code, place, os.getpid())
+        done: int = libc.prctl(_SET_SECCOMP, _FILTER, self._filters, 0, 0)
+        return done == 0
+
+
+@functools.cache
+def _leaf_filter() -> _Filter:
+    return _Filter(_leaf_rules())

@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 from pytest_aqe.data import Gap, NodeId, Target
-from pytest_aqe.generation.proposals import place_of, python_files
+from pytest_aqe.generation.proposals import python_files
 from pytest_aqe.generation.similar import Index
 from pytest_aqe.generation.values import SECRET
 
@@ -304,9 +304,8 @@ def _tests_in(
 
 def _fixtures(target: Target, tree: Tree) -> Iterator[str]:
     """Yield the fixtures that a test of this target would see, and how each begins its words."""
-    place = place_of(target, ())
     for file, text in tree.tests.items():
-        if not file.endswith("conftest.py") or not place.is_relative_to(
+        if not file.endswith("conftest.py") or not target.place.is_relative_to(
             (target.root / file).parent
         ):
             continue

@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pytest_aqe.data import Target
-from pytest_aqe.generation.proposals import place_of
 
 
 def conftests(target: Target, texts: Iterable[str]) -> tuple[str, ...]:
     """Return the conftests that these test modules need, outermost first."""
-    found = list(_above(place_of(target, ()), target.rootdir))
+    found = list(_above(target.place, target.rootdir))
     asked = {name for text in (texts if found else ()) for name in _parameters(text)}
     last = max((n for n, path in enumerate(found) if _fixtures(path) & asked), default=-1)
     return tuple(str(path) for path in found[: last + 1])

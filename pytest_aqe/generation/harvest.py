@@ -85,9 +85,10 @@ def _plain(source: Source | None) -> list[Any]:
 class Recorder:
     """Hear every call of the package while it is on."""
 
-    def __init__(self, folder: str, packages: frozenset[str]) -> None:
+    def __init__(self, folder: str, packages: frozenset[str], local: tuple[str, ...]) -> None:
+        """``folder`` is that of the package; `here` gives the texts that are ``local``."""
         self._folder = folder
-        self._writer = Writer(packages, self._recipe)
+        self._writer = Writer(packages, self._recipe, local)
         self._recipes: dict[int, tuple[Source, object]] = {}
         self._seen: dict[CodeType, int] = {}
         self._known: dict[Place, set[Sample]] = defaultdict(set)

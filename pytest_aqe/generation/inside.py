@@ -17,15 +17,16 @@ import inspect
 import io
 import os
 import random
+import signal
 import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import chain, pairwise
+from itertools import chain, pairwise, repeat
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -34,9 +35,10 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from pytest_aqe.generation import chance, clock, confine, machine
+from pytest_aqe.generation.disturbing import before_others, in_orders
 from pytest_aqe.generation.guard import Guard, State, files, state, traces
-from pytest_aqe.generation.job import RESULT, Job, Ran, Report, decoded
-from pytest_aqe.generation.leaf import leaf
+from pytest_aqe.generation.job import RESULT, SUITE, UNFINISHED, Job, Ran, Report, decoded
+from pytest_aqe.generation.leaf import WAITING, leaf, telling_leaf
 from pytest_aqe.generation.mutants import Mutant, exchange, let_be_found, living, mutants
 from pytest_aqe.generation.tracing import Tracer, tracer
 
@@ -85,6 +87,8 @@ def run(text: str) -> None:
         else:
             if job.variables:
                 machine.set_variables(job.root)
+            if job.disturbing:
+                report.refused = UNFINISHED
             _pytest(job, report, guard)
     Path(job.scratch, RESULT).write_text(report.encode(), "utf-8")
 
@@ -165,6 +169,18 @@ class Inside:
             _ = item.location  # pytest finds it once, and not in every fork
             if self._job.plain and (call := _call(item)) is not None:
                 self._calls[item] = call
+        if self._job.disturbing:
+            try:
+                if self._job.beside:
+                    beside = [item for item in session.items if str(item.path) in self._job.beside]
+                    self._find_spoiling(_groups(own), _groups(beside))
+                else:
+                    self._find_disturbing(_groups(own))
+            except Exception as error:  # pytest would keep it to itself
+                self._report.refused = f"{type(error).__name__}: {error}"[:300]
+            else:
+                self._report.refused = ""
+            return True
         beside = [item for item in session.items if str(item.path) in self._job.beside]
         if self._job.alone:
             self._report.alone = self._each_alone(own)
@@ -244,10 +260,7 @@ class Inside:
         def run() -> dict[str, Any]:
             if self._job.order is not None:
                 threading.Thread(target=threading.Event().wait, daemon=True).start()
-            items = [*own, *beside]
-            by_pytest = [item for item in items if item not in self._calls]
-            following = dict(pairwise(by_pytest))
-            done = [self._run([item], [following.get(item)]) for item in items]
+            done = list(self._in_order([*own, *beside]))
             return {
                 "own": [asdict(each) for each in done[: len(own)]],
                 "beside": {
@@ -265,6 +278,100 @@ class Inside:
             return [decoded(each) for each in said["own"]], dict(said["beside"])
         except (TypeError, ValueError, KeyError, AttributeError):
             return [_died(item, _FORGED) for item in own], {}
+
+    def _in_order(self, items: Sequence[pytest.Item]) -> Iterator[Ran]:
+        """Run items one after the other; pytest tears down by what it runs next."""
+        following = dict(pairwise(item for item in items if item not in self._calls))
+        for item in items:
+            yield self._run([item], [following.get(item)])
+
+    def _find_disturbing(self, groups: Sequence[Sequence[pytest.Item]]) -> None:
+        """Find the functions after which others fail."""
+        gc.collect()
+        gc.freeze()  # a fork that collects garbage would copy all of it
+        stop = time.monotonic() + self._job.disturbing
+        names = [_named(group) for group in groups]
+        failing = partial(self._failing, groups)
+        for found in in_orders(len(groups), failing, lambda: time.monotonic() > stop):
+            self._report.disturbing |= {
+                names[number]: "it does not always pass among them"
+                if other == number
+                else f"{names[other]} fails after it"
+                for number, other in found.items()
+            }
+
+    def _find_spoiling(
+        self, own: Sequence[Sequence[pytest.Item]], suite: Sequence[Sequence[pytest.Item]]
+    ) -> None:
+        """Find the functions that do not get on with the suite, of which as much runs as may.
+
+        Nothing is said of one that does not pass where the suite's conftests are loaded.
+        """
+        gc.collect()
+        gc.freeze()
+        stop = time.monotonic() + self._job.disturbing
+        passed: dict[int, bool] = {}
+        rest = list(range(len(suite)))
+        until = time.monotonic() + SUITE * WAITING
+        while rest and time.monotonic() < until:
+            ended, ran = self._in_a_fork(suite, rest, SUITE)
+            passed |= ran
+            # one that ended the process has kept others from running
+            rest = [number for number in rest if number not in ran] if ended is not False else []
+        groups = [*own, *(group for number, group in enumerate(suite) if passed.get(number))]
+        failing = partial(self._failing, groups)
+        ours = sorted({*range(len(own))} - failing(range(len(own))))
+        others = list(range(len(own), len(groups)))
+        while unsteady := (failed := failing([*others, *ours])).intersection(others):
+            others = sorted({*others} - unsteady)
+        self._report.disturbing |= {
+            _named(own[number]): "it fails after tests of the suite" for number in failed
+        }
+        left = [number for number in ours if number not in failed]
+        found = before_others(left, others, failing, lambda: time.monotonic() > stop)
+        self._report.disturbing |= {
+            _named(own[number]): f"{_named(groups[other])} of the suite fails after it"
+            for number, other in found.items()
+        }
+
+    def _failing(self, groups: Sequence[Sequence[pytest.Item]], order: Sequence[int]) -> set[int]:
+        """Run functions in an order, in a fork; return those that failed."""
+        ended, passed = self._in_a_fork(groups, order, TOGETHER)
+        if ended is False:
+            raise TimeoutError(f"to run them takes more than {TOGETHER} s of CPU")
+        return {number for number, good in passed.items() if not good}
+
+    def _in_a_fork(
+        self, groups: Sequence[Sequence[pytest.Item]], order: Sequence[int], most: float
+    ) -> tuple[Any, dict[int, bool]]:
+        """Run functions in an order; return how that ended, and whether those that ran passed.
+
+        One that ended the process did not. After ``most`` seconds of CPU, or WAITING times as many,
+        it ends with False.
+        """
+        stop = time.monotonic() + most * WAITING
+        longest = min(ALONE, most)
+        items = [(number, item) for number in order for item in groups[number]]
+
+        def run(say: Callable[[bool], None]) -> bool:
+            runs = self._in_order([item for _, item in items])
+            for _ in items:
+                if time.process_time() > most or time.monotonic() > stop:
+                    return False
+                # one that hangs is ended, and is the one that did not say how it went
+                signal.setitimer(signal.ITIMER_PROF, longest)
+                signal.setitimer(signal.ITIMER_REAL, longest * WAITING)
+                ran = next(runs)
+                say(ran.outcome == "passed" and not ran.denied)
+            return True
+
+        ended, told = telling_leaf(run, most + longest)
+        passed: dict[int, bool] = {}
+        for (number, _), good in zip(items, chain(told, repeat(False)), strict=False):
+            passed[number] = passed.get(number, True) and good is True
+        number_ran = len(told) + (not isinstance(ended, bool))
+        began = {number for number, _ in items[:number_ran]}
+        return ended, {number: good for number, good in passed.items() if number in began}
 
     def _try_mutants(self, items: Sequence[pytest.Item]) -> None:
         """Let each test that passed and gained meet mutants of what it gained.
@@ -395,6 +502,11 @@ def _groups(items: Iterable[pytest.Item]) -> list[list[pytest.Item]]:
     for item in items:
         found[str(item.path), _name(item)].append(item)
     return list(found.values())
+
+
+def _named(group: Sequence[pytest.Item]) -> str:
+    """Return ``test_file.py::test_name``."""
+    return f"{Path(group[0].path).name}::{_name(group[0])}"
 
 
 def _name(item: pytest.Item) -> str:

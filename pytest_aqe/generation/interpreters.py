@@ -111,6 +111,9 @@ class Warm:
             except (OSError, ValueError):  # something ended it, or `close` did
                 self._end(process)
                 return Ended(process.wait(), 0.0, slow=False)
+            except BaseException:  # Ctrl-C: nobody will ask for what the job does
+                self._end(process)
+                raise
             finally:
                 self._jobs.pop(process, None)
 

@@ -10,6 +10,8 @@ from pytest_aqe.data import Arc
 
 RESULT = "result.json"  # in the scratch folder
 SCRATCH = "aqe-trial-"  # begins the name of every scratch folder
+UNFINISHED = "the search for it did not come to its end"
+SUITE = 2.0  # seconds of CPU for the tests of the suite that run beside all that are accepted
 OUTPUT = "output.txt"  # in the scratch folder: what the process said
 
 
@@ -30,6 +32,8 @@ class Job:
     ``beside`` are files of the suite to be run afterwards. With ``plain`` tests that
     are calls and no more are called without pytest, and a failed assertion says no more than
     that: to rewrite a test takes longer than to run it. Not every job of a test may be plain.
+    With ``disturbing`` nothing else is done than to find tests after which others fail, for at
+    most so many seconds: others of the same job, or where ``beside`` is given those of the suite.
     """
 
     nonce: str
@@ -52,6 +56,7 @@ class Job:
     enforced: bool = False
     beside: tuple[str, ...] = ()
     plain: bool = False
+    disturbing: float = 0.0
 
     def encode(self) -> str:
         """Return the job as JSON."""
@@ -100,6 +105,7 @@ class Report:
     alone: list[Ran] = field(default_factory=list)
     together: list[Ran] = field(default_factory=list)
     beside: dict[str, str] = field(default_factory=dict)  # outcomes of the suite's own tests
+    disturbing: dict[str, str] = field(default_factory=dict)  # file::name, and why
 
     def encode(self) -> str:
         """Return the report as JSON."""

@@ -37,6 +37,7 @@ def telling_leaf(
     run: Callable[[Callable[[Any], None]], Any], seconds: float
 ) -> tuple[Any, list[Any]]:
     """Run something as `leaf` does; return that, and all that was said before, however it ended."""
+    confine.prepare_leaf()
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:

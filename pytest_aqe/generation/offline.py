@@ -152,6 +152,7 @@ def _parametrized(name: str, group: Sequence[Case]) -> str:
     rows = [f"        ({', '.join([*case.arguments, str(case.expected)])})," for case in group]
     compared = {
         "is": f"{first.call} is {expected}",
+        "name": f"{first.call}.name == {expected}",
         "repr": f"repr({first.call}) == {expected}",
     }.get(first.form)
     if compared is None:

@@ -131,7 +131,8 @@ def _ways(action: argparse.Action, values: Callable[[str], Sequence[str]]) -> It
     times = action.nargs if isinstance(action.nargs, int) else 1
     if times > MOST or not given:
         return
-    if action.nargs in ("?", "*"):
+    # Below 3.12, no word at all is none of the choices (python/cpython#92445).
+    if action.nargs == "?" or (action.nargs == "*" and (names or action.choices is None)):
         yield (*names,)
     if action.nargs in ("*", "+"):
         yield (*names, given[0], given[min(1, len(given) - 1)])

@@ -7,9 +7,9 @@ asks other plugins, keeps rows or shows progress stays with the caller.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from pytest_aqe.data import Author, Candidate, Gap, Target, Trial, Verdict
+from pytest_aqe.data import Author, Candidate, Gap, Target, Trial
 
 REPAIRS = 2  # after the first try: 60, 27 and 12 % of successes need 1, 2, 3 (CoverUp, FSE'25)
 
@@ -67,4 +67,4 @@ class Pipeline:
         vetoes = [reason for reason in self.review(trial) if reason]
         if not vetoes:
             return trial
-        return replace(trial, verdict=Verdict("rejected", "review", "; ".join(vetoes)), tests=())
+        return trial.rejected("review", "; ".join(vetoes))

@@ -12,10 +12,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pytest_aqe.data import Target
+from pytest_aqe.data import NodeId
 from pytest_aqe.errors import AqeError, NotFound
 from pytest_aqe.generation.rules import without
 
@@ -266,17 +267,18 @@ def file_name(module: str, number: int = 1) -> str:
     return f"test_aqe_{stem}{f'_{number}' if number > 1 else ''}.py"
 
 
-def place_of(target: Target, testpaths: Sequence[str]) -> Path:
-    """Return the folder where a test of this target belongs."""
-    if target.tests:
-        return (target.rootdir / target.tests[0].partition("::")[0]).parent
-    for path in testpaths:
-        if (target.rootdir / path).is_dir():
-            return target.rootdir / path
-    for name in ("tests", "test"):
-        if (target.rootdir / name).is_dir():
-            return target.rootdir / name
-    return target.rootdir
+def place_of(rootdir: Path, file: Path, tests: Sequence[NodeId], testpaths: Sequence[str]) -> Path:
+    """Return the folder where a test of this file belongs: beside the nearest of its tests.
+
+    Where it has none, in the first of the ``testpaths`` that does not hold the code itself, if
+    there is one.
+    """
+    if tests:
+        return (rootdir / tests[0].partition("::")[0]).parent
+    for names in (testpaths, ("tests", "test")):
+        if found := [rootdir / name for name in names if (rootdir / name).is_dir()]:
+            return next((each for each in found if not file.is_relative_to(each)), found[0])
+    return rootdir
 
 
 def python_files(root: Path) -> Iterator[Path]:
@@ -365,6 +367,8 @@ def apply(folder: Path, rootdir: Path, proposal: Proposal) -> Path:
     try:
         path.write_text(text_of(folder, proposal), "utf-8")
     except OSError as error:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)  # half of it may be there
         raise AqeError(f"{path} cannot be written ({error.strerror}); nothing was moved") from error
     drop(folder, proposal)
     return path

@@ -8,11 +8,12 @@ and how often they pass other tools: research by replaying them (docs, how a tri
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_aqe.data import Stage
 from pytest_aqe.generation.oracle import dotted, mentions, strength
+from pytest_aqe.generation.values import is_local
 
 LONGEST = 20_000  # characters; a good candidate has a tenth
 MOST_TESTS = 40  # in one file for one gap
@@ -73,11 +74,16 @@ class Static:
     refusal: Refusal | None = None
 
 
-def check(text: str, packages: frozenset[str], own_names: frozenset[str] = frozenset()) -> Static:
+def check(
+    text: str,
+    packages: frozenset[str],
+    own_names: frozenset[str] = frozenset(),
+    local: Sequence[str] = (),
+) -> Static:
     """Check a candidate. ``packages`` are names by which the code under test can be imported.
 
     ``own_names`` are the names that the target defines: a test that defines one itself tests a
-    copy.
+    copy. ``local`` are texts that are others on another machine.
     """
     refusal = _reply(text)
     if refusal is not None:
@@ -98,6 +104,10 @@ def check(text: str, packages: frozenset[str], own_names: frozenset[str] = froze
         return _none(Refusal(*reason))
     if not sources:
         return _none(Refusal("safety", "it does not import the code under test"))
+    lines = {name: _lines(node) for name, node in tests.items()}
+    own = {number for numbers in lines.values() for number in numbers}
+    if is_local(_of(text, lambda number: number not in own), local):
+        return _none(_LOCAL)
     refused: dict[str, Refusal] = {}
     weak: set[str] = set()
     helpers = {
@@ -107,12 +117,27 @@ def check(text: str, packages: frozenset[str], own_names: frozenset[str] = froze
     }
     for name, node in tests.items():
         found = strength(node, sources, helpers)
-        if isinstance(found, str):
+        if is_local(_of(text, lines[name].__contains__), local):
+            refused[name] = _LOCAL
+        elif isinstance(found, str):
             refused[name] = Refusal("oracle", found)
         elif not found:
             weak.add(name)
     kept = tuple(name for name in tests if name not in refused)
     return Static(kept, refused, frozenset(weak))
+
+
+_LOCAL = Refusal("stability", "it names a folder of this machine, which is another one elsewhere")
+
+
+def _lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> range:
+    """Return the numbers of a test's lines, those of its marks too."""
+    first = min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
+    return range(first, (node.end_lineno or first) + 1)
+
+
+def _of(text: str, wanted: Callable[[int], bool]) -> str:
+    return "\n".join(line for number, line in enumerate(text.splitlines(), 1) if wanted(number))
 
 
 def _none(refusal: Refusal) -> Static:
@@ -325,8 +350,7 @@ def without(text: str, refused: frozenset[str]) -> str:
                 dropped.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
         for each in inner:
             if f"{prefix}{each.name}" in refused:
-                first = min([each.lineno, *(mark.lineno for mark in each.decorator_list)])
-                dropped.update(range(first, (each.end_lineno or first) + 1))
+                dropped.update(_lines(each))
     kept = "\n".join(line for number, line in enumerate(lines, 1) if number not in dropped)
     return _tidy(kept)
 

@@ -47,7 +47,7 @@ from pytest_aqe.generation.hunt import LONGEST, Hunt, Wanted
 from pytest_aqe.generation.leaf import leaf, telling_leaf
 from pytest_aqe.generation.mutants import let_be_found
 from pytest_aqe.generation.subjects import Subject
-from pytest_aqe.generation.values import Writer
+from pytest_aqe.generation.values import Writer, here
 
 RESULT = "found.jsonl"
 HARVEST = 20  # seconds of CPU for one file of tests, or for doctests
@@ -218,9 +218,10 @@ def _harvest(job: SearchJob, module: Any, folder: str, packages: frozenset[str])
     """See how tests and doctests call the package; each file in a fork of its own."""
     whole = Harvest()
     stop = time.monotonic() + max(HARVESTING * job.seconds, 1.0)
+    local = here(job.scratch, job.root)
 
     def seen(files: Sequence[str]) -> list[Any]:
-        recorder = Recorder(folder, packages)
+        recorder = Recorder(folder, packages, local)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             if files:
                 run_tests(recorder, job.scratch, files)
@@ -246,7 +247,7 @@ class Search:
         self, job: SearchJob, module: Any, harvest: Harvest, packages: frozenset[str]
     ) -> None:
         self._seed = job.seed
-        writer = Writer(packages, folder=job.scratch)
+        writer = Writer(packages, local=here(job.scratch, job.root))
         comparisons = Comparisons()
         comparisons.install(module, job.target)
         raises = Raises(package_folder(job.target))

@@ -7,6 +7,7 @@ import re
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from pytest_aqe.generation.values import SECRET, Source, Writer, public, same
@@ -98,10 +99,14 @@ def _object(text: str, value: object, writer: Writer, namespace: dict[str, Any])
                 f"{name}==",
             )
     shown = _repr(value)
-    if shown is not None:
+    if shown is not None and not writer.is_local(shown):
         return Seen(
             (f"assert repr({text}) == {shown!r}",), VALUE, expected=Source(repr(shown)), form="repr"
         )
+    if isinstance(value, PurePath) and writer.is_local(repr(str(value.parent))):
+        last = Source(repr(value.name))  # what is above it is another folder elsewhere
+        if not writer.is_local(last.text) and not _is_unfit(last.text):
+            return Seen((f"assert {text}.name == {last.text}",), VALUE, expected=last, form="name")
     lines: list[str] = []
     imports: set[str] = set()
     for name, inner in _attributes(value):
@@ -119,7 +124,9 @@ def _object(text: str, value: object, writer: Writer, namespace: dict[str, Any])
     if lines:
         return Seen((f"result = {text}", *lines), VALUE, frozenset(imports))
     kind = Seen((f"assert type({text}).__name__ == {type(value).__name__!r}",), NONE)
-    if isinstance(value, (str, bytes)) and (writer.is_local(value) or _LONGER.search(repr(value))):
+    if isinstance(value, (str, bytes)) and (
+        writer.is_local(repr(value)) or _LONGER.search(repr(value))
+    ):
         return kind
     try:
         return Seen((f"assert len({text}) == {len(value)}",), SHAPE)  # type: ignore[arg-type]
@@ -179,14 +186,16 @@ def _attributes(value: object) -> Iterator[tuple[str, object]]:
                 continue
 
 
-def printed(call: str, output: str) -> Seen:
+def printed(call: str, output: str, writer: Writer) -> Seen:
     """Assert what a call printed; the test then takes ``capsys``."""
-    if len(output) > _LONGEST_OUTPUT or _is_unfit(output):
+    if len(output) > _LONGEST_OUTPUT or _is_unfit(output) or writer.is_local(repr(output)):
         return Seen((), NONE)
     return Seen((call, f"assert capsys.readouterr().out == {output!r}"), VALUE)
 
 
-def raised(call: str, error: BaseException, packages: frozenset[str]) -> Seen | None:
+def raised(
+    call: str, error: BaseException, packages: frozenset[str], writer: Writer
+) -> Seen | None:
     """Assert an exception by its type and the first line of its message."""
     kind = type(error)
     root = kind.__module__.partition(".")[0]
@@ -204,7 +213,7 @@ def raised(call: str, error: BaseException, packages: frozenset[str]) -> Seen | 
     except Exception:
         return None
     match = ""
-    if message and not _is_unfit(message):
+    if message and not _is_unfit(message) and not writer.is_local(repr(message)):
         match = f", match={_pattern(message[:80])}"
     elif name in ("Exception", "BaseException"):
         return None

@@ -30,6 +30,7 @@ from pytest_aqe.generation.job import Job, Ran, Report
 from pytest_aqe.generation.proposals import bundled, is_simple, merged
 from pytest_aqe.generation.rules import Refusal, Static, check, without
 from pytest_aqe.generation.sandbox import Sandbox, Settings, changed
+from pytest_aqe.generation.values import here
 
 MUTANTS = 6  # met by each test, until it notices one
 _LEAP_DAY = 1835395199.0  # 2028-02-28 23:59:59 UTC, a second before a leap day
@@ -158,6 +159,7 @@ class Trials:
         self._sandbox = Sandbox(settings, target, processes)
         self._turn = elsewhere or nullcontext()
         self._defined = _defined(target.source)
+        self._local = here(str(target.root), str(target.rootdir))
         self._alone: dict[str, dict[str, str]] = {}  # what the suite's tests do by themselves
         self._proven: set[str] = set()  # modules that ran as they are in all circumstances
         self._written: dict[tuple[object, ...], _Written] = {}  # of what is judged
@@ -210,7 +212,7 @@ class Trials:
     def _read(self, number: int, candidate: Candidate) -> _Trying:
         target = self._target
         packages = frozenset({target.module, target.module.partition(".")[0]})
-        static = check(candidate.text, packages, self._defined)
+        static = check(candidate.text, packages, self._defined, self._local)
         trying = _Trying(candidate, static, f"test_aqe_{number}.py", candidate.text)
         if static.refusal is not None:
             trying.refusal = static.refusal

@@ -14,11 +14,14 @@ import fractions
 import functools
 import io
 import math
+import os
 import pathlib
 import re
 import sys
+import sysconfig
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from types import BuiltinFunctionType, CodeType, FunctionType
 from typing import Any, NamedTuple, TypeGuard, TypeVar
@@ -44,8 +47,43 @@ _SECRET_WORD = re.compile(r"(?i)passw|secret|token|api[_-]?key|credential|bearer
 _ENTROPY = re.compile(r"^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9+/_=-]{32,}$")
 
 
-_HERE = (SCRATCH, sys.executable, sys.version, str(pathlib.Path(__file__).parent))
-"""Texts that are others on another machine."""
+def here(*folders: str) -> tuple[str, ...]:
+    """Return what the source of a value must not hold, for it is another text elsewhere.
+
+    ``folders`` are where the project lies and where a process works. The name of one directly
+    below the root, as ``/app``, is a word like others: of such a one what is in it counts.
+    """
+    found = [sys.executable, sys.version, sys.prefix, sys.base_prefix]
+    found += [sysconfig.get_path(each) for each in ("stdlib", "purelib", "platlib")]
+    found += [str(pathlib.Path(__file__).parent)]
+    for each in (os.path.expanduser("~"), *folders):  # noqa: PTH111  # raises nothing
+        found += [each, os.path.realpath(each)]
+    words = {_words(form) for each in found for form in (each, repr(os.fsencode(each))[2:-1])}
+    for each in folders:
+        if not _NAME.fullmatch(each):
+            continue
+        with suppress(OSError):
+            words |= {_words(f"{each}/{name}") for name in os.listdir(each)}  # noqa: PTH208
+    return tuple(sorted(each for each in words - _COMMON if each.count("/") > _ONE))
+
+
+def is_local(text: str, local: Sequence[str]) -> bool:
+    """Tell whether source text is another one on another machine: `here` returns ``local``.
+
+    Whole words count, whatever stands between them: a path may have been split.
+    """
+    words = _words(text)
+    return SCRATCH in text or any(each in words for each in local)
+
+
+def _words(text: str) -> str:
+    return f"/{_NO_WORD.sub('/', text.casefold()).strip('/')}/"
+
+
+_NAME = re.compile(r"/\w+/?")
+_NO_WORD = re.compile(r"\W+")
+_ONE = 2  # slashes around a single word
+_COMMON = frozenset({"/usr/bin/", "/usr/local/"})  # what is no folder of one machine alone
 
 
 class Source(NamedTuple):
@@ -92,12 +130,15 @@ class Writer:
     """Write values. ``recipe`` tells how an object of the project was made, if that was seen."""
 
     def __init__(
-        self, packages: frozenset[str], recipe: Recipe = lambda _: None, folder: str = "\0"
+        self,
+        packages: frozenset[str],
+        recipe: Recipe = lambda _: None,
+        local: tuple[str, ...] | None = None,
     ) -> None:
-        """``folder`` is where the process works now: a text that names it holds here only."""
+        """``local`` is what `here` returns: a text that names it holds on this machine only."""
         self._packages = packages
         self._recipe = recipe
-        self._here = (folder, *_HERE)
+        self._here = here() if local is None else local
         self._imports: set[str] = set()
 
     def write(self, value: object) -> Source | None:
@@ -109,7 +150,9 @@ class Writer:
             return None
         except Exception:  # a __repr__ or a property of the project's may raise anything
             return None
-        return Source(text, frozenset(self._imports)) if len(text) <= LONGEST else None
+        if len(text) > LONGEST or self.is_local(text):
+            return None
+        return Source(text, frozenset(self._imports))
 
     def _write(self, value: object, depth: int) -> str:
         if depth > DEEPEST:
@@ -166,16 +209,13 @@ class Writer:
         self._imports.add(f"import {module}")
         return f"{module}.{name}"
 
-    def is_local(self, value: str | bytes) -> bool:
-        """Tell whether a text is another one on another machine, or in another process."""
-        return any(each in _characters(value) for each in self._here)
+    def is_local(self, text: str) -> bool:
+        """Tell whether source text is another one on another machine, or in another process."""
+        return is_local(text, self._here)
 
     def _text(self, value: Any, depth: int) -> str:
         text = repr(value)
-        plain = _characters(value)
-        if self.is_local(value):
-            raise Refused
-        if len(text) > LONGEST_TEXT or _is_secret(plain):
+        if len(text) > LONGEST_TEXT or _is_secret(_characters(value)):
             raise Refused
         return text
 

@@ -107,6 +107,19 @@ def unreachable_lines(reasons: Mapping[str, str]) -> list[str]:
     ]
 
 
+def taken_back_lines(reasons: Mapping[str, str]) -> list[str]:
+    """Say which accepted tests were refused after all, and why."""
+    if not reasons:
+        return []
+    named = [f"{test}: {reason}" for test, reason in [*reasons.items()][:_NAMED]]
+    more = len(reasons) - len(named)
+    return [
+        f"{counted(len(reasons), 'accepted test')} taken back, not getting on with the others"
+        f"{f' (the first {_NAMED} are named)' if more else ''}",
+        *(f"    {each}" for each in named),
+    ]
+
+
 def _stages(refused: Sequence[Trial]) -> str:
     if not refused:
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
@@ -128,6 +129,31 @@ def test_apply_writes_into_the_test_tree(project: Project) -> None:
     assert project.answer("gaps")["gaps"] == []
 
 
+@pytest.mark.parametrize("pattern", ["unit/*.py", "*.py"])
+def test_a_module_of_tests_is_what_pytest_takes_for_one(project: Project, pattern: str) -> None:
+    """Also where doctests of the code match the pattern."""
+    folder = project.path / "tests" / "unit" / "deep"
+    folder.mkdir(parents=True)
+    (project.path / "tests" / "test_money.py").rename(folder / "test_money.py")
+    project.write_ini(f"python_files = {pattern}", "pythonpath = .")
+    done = project.run("--aqe-generate=apply")
+    done.stdout.fnmatch_lines([f"tests/unit/deep/{NAME}: 2 tests of pack/money.py"])
+
+
+@pytest.mark.parametrize("testpaths", ["pack tests", ""])
+def test_doctests_of_the_code_do_not_draw_tests_into_the_package(
+    project: Project, testpaths: str
+) -> None:
+    """They are tests of a module, and no module of tests."""
+    doctest = '''    """Label a price.\n\n    >>> label(2)\n    '2.00'\n    """'''
+    path = project.path / "pack" / "money.py"
+    start, label, rest = path.read_text("utf-8").partition("def label(amount: int) -> str:\n")
+    path.write_text(f"{start}{label}{doctest}\n{rest}", "utf-8")
+    project.write_ini(f"testpaths = {testpaths}", "pythonpath = .", "addopts = --doctest-modules")
+    done = project.run("--aqe-generate=apply")
+    done.stdout.fnmatch_lines([f"tests/{NAME}: * of pack/money.py"])
+
+
 def test_apply_never_overwrites(project: Project) -> None:
     """What is there keeps its name."""
     theirs = project.path / "tests" / NAME
@@ -199,6 +225,295 @@ def test_files_tried_side_by_side_are_reported_one_by_one(
         for line in written
     ]
     assert len(written) == len(names) + 1
+
+
+def write_speakers(project: Project, *names: str, body: str = "pass") -> dict[str, str]:
+    """Write functions that speak the tongue that was chosen; return tests of them, by name."""
+    (project.path / "pack" / "tongue.py").write_text(
+        "chosen = {'tongue': 'en'}\n\n\n"
+        "def choose(tongue):\n    chosen.update(tongue=tongue)\n    return tongue.upper()\n"
+    )
+    texts = {"choose": generated("tongue", "choose", "'DE'")}
+    for name in names:
+        (project.path / "pack" / f"{name}.py").write_text(
+            "import os\n\nfrom pack.tongue import chosen\n\n\n"
+            f"def {name}(who):\n    {body}\n    return chosen['tongue'] + ': {name}, ' + who\n"
+        )
+        texts[name] = generated(name, name, f"'en: {name}, de'")
+    imports = ", ".join(f"pack.{name}" for name in ("tongue", *names))
+    project.write(tests__test_words=f"import {imports}\n\ndef test_nothing(): pass\n")
+    return texts
+
+
+def generated(module: str, name: str, said: str) -> str:
+    return (
+        f"from pack.{module} import {name}\n\n\n"
+        f"def test_{name}():\n    assert {name}('de') == {said}\n"
+    )
+
+
+def let_write(project: Project, texts: dict[str, str], *more: str) -> None:
+    """Let a plugin write these texts for functions; an empty one is a fault of it."""
+    lines = (
+        "import pytest",
+        "from pytest_aqe.data import Candidate",
+        *map(dedent, more),
+        f"TEXTS = {texts!r}",
+        "@pytest.hookimpl(optionalhook=True)",  # in a trial, where we are not
+        "def pytest_aqe_generate_test(gap):",
+        "    if gap.name not in TEXTS:",
+        "        return None",
+        "    if not TEXTS[gap.name]:",
+        "        raise RuntimeError('a fault')",
+        "    return [Candidate(gap, TEXTS[gap.name], 'theirs')]",
+    )
+    (project.path / "conftest.py").write_text("\n".join(lines))
+
+
+def accepted(project: Project) -> list[str]:
+    return sorted(name for name, outcome, _ in generations(project) if outcome == "accepted")
+
+
+def proposed(project: Project) -> list[str]:
+    return sorted(path.name for path in (project.folder / "proposals").glob("*.py"))
+
+
+def applied(project: Project) -> list[str]:
+    return sorted(path.name for path in project.path.glob("tests/**/test_aqe*.py"))
+
+
+@pytest.mark.parametrize("how", ["propose", "apply"])
+def test_an_accepted_test_after_which_those_of_other_files_fail_is_taken_back(
+    project: Project, workers: Workers, how: str
+) -> None:
+    """What it leaves inside an object shows there only; the others are kept."""
+    let_write(project, write_speakers(project, "hello", "bye"))
+    done = project.run(f"--aqe-generate={how}", *workers)
+    done.stdout.fnmatch_lines(
+        [
+            "4 tests accepted: *; 1 candidate refused (stability 1)",
+            "1 accepted test taken back, not getting on with the others",
+            "    test_aqe_tongue.py::test_choose: *::test_* fails after it",
+            "*= 2 passed, 4 generated passed in *",
+        ]
+    )
+    kept = ["test_aqe_bye.py", "test_aqe_hello.py", NAME]
+    assert proposed(project) == ([] if how == "apply" else kept)
+    assert applied(project) == (kept if how == "apply" else [])
+    assert accepted(project) == ["bye", "convert", "hello", "label"]
+    ((stage, reason),) = project.sql(
+        "select stage, reason from generations where gap_name = 'choose'"
+    )
+    assert stage == "stability"
+    assert "fails after it" in reason
+
+
+@pytest.mark.parametrize("other", ["hello", "zhello"])
+def test_where_two_do_not_get_on_neither_is_kept(project: Project, other: str) -> None:
+    """Whichever of them comes first in the tree; of a candidate with two tests both go."""
+    texts = write_speakers(project, other)
+    texts["choose"] += "\n\ndef test_french():\n    assert choose('fr') == 'FR'\n"
+    let_write(project, texts)
+    done = project.run("--aqe-generate=apply")
+    done.stdout.fnmatch_lines(["3 accepted tests taken back, not getting on with the others"])
+    assert applied(project) == [NAME]
+    assert accepted(project) == ["convert", "label"]
+
+
+@pytest.mark.parametrize("word", ["en", "fr"])
+def test_one_after_which_a_test_of_the_suite_fails_is_taken_back(
+    project: Project, workers: Workers, word: str
+) -> None:
+    """Of any file: one trial runs the nearest alone."""
+    let_write(project, {"choose": write_speakers(project, "hello")["choose"]})
+    project.write(
+        tests__test_hello=f"""
+            import os
+
+            from pack.hello import hello
+
+            def test_hello():
+                assert hello("de").startswith("en")
+
+            def test_more():
+                assert hello("de") == "{word}: hello, de"  # it may fail without us
+
+            def test_dies():
+                os.fork() or os._exit(1)
+        """
+    )
+    done = project.run("--aqe-generate=apply", *workers)
+    done.stdout.fnmatch_lines(
+        [
+            "1 accepted test taken back, not getting on with the others",
+            "    test_aqe_tongue.py::test_choose: test_hello.py::test_hello of the suite *",
+        ]
+    )
+    assert applied(project) == [NAME]
+
+
+def test_one_that_fails_after_a_test_of_the_suite_is_taken_back(project: Project) -> None:
+    """Though another of the suite does not always pass."""
+    let_write(project, {"hello": write_speakers(project, "hello")["hello"]})
+    project.write(
+        tests__test_choose="""
+            import os
+            from pathlib import Path
+
+            from pack.tongue import choose
+
+            def test_choose():
+                assert choose("de") == "DE"
+
+            def test_once():
+                folder = os.environ.get("TMPDIR", "")
+                if "aqe-trial" in folder:
+                    Path(folder, "once").touch(exist_ok=False)
+        """
+    )
+    done = project.run("--aqe-generate=apply")
+    done.stdout.fnmatch_lines(
+        ["    test_aqe_hello.py::test_hello: it fails after tests of the suite"]
+    )
+    assert applied(project) == [NAME]
+
+
+@pytest.mark.parametrize(
+    ("file", "needs"),
+    [
+        ("tests/conftest.py", "import os\nDB = os.environ['MY_DB']\n"),
+        (
+            "tests/conftest.py",
+            "import os, pytest\n@pytest.fixture(autouse=True)\ndef db(): os.environ['MY_DB']\n",
+        ),
+        (
+            "tests/other/conftest.py",
+            "import os, pytest\ndef pytest_collection_modifyitems(items):\n"
+            "    if 'MY_DB' not in os.environ:\n"
+            "        for item in items: item.add_marker(pytest.mark.skip)\n",
+        ),
+    ],
+)
+def test_a_suite_that_needs_what_a_sandbox_has_not_says_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch, file: str, needs: str
+) -> None:
+    """Nobody is taken back for it, and nothing is kept from being applied."""
+    monkeypatch.setenv("MY_DB", "there")
+    path = project.path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(needs)
+    project.write(
+        tests__other__test_db="""
+            import os
+
+            from pack.money import convert
+
+            DB = os.environ["MY_DB"]
+
+            def test_db():
+                assert convert(2) == 3
+        """
+    )
+    done = project.run("--aqe-generate=apply")
+    assert "taken back" not in done.stdout.str()
+    assert applied(project) == [NAME]
+
+
+def test_a_module_of_the_suite_that_is_called_like_a_new_one_is_not_that(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_DB", "there")
+    (project.path / "tests" / NAME).write_text(
+        "import os\nfrom pack.money import convert\nDB = os.environ['MY_DB']\n\n\n"
+        "def test_db():\n    assert convert(2) == 3\n"
+    )
+    project.run("--aqe-generate=apply")
+    assert applied(project) == [NAME, NAME.replace(".py", "_2.py")]
+
+
+@pytest.mark.parametrize("how", ["while {}: pass", "{} and os._exit(3)"])
+def test_one_that_does_not_end_after_another_is_found(project: Project, how: str) -> None:
+    """It hangs, or ends its process: others do not suffer for it."""
+    body = how.format("chosen['tongue'] != 'en'")
+    let_write(project, write_speakers(project, "hello", body=body))
+    project.run("--aqe-generate=apply")
+    assert not {"test_aqe_hello.py", "test_aqe_tongue.py"} <= {*applied(project)}
+
+
+def test_tests_with_fixtures_of_their_own_folders_are_kept(project: Project) -> None:
+    """Those of one folder run together; its conftest is nobody else's."""
+    texts = write_speakers(project, "hello", "bye")
+    for name in ("hello", "bye"):
+        texts[name] = texts[name].replace("():", f"(for_{name}):").replace("'de'", f"for_{name}", 1)
+        folder = project.path / "tests" / name
+        folder.mkdir()
+        (folder / "conftest.py").write_text(
+            f"import pytest\n\n\n@pytest.fixture\ndef for_{name}():\n    return 'de'\n"
+        )
+        module = project.path / "pack" / f"{name}.py"
+        module.write_text(f"{module.read_text()}\n\ndef is_there():\n    return True\n")
+        (folder / f"test_{name}.py").write_text(
+            f"from pack.{name} import is_there\n\n\ndef test_it():\n    assert is_there()\n"
+        )
+    let_write(project, {name: texts[name] for name in ("hello", "bye")})
+    done = project.run("--aqe-generate=apply")
+    assert "taken back" not in done.stdout.str()
+    assert {"hello", "bye"} <= {*accepted(project)}
+
+
+def test_after_a_fault_nothing_is_applied(project: Project) -> None:
+    """What has not run with all others is for people to look at."""
+    texts = write_speakers(project, "bye", "hello", "more")
+    let_write(project, {**texts, "more": ""})
+    done = project.run("--aqe-generate=apply")
+    done.stdout.fnmatch_lines(["*internal fault while generating tests (RuntimeError)*"])
+    assert applied(project) == []
+    assert done.ret == pytest.ExitCode.OK
+
+
+def test_modules_that_do_not_get_on_at_import_are_not_both_kept(project: Project) -> None:
+    """One of them is taken back as a whole."""
+    texts = write_speakers(project, "bye", "hello")
+    for name in ("bye", "hello"):
+        case = "@pytest.mark.parametrize('who', [pack.reg.once()])\ndef "
+        text = texts[name].replace("def ", case).replace("():", "(who):").replace("'de'", "who", 1)
+        texts[name] = f"import pytest\n\nimport pack.reg\n{text}"
+    let_write(project, {name: texts[name] for name in ("bye", "hello")})
+    (project.path / "pack" / "reg.py").write_text(
+        "known = []\n\n\n"
+        "def once():\n    assert not known\n    known.append('de')\n    return 'de'\n"
+    )
+    done = project.run("--aqe-generate=apply")
+    done.stdout.fnmatch_lines(["    test_aqe_*: it cannot be imported beside the others"])
+    assert "test_aqe_hello.py" not in applied(project)  # `bye` was there first
+
+
+def test_ctrl_c_waits_until_tests_are_taken_back(project: Project) -> None:
+    """Row, file and summary say the same of each."""
+    let_write(
+        project,
+        write_speakers(project, "hello", "bye"),
+        """
+        import os
+        import signal
+        from pathlib import Path
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever ignored it before
+        unlink = Path.unlink
+
+        def interrupted(path, *arguments, **options):
+            if path.name == "test_aqe_tongue.py":
+                os.kill(os.getpid(), signal.SIGINT)
+            unlink(path, *arguments, **options)
+
+        Path.unlink = interrupted
+        """,
+    )
+    done = project.run_apart("--aqe-generate=apply")
+    done.stdout.fnmatch_lines(["1 accepted test taken back, *", INTERRUPTED])
+    assert "test_aqe_tongue.py" not in proposed(project)
+    assert accepted(project) == ["bye", "convert", "hello", "label"]
+    assert project.statuses() == ["complete"]
 
 
 def test_a_part_of_the_suite_generates_nothing(project: Project) -> None:
@@ -295,8 +610,8 @@ def test_ctrl_c_ends_generating_and_keeps_what_was_accepted(
     assert project.statuses() == ["complete"]
 
 
-def test_ctrl_c_waits_until_accepted_tests_are_written(project: Project) -> None:
-    """A file, its row and its report are kept together."""
+def test_ctrl_c_waits_until_accepted_tests_are_handed_over(project: Project) -> None:
+    """A file, its row and its report are kept together; then there is nothing to interrupt."""
     project.write(
         conftest="""
             import os
@@ -312,8 +627,9 @@ def test_ctrl_c_waits_until_accepted_tests_are_written(project: Project) -> None
         """
     )
     done = project.run("--aqe-generate=propose")
-    done.stdout.fnmatch_lines([INTERRUPTED, "*= 1 passed, 2 generated passed in *"])
+    done.stdout.fnmatch_lines(["*= 1 passed, 2 generated passed in *"])
     assert len(generations(project)) == 2
+    assert project.statuses() == ["complete"]
 
 
 def test_ctrl_c_in_the_suite_still_interrupts(project: Project) -> None:

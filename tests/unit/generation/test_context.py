@@ -91,6 +91,7 @@ def target(tmp_path: Path) -> Target:
         covered=frozenset(),
         taken=frozenset(),
         paths=(str(tmp_path),),
+        place=tmp_path / "tests",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
 import time
@@ -140,6 +142,42 @@ def test_closing_ends_what_runs(target: Target) -> None:
     with pytest.raises(AqeError, match="over"):
         tried(warm, target, "")
     assert not any(Path(f"/proc/{process.pid}").exists() for process in warm._all)
+
+
+@pytest.mark.skipif(
+    not Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists(),
+    reason="it looks for processes there",
+)
+def test_ctrl_c_ends_the_job_and_the_test_that_it_runs(target: Target) -> None:
+    """Nobody will ask for what they do."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    warm = Warm()
+    running: list[int] = []
+
+    def press() -> None:
+        while not running:
+            for job in list(warm._jobs.values()):
+                children = Path(f"/proc/{job}/task/{job}/children").read_text().split()
+                running.extend([job, *map(int, children)] if children else [])
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            tried(warm, target, "import time\n\ndef test_it():\n    time.sleep(60)\n")
+    finally:
+        signal.signal(signal.SIGINT, before)
+        thread.join()
+        warm.close()
+    assert len(running) > 1
+    for _ in range(1000):  # the system takes a moment; the test would sleep for six times as long
+        left = [process for process in running if Path(f"/proc/{process}").exists()]
+        if not left:
+            break
+        time.sleep(0.01)
+    assert left == []
 
 
 def test_a_command_of_the_users_goes_around_every_job() -> None:

@@ -550,6 +550,30 @@ def test_text_of_a_set_is_not_repeated(tmp_path: Path) -> None:
     assert not re.search(r"\{'[^{}]*,", "".join(texts))
 
 
+def test_no_test_holds_a_path_of_this_checkout(tmp_path: Path) -> None:
+    """Of a folder in it, its name holds everywhere; of the checkout itself, not even that."""
+    source = (
+        "import os\nfrom pathlib import Path\n\n\n"
+        "def where(kind: str):\n"
+        "    here = Path(__file__).parent\n"
+        "    if kind == 'text':\n        return str(here)\n"
+        "    if kind == 'shown':\n        return f'{[here]}'\n"
+        "    if kind == 'inside':\n        return here / 'locale'\n"
+        "    if kind == 'several':\n        return {'a': [here]}\n"
+        "    if kind == 'printed':\n        print(here)\n        return 3\n"
+        "    if kind == 'refused':\n        raise LookupError(os.fspath(here))\n"
+        "    return here\n"
+    )
+    target = make_target(tmp_path, source)
+    (candidate,) = Offline(Settings(), Fresh(())).author(target.gaps[0], target)
+    assert str(tmp_path) not in candidate.text
+    assert tmp_path.name not in candidate.text
+    assert "where(kind).name == expected" in candidate.text
+    assert "pytest.raises(LookupError)" in candidate.text
+    (trial,) = Trials(Settings(), target, time.time(), Fresh(())).judge([candidate], target)
+    assert trial.verdict.outcome == "accepted", trial.verdict
+
+
 def test_time_is_promised_once(tmp_path: Path) -> None:
     """To a file until it was searched, however often it is asked for: the next has what is left."""
     (tmp_path / "one").mkdir()

@@ -107,6 +107,14 @@ def test_every_option_and_every_command_is_given() -> None:
     ]
 
 
+def test_a_place_for_any_number_of_choices_is_given_one_at_least() -> None:
+    parser = argparse.ArgumentParser(prog="prog")
+    parser.add_argument("--out", choices=["x"], nargs="*")
+    parser.add_argument("what", choices=["y", "z"], nargs="*")
+    found = [" ".join(map(ast.literal_eval, line)) for line in lines(parser, values)]
+    assert found == ["y z", "y", "z", "y z --out", "y z --out x x", "y z --out x", ""]
+
+
 @pytest.mark.parametrize("name", ["--from", "in-file", "--class", "--3d"])
 def test_any_name_will_do(name: str) -> None:
     parser = argparse.ArgumentParser(prog="prog")

@@ -9,7 +9,7 @@ from pytest_aqe.data import Candidate, Gap, Target, Trial, Verdict
 from pytest_aqe.generation.pipeline import REPAIRS, Pipeline
 
 GAP = Gap("a.py", "f", 1, 2, (2,), (), 1)
-TARGET = Target(Path(), Path(), Path("a.py"), "a", "", (GAP,), frozenset(), frozenset(), ())
+TARGET = Target(Path(), Path(), Path("a.py"), "a", "", (GAP,), frozenset(), frozenset(), (), Path())
 
 
 class Scripted:

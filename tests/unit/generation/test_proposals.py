@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pytest_aqe.data import Candidate, Gap, Target, Trial, Verdict
-from pytest_aqe.errors import NotFound
+from pytest_aqe.data import Candidate, Gap, Trial, Verdict
+from pytest_aqe.errors import AqeError, NotFound
 from pytest_aqe.generation import proposals
 from pytest_aqe.generation.proposals import Proposal
 
@@ -130,17 +131,39 @@ def test_a_proposal_cannot_leave_the_project(tmp_path: Path) -> None:
 
 
 def test_a_test_goes_where_the_nearest_test_is(tmp_path: Path) -> None:
-    def target(*tests: str) -> Target:
-        return Target(tmp_path, tmp_path, tmp_path / "a.py", "a", "", (), frozenset(), frozenset(),
-                      (), tests)  # fmt: skip
+    def place(tests: Sequence[str], testpaths: Sequence[str]) -> str:
+        found = proposals.place_of(tmp_path, tmp_path / "src" / "a.py", tests, testpaths)
+        return found.relative_to(tmp_path).as_posix()
 
-    (tmp_path / "tests").mkdir()
-    (tmp_path / "spec").mkdir()
-    assert proposals.place_of(target("tests/unit/test_a.py::t"), []) == tmp_path / "tests" / "unit"
-    assert proposals.place_of(target(), ["spec"]) == tmp_path / "spec"
-    assert proposals.place_of(target(), ["nowhere"]) == tmp_path / "tests"
+    for name in ("src", "tests", "spec"):
+        (tmp_path / name).mkdir()
+    assert place(["tests/unit/test_a.py::t", "test_b.py::t"], []) == "tests/unit"
+    assert place([], ["spec"]) == "spec"
+    assert place([], ["nowhere"]) == "tests"
+    assert place([], ["src", "spec"]) == "spec"  # tests are not written beside the code
+    assert place([], ["src"]) == "src"  # unless pytest looks for tests nowhere else
+    (tmp_path / "tests").rmdir()
+    assert place([], []) == "."
 
 
 def test_names_say_what_is_tested() -> None:
     assert proposals.file_name("pack.cli.look") == "test_aqe_cli_look.py"
     assert proposals.file_name("single", 2) == "test_aqe_single_2.py"
+
+
+def test_what_cannot_be_written_whole_is_not_left_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk: half a module would end the user's next session."""
+    proposals.write(tmp_path / ".aqe", PROPOSAL, TEXT)
+    write_text = Path.write_text
+
+    def write_half(path: Path, text: str, encoding: str) -> None:
+        write_text(path, text[: len(text) // 2], encoding)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write_half)
+    with pytest.raises(AqeError, match="No space left on device"):
+        proposals.apply(tmp_path / ".aqe", tmp_path, PROPOSAL)
+    assert not (tmp_path / "tests" / "test_aqe_a.py").exists()
+    assert proposals.proposals(tmp_path / ".aqe") == [PROPOSAL]

@@ -45,7 +45,7 @@ def make_target(folder: Path, source: str = corpus.SOURCE) -> Target:
     own = Path(__file__).parents[3]
     return Target(
         folder, folder, file, "pack.money", text, tuple(gaps), frozenset(), frozenset(),
-        (str(folder), str(own)),
+        (str(folder), str(own)), folder,
     )  # fmt: skip
 
 
@@ -121,6 +121,40 @@ def test_what_holds_only_here_is_refused(processes: Interpreters, target: Target
     for bad, trial in zip(corpus.ELSEWHERE, trials, strict=True):
         assert (trial.verdict.outcome, trial.verdict.stage) == ("rejected", bad.stage), bad.kind
         assert bad.reason in trial.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "stage"),
+    [("{root}/money.txt", "stability"), ("in {root}", "stability"), ("/usr/bin", None)],
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def test_it():\n    assert money.label(0) + {path!r} == 'free' + {path!r}\n",
+        "def test_it():  # {path}\n    assert money.label(0) == 'free'\n",
+        "PATH = {path!r}\n\n\ndef test_it():\n    assert money.label(0) + PATH == 'free' + PATH\n",
+    ],
+)
+def test_a_path_of_this_checkout_is_another_one_elsewhere(
+    processes: Interpreters, target: Target, text: str, path: str, stage: str | None
+) -> None:
+    """In the test or beside it: who takes part in the project has it somewhere else."""
+    whole = "from pack import money\n\n\n" + text.format(path=path.format(root=target.root))
+    (trial,) = judge(processes, target, [whole])
+    assert trial.verdict.stage == stage, trial.verdict
+
+
+def test_of_a_class_the_method_that_names_a_folder_is_refused_alone(
+    processes: Interpreters, target: Target
+) -> None:
+    text = (
+        "from pack import money\n\n\nclass TestIt:\n"
+        "    def test_good(self):\n        assert money.label(0) == 'free'\n\n"
+        f"    def test_bad(self):\n        assert money.label(5) != {str(target.root)!r}\n"
+    )
+    (trial,) = judge(processes, target, [text])
+    assert trial.accepted
+    assert trial.tests == ("TestIt.test_good",)
 
 
 @pytest.mark.parametrize("year", ["1", "{year}"])
