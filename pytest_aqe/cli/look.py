@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_aqe import __version__, training
 from pytest_aqe.cli.answer import Answer, reading
 from pytest_aqe.cli.arguments import count
-from pytest_aqe.cli.choose import ground_of, select_now
+from pytest_aqe.cli.choose import Place, is_gone, place_with, select_now
 from pytest_aqe.data import Policy, Rank
 from pytest_aqe.errors import NotFound
 from pytest_aqe.history import browse, dependencies, policies, queries, runfile
@@ -158,13 +158,13 @@ def _why(asked: argparse.Namespace) -> Answer:
     lines: list[str] = []
     with reading(asked.history) as connection:
         tests = _named(connection, asked.test)
+        places = [place_with(asked.history, test.suite, test.identity) for test in tests]
         selections = {
-            suite: select_now(connection, ground_of(asked.history, suite))
-            for suite in {test.suite for test in tests}
+            ground: select_now(connection, ground) for ground in {each.ground for each in places}
         }
-        for test, heading in zip(tests, _headings(tests), strict=True):
-            selected = selections[test.suite]
-            selection = _selection(selected, test.identity)
+        for test, at, heading in zip(tests, places, _headings(tests), strict=True):
+            selected = selections[at.ground]
+            selection = _selection(selected, test.identity, at)
             policy, rank, parts = _rank(connection, test, selected)
             last = browse.results_of(connection, test, 1)
             changed = (
@@ -229,7 +229,7 @@ def _rank(
     return policy, rank, parts
 
 
-def _selection(selected: Selected, identity: str) -> dict[str, Any]:
+def _selection(selected: Selected, identity: str, place: Place) -> dict[str, Any]:
     """Say what --aqe-mode=select would do with a test now, and the chain that leads to it."""
     decision = selected.decision
     if decision is None:
@@ -238,10 +238,13 @@ def _selection(selected: Selected, identity: str) -> dict[str, Any]:
         chain = "left out: nothing it uses has changed since it last passed or was skipped"
         return {"runs": False, "why": None, "chain": chain}
     because = decision.runs.get(identity)
+    if is_gone(identity, place, selected):
+        chain = f"nothing to run: {identity.partition('[')[0]} is not there any more"
+        return {"runs": False, "why": "gone", "chain": chain}
     if because is None:
         return {"runs": True, "why": "new", "chain": "runs: what it depends on is not known"}
     chain = f"runs: {because.reason}"
-    if because.kind == "affected":
+    if because.kind == "affected" and not because.notices:
         link = "which it ran or opened" if identity in selected.ran else "which it needs to import"
         chain = f"{chain}, {link} when it last passed"
     return {"runs": True, "why": because.kind, "chain": chain}

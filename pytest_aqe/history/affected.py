@@ -58,15 +58,19 @@ def runs_to_compare(connection: Connection, suite: str, environment: str) -> lis
         for row in connection.execute(
             """
             with usable as (
-                select run_no, run_id, python, test_no
+                select
+                    run_no,
+                    run_id,
+                    python,
+                    max(run_no) over (partition by test_no, python) as newest
                 from runs join dependencies using (run_no)
                 where suite = $1
                     and environment = $2
                     and trust is distinct from 'untrusted'
-            ),
-            newest as (select max(run_no) from usable group by test_no, python)
-            select distinct run_no, run_id, python, run_no in (from newest)
+            )
+            select run_no, any_value(run_id), any_value(python), bool_or(run_no = newest)
             from usable
+            group by run_no
             order by run_no desc
             """,
             (suite, environment),
@@ -109,6 +113,22 @@ def known_files(connection: Connection, runs: Sequence[int]) -> list[str]:
     ]
 
 
+def used_files(connection: Connection, suite: str) -> set[str]:
+    """Return the files that some run of a suite used, whatever they were then."""
+    connection.read("run_files", "runs")
+    return {
+        file
+        for (file,) in connection.execute(
+            """
+            select distinct file
+            from run_files join runs using (run_no)
+            where suite = $1 and version <> 'absent'
+            """,
+            (suite,),
+        )
+    }
+
+
 def opened(connection: Connection) -> list[str]:
     """Return the files that some test has read, rather than run."""
     connection.read("pieces")
@@ -136,6 +156,34 @@ def collected(connection: Connection, runs: Sequence[int]) -> list[tuple[int, st
             (list(runs),),
         )
     ]
+
+
+def files_using(connection: Connection, suite: str, modules: Collection[str]) -> set[str]:
+    """Return the files of the tests that depend on one of these modules."""
+    connection.read("tests", "sets", "pieces", "dependencies")
+    return {
+        file
+        for (file,) in connection.execute(
+            """
+            with used as (
+                select set_no
+                from sets
+                where list_has_any(
+                    pieces,
+                    (
+                        select coalesce(list(piece_no), [])
+                        from pieces
+                        where list_contains($2::varchar[], file)
+                    )
+                )
+            )
+            select distinct tests.file
+            from tests join dependencies using (test_no)
+            where suite = $1 and (own_no in (from used) or base_no in (from used))
+            """,
+            (suite, list(modules)),
+        )
+    }
 
 
 def differing(
@@ -196,6 +244,42 @@ def pieces_at(
     }
 
 
+# Pieces that matter to who also used their module: most changes have none, and to plan this
+# takes longer than to run it.
+_PAIRED = """
+partial_hits as materialized (
+    select set_no, group_no, needed, min(piece_no) as piece_no
+    from members join group_pieces using (piece_no)
+    group by set_no, group_no, needed
+),
+paired_sets as (
+    select own_no, base_no, one.group_no, min(one.piece_no) as piece_no
+    from parts
+        join partial_hits as one on one.set_no = parts.set_no and not one.needed
+        join (
+            select distinct own_no, base_no, group_no
+            from parts join partial_hits using (set_no)
+            where needed
+        ) as other using (own_no, base_no, group_no)
+    group by all
+),
+paired as (
+    select run_no, test_no, own_no, base_no, min(piece_no) as piece_no
+    from dependencies
+        join group_runs using (run_no)
+        join paired_sets using (own_no, base_no, group_no)
+    group by all
+),
+"""
+_WITH_PAIRED = """
+left join paired
+    on paired.run_no = dependencies.run_no
+    and paired.test_no = dependencies.test_no
+    and paired.own_no = dependencies.own_no
+    and paired.base_no = dependencies.base_no
+"""
+
+
 def reached(
     connection: Connection,
     suite: str,
@@ -210,6 +294,9 @@ def reached(
     """
     connection.read("tests", "sets", "pieces", "dependencies")
     _stage_changed(connection, changed, conditional)
+    paired, with_paired, pieces = "", "", "own.piece_no, base.piece_no"
+    if conditional:
+        paired, with_paired, pieces = _PAIRED, _WITH_PAIRED, f"{pieces}, paired.piece_no"
     return [
         Reached(
             identity,
@@ -220,7 +307,7 @@ def reached(
             tuple(globs) if globs is not None else None,
         )
         for identity, clean, file, name, ran, doubt, globs in connection.execute(
-            """
+            f"""
             with used as (
                 select distinct own_no, base_no
                 from dependencies
@@ -241,34 +328,12 @@ def reached(
                 from members join changed_pieces using (piece_no)
                 group by run_no, set_no
             ),
-            partial_hits as materialized (
-                select set_no, group_no, needed, min(piece_no) as piece_no
-                from members join group_pieces using (piece_no)
-                group by set_no, group_no, needed
-            ),
-            paired_sets as (
-                select own_no, base_no, one.group_no, min(one.piece_no) as piece_no
-                from parts
-                    join partial_hits as one on one.set_no = parts.set_no and not one.needed
-                    join (
-                        select distinct own_no, base_no, group_no
-                        from parts join partial_hits using (set_no)
-                        where needed
-                    ) as other using (own_no, base_no, group_no)
-                group by all
-            ),
-            paired as (
-                select run_no, test_no, own_no, base_no, min(piece_no) as piece_no
-                from dependencies
-                    join group_runs using (run_no)
-                    join paired_sets using (own_no, base_no, group_no)
-                group by all
-            ),
+            {paired}
             judged as (
                 select
                     dependencies.test_no,
                     dependencies.run_no,
-                    max(coalesce(own.piece_no, base.piece_no, paired.piece_no)) as piece_no,
+                    max(coalesce({pieces})) as piece_no,
                     bool_or(own.piece_no is not null) as ran,
                     flatten(list(dependencies.doubt)) as doubt,
                     any_value(dependencies.globs) as globs
@@ -277,11 +342,7 @@ def reached(
                         on own.run_no = dependencies.run_no and own.set_no = dependencies.own_no
                     left join hits as base
                         on base.run_no = dependencies.run_no and base.set_no = dependencies.base_no
-                    left join paired
-                        on paired.run_no = dependencies.run_no
-                        and paired.test_no = dependencies.test_no
-                        and paired.own_no = dependencies.own_no
-                        and paired.base_no = dependencies.base_no
+                    {with_paired}
                 where list_contains($2::integer[], dependencies.run_no)
                 group by dependencies.test_no, dependencies.run_no
             )
@@ -407,6 +468,8 @@ def _stage_changed(
         """,
         _columns(list(changed), 3),
     )
+    if not conditional:
+        return
     connection.execute(
         """
         create or replace temp table group_pieces as

@@ -349,13 +349,30 @@ def node_ids(
         )
             join tests using (test_no)
             join nodes using (test_no, node_no)
-        where suite = $1 and list_contains($2::varchar[], identity)
+        where suite = $1 and identity in (select unnest($2::varchar[]))
         order by node_no
         """,
         (suite, list(identities)),
     ):
         found[identity].append(node_id)
     return found
+
+
+def last_whole(connection: Connection, suite: str) -> float:
+    """Return when the last run of a whole suite began, or else its first run, as a timestamp."""
+    connection.read("runs", "selections")
+    ((started,),) = connection.execute(
+        """
+        select epoch(coalesce(max(started_at) filter (mode = 'shadow'), min(started_at)))
+        from (
+            select started_at, selections.mode
+            from runs left join selections using (run_no)
+            where suite = $1
+        )
+        """,
+        (suite,),
+    )
+    return float(started or 0.0)
 
 
 def suites(connection: Connection) -> list[str]:
