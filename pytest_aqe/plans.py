@@ -73,8 +73,20 @@ def write(path: Path, order: Sequence[NodeId], plan: Plan, reasons: Mapping[Iden
         "reasons": dict(sorted(reasons.items())),
         "left_out": sorted(plan.left_out),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    _write("--aqe-plan", path, json.dumps(content, indent=2) + "\n")
+
+
+def write_rest(path: Path, rest: Sequence[NodeId]) -> None:
+    """Write what was left out, a node id on each line."""
+    _write("--aqe-rest", path, "".join(f"{node_id}\n" for node_id in rest))
+
+
+def _write(flag: str, path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise AqeError(f"{flag}: {path} cannot be written ({error.strerror})") from error
 
 
 def read_written(path: Path) -> tuple[NodeId, ...]:

@@ -60,8 +60,18 @@ def test_unknown_ref(project: Project) -> None:
     done = project.run("--aqe-base=nowhere")
     assert done.ret == pytest.ExitCode.OK
     lines = [line for line in done.outlines if "nowhere" in line]
-    assert lines == ["--aqe-base: nowhere has no merge-base with HEAD here; the change is unknown"]
+    assert lines == ["--aqe-base: nowhere is no commit in this clone; the change is unknown"]
     assert _change(project) == (None, [])
+
+
+def test_unknown_ref_of_select(project: Project) -> None:
+    """In select it is why everything runs: header and summary say so, and nothing else does."""
+    project.run()
+    done = project.run("--aqe-base=nowhere", "--aqe-mode=select")
+    reason = "the base nowhere is no commit in this clone"
+    header, summary = (line for line in done.outlines if "nowhere" in line)
+    assert f"full run ({reason})" in header
+    assert summary == f"full run: {reason}"
 
 
 def test_ref_that_looks_like_an_option(project: Project) -> None:

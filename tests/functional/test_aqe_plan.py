@@ -63,11 +63,13 @@ class TestPlan:
         assert lines_of(project.path / "rest.txt") == []
 
     def test_order(self, project: Project, workers: Workers) -> None:
-        """The plan has the tests in the order in which they are to run."""
+        """The plan has the tests in the order in which they are to run: what failed comes first."""
         project.write(test_c="def test_1(): assert 0\n")
         project.run(*workers)
         project.run("--aqe-plan=plan.json", *workers)
-        assert plan_of(project.path / "plan.json") == [COLLECTED[3], *COLLECTED[:3]]
+        first, *others = plan_of(project.path / "plan.json")
+        assert first == COLLECTED[3]
+        assert sorted(others) == COLLECTED[:3]
 
     def test_dry_run(self, project: Project) -> None:
         """A plan can be had without running it."""
@@ -131,6 +133,18 @@ class TestRest:
         project.run("--aqe-rest=rest.txt", "-k", "test_2")
         assert lines_of(project.path / "rest.txt") == []
 
+    @pytest.mark.parametrize("flag", ["--aqe-rest", "--aqe-plan"])
+    def test_a_folder(self, project: Project, flag: str) -> None:
+        """A path that cannot be written costs one line, and not the other file."""
+        (project.path / "out").mkdir()
+        other = {"--aqe-rest": "--aqe-plan", "--aqe-plan": "--aqe-rest"}[flag]
+        done = project.run(f"{flag}=out", f"{other}=other.txt")
+        assert done.ret == pytest.ExitCode.OK
+        (line,) = [line for line in done.outlines if flag in line]
+        assert line.startswith(f"{flag}: {project.path / 'out'} cannot be written (")
+        assert "internal fault" not in done.stdout.str()
+        assert (project.path / "other.txt").exists()
+
 
 class TestReplay:
     def test_round_trip(self, project: Project, workers: Workers) -> None:
@@ -170,13 +184,84 @@ class TestReplay:
         (project.path / "plan.txt").write_text(f"{COLLECTED[0]}\ntest_z.py::test_1\n")
         done = project.run("--aqe-replay=plan.txt", *workers)
         done.assert_outcomes(passed=1)
-        done.stdout.fnmatch_lines(["1 test of the replayed plan are not here"])
+        done.stdout.fnmatch_lines(["1 test of the replayed plan is not here"])
+        (project.path / "plan.txt").write_text(f"{COLLECTED[0]}\ntest_z.py::test_1\ntest_y.py::x\n")
+        project.run("--aqe-replay=plan.txt", *workers).stdout.fnmatch_lines(
+            ["2 tests of the replayed plan are not here"]
+        )
 
     def test_nothing_there(self, project: Project, workers: Workers) -> None:
         """When none of the plan is there, that is pytest's error of nothing to run."""
         (project.path / "plan.txt").write_text("test_z.py::test_1\n")
         done = project.run("--aqe-replay=plan.txt", *workers)
         assert done.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+    @pytest.mark.parametrize("mode", ["observe", "order", "select"])
+    def test_what_is_not_in_the_plan_is_counted(
+        self, project: Project, workers: Workers, mode: str
+    ) -> None:
+        """Header and summary say that a plan was replayed, and how much it leaves out."""
+        (project.path / "plan.txt").write_text(COLLECTED[1])
+        done = project.run(
+            f"--aqe-mode={mode}", "--aqe-replay=plan.txt", "--aqe-rest=rest.txt", *workers
+        )
+        assert lines_of(project.path / "rest.txt") == [COLLECTED[0], *COLLECTED[2:]]
+        done.stdout.fnmatch_lines(
+            ["aqe: mode=replay, *", "replayed 1 of 4 tests; 3 not run, they are not in the plan"]
+        )
+        done.stdout.no_fnmatch_line("full run*")
+
+    def test_all_is_in_the_plan(self, project: Project) -> None:
+        """Where the plan has all there is, nothing is left out."""
+        (project.path / "plan.txt").write_text("\n".join(COLLECTED))
+        done = project.run("--aqe-replay=plan.txt")
+        done.stdout.fnmatch_lines(["replayed 4 of 4 tests"])
+
+    def test_stopped(self, project: Project) -> None:
+        """What is in the plan and did not run is counted."""
+        project.write(test_a="def test_1(): assert 0\ndef test_2(): pass\n")
+        (project.path / "plan.txt").write_text("\n".join(COLLECTED[:3]))
+        project.run("--aqe-replay=plan.txt", "-x").stdout.fnmatch_lines(
+            [
+                "replayed 3 of 4 tests; 1 not run, *",
+                "2 selected tests did not run to the end: the session ended early",
+            ]
+        )
+
+    def test_empty_plan(self, project: Project, workers: Workers) -> None:
+        """A plan that ran nothing, and was no failure, is none when it is replayed."""
+        run = project.run if workers else project.run_apart
+        run(*workers)
+        assert run(*SELECT, "--aqe-plan=plan.json", *workers).ret == pytest.ExitCode.OK
+        for mode in ("select", "order"):
+            done = run(f"--aqe-mode={mode}", "--aqe-replay=plan.json", *workers)
+            assert done.ret == pytest.ExitCode.OK
+            done.stdout.fnmatch_lines(
+                ["replayed 0 of 4 tests; 4 not run, they are not in the plan"]
+            )
+
+    def test_empty_plan_of_an_empty_suite(self, project: Project) -> None:
+        """Where there is no test at all pytest's own exit code stays."""
+        (project.path / "plan.txt").touch()
+        (project.path / "empty").mkdir()
+        done = project.run("--aqe-replay=plan.txt", "empty")
+        assert done.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+    def test_explained(self, project: Project) -> None:
+        """The reason for a place in a written plan is that plan."""
+        project.run()
+        (project.path / "plan.txt").write_text(COLLECTED[1])
+        project.run("--aqe-replay=plan.txt", "--aqe-explain").stdout.fnmatch_lines(
+            [f"1. {COLLECTED[1]}  in the replayed plan"]
+        )
+
+    def test_no_verdict_on_selection(self, project: Project) -> None:
+        """Selection chose nothing of what a plan runs, so it is not judged by that."""
+        project.run_apart()
+        project.write(test_b="def test_1(): assert 0\n")
+        (project.path / "plan.txt").write_text(COLLECTED[2])
+        project.run_apart(*SELECT, "--aqe-replay=plan.txt")
+        assert project.sql("select * from selections") == []
 
     def test_no_file(self, project: Project) -> None:
         """A plan that is not there stops the run before it begins."""
