@@ -54,6 +54,20 @@ class Comparison(NamedTuple):
     tests: Sequence[Reached] = ()
     full: str | None = None
 
+    def cause(self, piece: tuple[str, str]) -> str | None:
+        """Return what changed where a piece only notices that; None where it changed itself."""
+        effect = self.effect
+        if any(piece in pieces for _, _, pieces in effect.conditional) and not any(
+            (run, piece[0], name) in effect.changed
+            for run in self.runs
+            for name in (piece[1], None)
+        ):
+            return next(file for _, file, pieces in effect.conditional if piece in pieces)
+        files = {file for run in self.runs for file in effect.files.get(run, ())} - {tree.PROJECT}
+        if piece[0].startswith("<") or piece[0] in files or not files:
+            return None
+        return min(files) if len(files) == 1 else f"one of {len(files)} files that differ"
+
 
 def compare(
     connection: Connection, ground: Ground, usable: Sequence[Usable], base: Base | None

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_aqe import __version__
-from pytest_aqe.data import Identity, Mode, NodeId, Plan, Policy, Rollup, Run, Version
+from pytest_aqe.data import Identity, Mode, Plan, Policy, Rollup, Run, Version
 from pytest_aqe.errors import HistoryBusy, HistoryDenied, HistoryError, NotFound
 from pytest_aqe.evidence import changes, environment
 from pytest_aqe.evidence.command_line import handed_on
@@ -31,7 +31,7 @@ from pytest_aqe.history import affected, dependencies, queries, runfile, unchang
 from pytest_aqe.history.store import Connection, open_history
 from pytest_aqe.learning.selection import DecayedFailureRate
 from pytest_aqe.options import Options
-from pytest_aqe.plans import pack, write
+from pytest_aqe.plans import pack, write, write_rest
 from pytest_aqe.report import terminal
 
 if TYPE_CHECKING:
@@ -43,7 +43,13 @@ if TYPE_CHECKING:
     from pytest_aqe.selecting import Selected
 
 _STEPWISE = ("stepwise", "stepwise_skip", "stepwise_reset")  # the later two imply the first
-
+_LOOKING = {  # options of those who run no test: they look at all that there is
+    "collectonly": "--collect-only",
+    "setupplan": "--setup-plan",
+    "setuponly": "--setup-only",
+    "showfixtures": "--fixtures",
+    "show_fixtures_per_test": "--fixtures-per-test",
+}
 
 STALE = 2_000  # tests sent with a plan; what fits into a part of a budget is far less
 PATIENCE = 5.0  # seconds a session spends on run files that others left; the rest keep waiting
@@ -62,7 +68,8 @@ class Controller:
         self._config = config
         self._options = options
         self._faults = faults
-        self._downgrade = _downgrade(config) if options.mode != "observe" else None
+        self._decides = options.mode != "observe" and options.replay is None
+        self._downgrade = _downgrade(config, options) if self._decides else None
         self._change: changes.Change | None = None
         self._runs: int | None = None
         self._tests: int | None = None
@@ -91,6 +98,8 @@ class Controller:
         self.verdicts: terminal.Verdicts | None = None
         self.read_tables: set[str] = set()
         self.outputs: list[dict[str, Any]] = []
+        self.chosen: dict[str, Any] = {}
+        """What a worker told of its tests with the first that it ran."""
         self.run: Run | None = None
         self.notes: list[str] = []
         self._unchanged = known
@@ -113,7 +122,7 @@ class Controller:
             self.plan = replace(self.plan, mode="select", unvisited=self._unchanged.unvisited)
             return
         self.look()
-        if self._options.mode != "observe" and self._downgrade is None:
+        if self._decides and self._downgrade is None:
             self._downgrade = "the order could not be decided"
             with self._faults.guard("deciding the order"):
                 self._downgrade = self._decide()
@@ -168,9 +177,10 @@ class Controller:
         """Say mode, base and history."""
         with self._faults.guard("writing the header"):
             change = self._change
+            mode = self._options.mode if self._options.replay is None else "replay"
             return terminal.header_line(
                 terminal.Header(
-                    mode="observe" if self._downgrade else self._options.mode,
+                    mode="observe" if self._downgrade else mode,
                     asked_mode=self._options.mode,
                     downgrade=self._downgrade,
                     full=self.full,
@@ -207,12 +217,16 @@ class Controller:
         if self._plan_file is not None:
             with self._faults.guard("removing the plan"):
                 Path(self._plan_file).unlink(missing_ok=True)
-        with self._faults.guard("writing the plan"):
-            self._write_plan()
         told = self.told()
-        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and (
-            told.get("left") == 0 and told.get("kinds")
-        ):
+        with self._faults.guard("writing the plan"):
+            if self._options.plan is not None and "order" in told:
+                write(self._options.plan, told["order"], self.plan, self.reasons())
+        with self._faults.guard("writing the rest"):
+            if self._options.rest is not None:
+                write_rest(self._options.rest, told.get("rest", []))
+        chose = told.get("kinds") or (self.plan.replay == () and any(told.get("replayed", ())))
+        nothing = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED
+        if nothing and chose and told.get("left") == 0:
             session.exitstatus = pytest.ExitCode.OK
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
@@ -248,15 +262,6 @@ class Controller:
         if self._options.mode == "select" and self.full is None:
             return "select"
         return "shadow"
-
-    def _write_plan(self) -> None:
-        told = self.told()
-        if self._options.plan is not None and "order" in told:
-            write(self._options.plan, told["order"], self.plan, self.reasons())
-        if self._options.rest is not None:
-            rest: list[NodeId] = told.get("rest", [])
-            self._options.rest.parent.mkdir(parents=True, exist_ok=True)
-            self._options.rest.write_text("".join(f"{node_id}\n" for node_id in rest), "utf-8")
 
     def reasons(self) -> dict[Identity, str]:
         """Return why selection runs the known tests that it runs."""
@@ -295,7 +300,7 @@ class Controller:
         checkout = environment.checkout(self.root)
         asked = self._options.base
         change = self._change = changes.since(checkout, asked, service.base if service else None)
-        if asked and change.base is None:
+        if asked and change.base is None and self._options.mode != "select":  # which says so
             self.notes.append(f"--aqe-base: {change.origin}; the change is unknown")
         self.run = self.run._replace(
             commit=checkout.commit,
@@ -373,9 +378,7 @@ class Controller:
     def _may_pass_by(self) -> bool:
         """Tell whether tests are left out and nobody wants to see them."""
         options = self._options
-        shown = options.plan or options.rest or options.explain or options.dry_run
-        others = options.replay or self._config.option.collectonly
-        return self.judged == "select" and not (shown or others)
+        return self.judged == "select" and not _shows(options)
 
     def _because(self, tests: Sequence[Rollup]) -> dict[Identity, str]:
         """Return why tests run, those that were never seen to pass included."""
@@ -397,7 +400,7 @@ class Controller:
         base: Base | None = None
         change = self._change
         if change is not None and change.lost is not None:
-            self.full = f"the base {change.lost} has no merge-base with HEAD in this clone"
+            self.full = f"the base {change.lost}"
             return
         if change is not None and change.explicit:
             if change.base is None or change.files is None:
@@ -522,13 +525,23 @@ def recall_unchanged(config: pytest.Config, options: Options) -> Unchanged | Non
     )
 
 
-def _downgrade(config: pytest.Config) -> str | None:
+def _downgrade(config: pytest.Config, options: Options) -> str | None:
     """Return why this invocation runs what was collected, as it was collected."""
+    narrows = options.mode == "select" or options.budget is not None
+    if narrows and not _shows(options):
+        for name, flag in _LOOKING.items():
+            if config.getoption(name, False):
+                return f"{flag} shows all tests"
     if any(config.getoption(name, False) for name in _STEPWISE):
         return "--stepwise believes the order of the last run"
     if any("::" in argument for argument in config.args):
         return "explicit node ids keep their order"
     return None
+
+
+def _shows(options: Options) -> bool:
+    """Tell whether the plan is to be seen, on the screen or in a file."""
+    return bool(options.plan or options.rest or options.explain or options.dry_run)
 
 
 def _stalest(tests: Sequence[Rollup]) -> tuple[Identity, ...]:

@@ -7,7 +7,7 @@ Named tuples wherever no default is a mapping of its own: see "No frozen datacla
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -321,9 +321,10 @@ class Target(NamedTuple):
 
     ``root`` is the git root, ``module`` the name by which tests import the file, ``paths``
     what ``sys.path`` needs for that. ``gaps`` are those of this file that the session wants
-    closed. ``covered`` and ``taken`` are what the suite already runs of it, ``tests`` the tests
-    that run it, those that run most of it first. ``seed`` decides every random choice,
-    ``seconds`` are what an author may spend on the file.
+    closed. ``covered`` and ``taken`` are what the suite already runs of it, ``place`` is the
+    folder where a new test of it belongs. ``tests`` are those of test modules that run it, the
+    one that runs most of it first; doctests are not among them. ``seed`` decides every random
+    choice, ``seconds`` are what an author may spend on the file.
     """
 
     root: Path
@@ -335,6 +336,7 @@ class Target(NamedTuple):
     covered: frozenset[int]
     taken: frozenset[Arc]
     paths: tuple[str, ...]
+    place: Path
     tests: tuple[NodeId, ...] = ()
     seed: int = 0
     seconds: float = 10.0
@@ -412,6 +414,10 @@ class Trial:
     def accepted(self) -> bool:
         """Tell whether what is left of the candidate proved itself."""
         return self.verdict.outcome == "accepted"
+
+    def rejected(self, stage: Stage, reason: str) -> Trial:
+        """Return it as refused after all."""
+        return replace(self, verdict=Verdict("rejected", stage, reason), tests=())
 
 
 class Announcement(NamedTuple):

@@ -76,6 +76,8 @@ class Explainer:
 
     def _reason(self, plan: Plan, chosen: Mapping[Identity, str], identity: Identity) -> str:
         """Say why a test runs, where that is a question, and why where it does."""
+        if plan.replay is not None:
+            return "in the replayed plan"
         if not plan.ranks:
             return "collected order"
         rank = plan.ranks.get(identity, NEW_TEST).reason

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +21,9 @@ from pytest_aqe.data import (
     NodeId,
     Result,
     RunEnd,
+    SetKey,
     Status,
+    Version,
 )
 from pytest_aqe.errors import HistoryError, NotFound, RunFileError
 from pytest_aqe.evidence.identity import without_group
@@ -106,21 +109,36 @@ class Recorder:
                 return  # no test of the suite: its row is in ``generations``
             if report.__dict__.keys() & {"aqe_quarantined", "aqe_red_again", "aqe_forgiven"}:
                 self._said.add(without_group(report.nodeid))
-            told = report.__dict__.get("aqe")
-            if told and ("sets" in told or "files" in told):
-                sets, files = told.pop("sets", {}), told.pop("files", {})
-                if self._writable:
-                    self._surroundings.keep(self._open_writer(), sets, files)
+            told = report.__dict__.get("aqe", {})
+            sets, files = told.pop("sets", {}), told.pop("files", {})
+            amended = told.pop("amended", {})
+            if chosen := told.pop("chosen", None):
+                self._controller.chosen = chosen
             result = self._fold.add(report)
-            if result is None:
-                return
-            if result.outcome in FAILING:
-                self._failed = True
-                self._note_failure(result)
-            elif result.attempt:
-                self._flaky.add(result.node_id)
-            self._tests_ended += not result.attempt
-            self._record(result)
+            if result is not None:  # counted whether it can be kept or not
+                if result.outcome in FAILING:
+                    self._failed = True
+                    self._note_failure(result)
+                elif result.attempt:
+                    self._flaky.add(result.node_id)
+                self._tests_ended += not result.attempt
+            if self._writable and (sets or files or amended):
+                self._keep(sets, files, amended)
+            if result is not None:
+                self._record(result)
+
+    def _keep(
+        self,
+        sets: Mapping[SetKey, Mapping[str, list[str]]] = MappingProxyType({}),
+        files: Mapping[str, Version] = MappingProxyType({}),
+        amended: Mapping[SetKey, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
+        """Write what tests depend on, as far as the disk takes it."""
+        if self._writable:
+            writer = self._open_writer()
+            self._surroundings.keep(writer, sets, files)
+            if amended:
+                writer.append_amended(amended)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note that a file could not be collected: its tests are missing."""
@@ -198,17 +216,21 @@ class Recorder:
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         with self._recording:
             for result in self._fold.unfinished():
+                self._tests_ended += not result.attempt
                 self._record(result)
+            tracking = self._config.pluginmanager.get_plugin("aqe-tracking")
+            if tracking is not None and (told := tracking.told_last()):
+                self._keep(**told)
+        status = self._status(session, int(exitstatus))
+        self._summary.ended_early = status != "complete"
         if self._writer is None:
             return
         with self._faults.guard("closing the run file"):
             self._surroundings.finish(self._writer)
-            end = self._end(session, int(exitstatus), self._writer.recorded)
+            end = self._end(status, int(exitstatus), self._writer.recorded)
             if self._judge is not None and end.status == "complete" and self._judges(session):
                 not_run = self._controller.told().get("kinds", {}).get("left out", 0)
                 self._writer.append_selection(self._judge.verdict(not_run))
-            if end.status != "complete":  # what did not run may have failed earlier
-                self._summary.first_failure_collected = None
             self._writer.close(end)
         with self._faults.guard("writing the history"):
             self._remember()
@@ -238,9 +260,11 @@ class Recorder:
             summary.flaked = len(self._flaky)
             summary.downgrade = self._controller.downgrade
             summary.full = self._controller.full
-            told = self._controller.told()
+            told = {**self._controller.chosen, **self._controller.told()}
             summary.kinds = told.get("kinds", {})
+            summary.replayed = told.get("replayed")
             summary.missing = len(told.get("missing", ()))
+            summary.unended = max(told.get("to_run", 0) - self._tests_ended, 0)
             summary.verdicts = self._controller.verdicts
             summary.notes = self._controller.notes
             summary.faults = self._faults.lines()
@@ -286,14 +310,16 @@ class Recorder:
         self._controller.run = run
         return runfile.RunFileWriter(self._options.folder, run)
 
-    def _end(self, session: pytest.Session, exit_status: int, recorded: int) -> RunEnd:
-        status: Status = "complete"
+    def _status(self, session: pytest.Session, exit_status: int) -> Status:
         if self._cut_short is not None:
-            status = self._cut_short
-        elif session.shouldfail or session.shouldstop:
-            status = "stopped"
-        elif exit_status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            status = "broken"
+            return self._cut_short
+        if session.shouldfail or session.shouldstop:
+            return "stopped"
+        if exit_status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            return "broken"
+        return "complete"
+
+    def _end(self, status: Status, exit_status: int, recorded: int) -> RunEnd:
         outputs = self._controller.outputs
         return RunEnd(
             ended_at=datetime.now(timezone.utc).isoformat(),

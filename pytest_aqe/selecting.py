@@ -29,8 +29,8 @@ class Selected:
 
     decision: Decision | None
     full: str | None
-    files: tuple[str, ...] = ()  # that differ from what the latest run saw
-    new: tuple[str, ...] = ()  # pytest arguments, from the root: tests the latest run had not
+    files: tuple[str, ...] = ()  # that differ from what a newest run of some test saw
+    effect: Effect = field(default_factory=Effect)
     ran: frozenset[Identity] = frozenset()  # tests that ran what changed, not only imported it
     only: Mapping[Identity, frozenset[NodeId]] = field(default_factory=dict)  # see `data.Plan`
     unvisited: Mapping[str, int] = field(default_factory=dict)  # see `data.Plan`
@@ -78,8 +78,13 @@ def select(
         return Selected(None, compared.full)
     tests = {each.identity: each for each in compared.tests}
     files = {run: sorted(found) for run, found in compared.effect.files.items()}
+    pieces = {it.piece for it in tests.values() if it.piece is not None and not it.clean}
+    causes = {piece: compared.cause(piece) for piece in pieces}
     decision = decide(
-        [Known(name, it.clean, it.piece, it.doubt, it.globs) for name, it in tests.items()],
+        [
+            Known(name, it.clean, it.piece, it.doubt, it.globs, it.piece and causes.get(it.piece))
+            for name, it in tests.items()
+        ],
         failed=failed,
         differing=files,
         since_base=base.files if base else (),
@@ -109,12 +114,12 @@ def select(
     runs = {
         name: why for name, why in decision.runs.items() if name.partition("::")[0] not in unvisited
     }
-    latest = compared.runs[0]
+    newest = [run.run_no for run in usable if run.newest]
     return Selected(
         decision._replace(runs=runs),
         None,
-        tuple(file for file in files.get(latest, ()) if file != tree.PROJECT),
-        tuple(sorted(_new_tests(compared.effect, latest))),
+        tuple(sorted({file for run in newest for file in files.get(run, ())} - {tree.PROJECT})),
+        compared.effect,
         frozenset(name for name, it in tests.items() if it.ran),
         only,
         {file: count for file, (count, _) in unvisited.items()},
@@ -150,17 +155,6 @@ def _is_there(test: Reached, unvisited: Mapping[str, tuple[int, int]]) -> bool:
     """Tell a test that exists from one that was named by the day, where nobody will look."""
     _, run = unvisited.get(test.identity.partition("::")[0], (0, None))
     return run is None or run in test.clean
-
-
-def _new_tests(effect: Effect, run: int) -> Iterator[str]:
-    """Yield what pytest would collect by its default names and the run did not have."""
-    for run_no, file, name in effect.added:
-        if run_no != run or not _is_test_module(file):
-            continue
-        if not name:
-            yield file
-        elif name.rpartition(".")[2].startswith("test"):
-            yield f"{file}::{name.replace('.', '::')}"
 
 
 def _usable_runs(connection: Connection, ground: Ground) -> tuple[list[Usable], str]:

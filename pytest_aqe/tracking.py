@@ -50,6 +50,10 @@ class Tracking:
         self._node_id = ""
         self._item: pytest.Item | None = None
         self._shared: dict[Any, Context] = {}
+        self._teardowns: dict[Any, Context] = {}  # that go on
+        self._users: dict[Any, set[str]] = {}  # of shared fixtures, by their own sets
+        self._amended: dict[str, str] = {}  # own sets, with what was torn down after their tests
+        self._untold: dict[str, Any] = {}
         self._used: dict[str, Any] = {}
         self._known = False
         self._skips = Skips()
@@ -155,6 +159,7 @@ class Tracking:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
         """Keep what sets up a shared fixture for every test that uses it later."""
+        __tracebackhide__ = True
         following = self._dependencies
         if following is None or self._test is None:
             return (yield)
@@ -165,11 +170,13 @@ class Tracking:
             return (yield)
         context = None
         with self._following:
+            fixturedef.addfinalizer(lambda: self._end_teardown(fixturedef))  # the last
             context = following.begin(Kind.FIXTURE)
         try:
             return (yield)
         finally:
             with self._following:
+                fixturedef.addfinalizer(lambda: self._begin_teardown(fixturedef))  # the first
                 if context is not None:
                     following.end_shared(context)
                     if "request" in fixturedef.argnames:
@@ -181,9 +188,40 @@ class Tracking:
                         following.charge(context, fixturedef.func)
                     self._shared[fixturedef] = context
 
+    def told_last(self) -> dict[str, Any]:
+        """Return what no report tells: sets, files and `amended` sets, as on a report."""
+        told, self._untold = self._untold, {}
+        return told
+
+    def _begin_teardown(self, fixturedef: Any) -> None:
+        following = self._dependencies
+        if following is not None:
+            with self._following:
+                self._teardowns[fixturedef] = following.begin(Kind.FIXTURE)
+
+    def _end_teardown(self, fixturedef: Any) -> None:
+        """Charge what tore a fixture down to every test that used it; most have ended before."""
+        context, following = self._teardowns.pop(fixturedef, None), self._dependencies
+        if context is None or following is None:
+            return
+        with self._following:
+            following.end_teardown(context)
+            users = self._users.pop(fixturedef, ())
+            shared = self._shared.get(fixturedef)
+            if shared is None or not shared.absorb(context):
+                return
+            for own in users:
+                facts = following.with_more(self._amended.get(own, own), context)
+                if facts is not None:
+                    self._amended[own] = facts.own
+                    for name, new in (("sets", facts.sets), ("files", facts.files)):
+                        self._untold.setdefault(name, {}).update(new)
+                    self._untold.setdefault("amended", {})[own] = [facts.own, *facts.doubt]
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """See which fixtures the test used, while that is known."""
+        __tracebackhide__ = True
         if self._test is not None and self._carried is None:
             with self._following:
                 self._used.update(_active(getattr(item, "_request", None)))
@@ -224,9 +262,10 @@ class Tracking:
         following.pause(test)
         if self._carried is not None:
             following.leave(test, str(item.path))
-            _hang(report, self._carried)
+            _hang(report, self._carried, **self.told_last())
             return
-        shared = [self._shared[each] for each in self._used.values() if each in self._shared]
+        used = [each for each in self._used.values() if each in self._shared]
+        shared = [self._shared[each] for each in used]
         shared += self._overridden(getattr(item, "_request", None))
         settled = self._settled(item)
         if settled or not following.precise:
@@ -234,9 +273,12 @@ class Tracking:
         facts = following.facts(
             test, str(item.path), shared, whole=isinstance(item, pytest.DoctestItem)
         )
-        new: dict[str, Any] = {"sets": facts.sets} if facts.sets else {}
-        if facts.files:
-            new["files"] = facts.files
+        for each in used:
+            self._users.setdefault(each, set()).add(facts.own)
+        new = self.told_last()
+        for name, what in (("sets", facts.sets), ("files", facts.files)):
+            if what:
+                new[name] = {**new.get(name, {}), **what}
         doubt = (*facts.doubt, SKIPPED) if settled else tuple(facts.doubt)
         _hang(report, Depends(facts.own, facts.base, doubt), **new)
 

@@ -30,6 +30,7 @@ _CROSSING_SCOPES = frozenset({"package", "session"})
 # Options by which others take away, or give to another machine, what they see collected: they
 # must see all of it. Of pytest, pytest-split, pytest-shard and pytest-test-groups.
 _CHOOSING = ("keyword", "markexpr", "splits", "num_shards", "test_group_count", "pyargs")
+_COUNTS = ("kinds", "replayed", "to_run")  # of what a worker tells
 
 
 class Worker:
@@ -125,6 +126,10 @@ class Worker:
         if isinstance(items, Sized):
             self._deselected += len(items)
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Count what is to run after everybody has taken away."""
+        self._told["to_run"] = len(session.items)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """Send what the controller cannot see."""
@@ -137,6 +142,10 @@ class Worker:
                     **self._told,
                 }
             )
+
+    def chosen(self) -> dict[str, Any]:
+        """Return how many tests are left out and how many are to run."""
+        return {name: self._told[name] for name in _COUNTS if name in self._told}
 
     def identity(self, item: pytest.Item) -> Identity:
         """Return an item's name in the history."""
@@ -252,7 +261,11 @@ class Worker:
         known = {item.nodeid: item for item in items}
         kept = [known[node_id] for node_id in wanted if node_id in known]
         chosen = set(kept)
-        self._take_away(items, kept, [item for item in items if item not in chosen])
+        rest = [item for item in items if item not in chosen]
+        self._told["replayed"] = (len(kept), len(rest))
+        if self._plan().tells_rest:
+            self._told["rest"] = [item.nodeid for item in rest]
+        self._take_away(items, kept, rest)
         self._told["missing"] = [node_id for node_id in wanted if node_id not in known]
 
     def _take_away(
@@ -279,6 +292,7 @@ class Carrier:
     def __init__(self, worker: Worker, faults: Faults) -> None:
         self._worker = worker
         self._attaching = faults.guard("describing results")
+        self._told = False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -287,6 +301,9 @@ class Carrier:
             facts: Facts = {}
             if report.when == "setup":
                 facts = self._worker.facts_at_start(report)
+                if not self._told:  # nobody hears a worker out after Ctrl-C
+                    self._told = True
+                    facts["chosen"] = self._worker.chosen()
             elif report.when == "teardown":
                 facts = self._worker.facts_at_end(report)
             if facts:

@@ -29,7 +29,7 @@ class Change(NamedTuple):
     origin: str
     files: tuple[str, ...] | None
     explicit: bool = False  # the user or CI named the base
-    lost: str | None = None  # the base that was named and is not here: a shallow clone
+    lost: str | None = None  # why the base that was named is not here: a shallow clone
 
 
 def since(checkout: Checkout, asked: str | None, ci_base: str | None) -> Change:
@@ -40,7 +40,8 @@ def since(checkout: Checkout, asked: str | None, ci_base: str | None) -> Change:
     uncommitted, else the uncommitted work.
     """
     if checkout.commit is None:
-        return Change(None, "no commit", None)
+        why = "no commit here, or no git"
+        return Change(None, f"{asked} is not known: {why}" if asked else why, None)
     for ref in [ref for ref in (asked, ci_base) if ref] or _default_branches(checkout):
         base = _merge_base(checkout, ref)
         if base is None:
@@ -50,12 +51,18 @@ def since(checkout: Checkout, asked: str | None, ci_base: str | None) -> Change:
         named = ref in (asked, ci_base)
         return Change(base, f"merge-base with {ref}", _differing(checkout, base), named)
     if asked is not None:
-        return Change(None, f"{asked} has no merge-base with HEAD here", None, True, asked)
-    return _without_base(checkout)._replace(lost=ci_base if _is_lost(checkout, ci_base) else None)
+        lost = _lost(checkout, asked)
+        return Change(None, lost, None, True, lost)
+    if ci_base is not None and _merge_base(checkout, ci_base) is None:
+        return _without_base(checkout)._replace(lost=_lost(checkout, ci_base))
+    return _without_base(checkout)
 
 
-def _is_lost(checkout: Checkout, ci_base: str | None) -> bool:
-    return ci_base is not None and _merge_base(checkout, ci_base) is None
+def _lost(checkout: Checkout, ref: str) -> str:
+    """Say why there is no base: the name is wrong, or history is not here."""
+    if git(checkout.root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}") is None:
+        return f"{ref} is no commit in this clone"
+    return f"{ref} has no merge-base with HEAD in this clone"
 
 
 def _without_base(checkout: Checkout) -> Change:

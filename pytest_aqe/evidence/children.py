@@ -20,6 +20,7 @@ class Children:
     def __init__(self) -> None:
         self._started: list[ref[Any]] = []  # in what is going on
         self._known: set[int] = set()  # of multiprocessing's
+        self._counted = _counted()
         self._left: set[int] = set()  # by tests, as far as they are not known to have ended
 
     def started(self, frame: FrameType | None) -> None:
@@ -42,8 +43,18 @@ class Children:
         if children:
             self._known |= children
             context.doubts.add("fork")
+        counted = _counted()
+        if counted != self._counted:
+            self._counted = counted
+            context.doubts.add("subprocess")
         if context.kind is Kind.TEST:
             self._left.update(pid for pid in pids | children if pid and _is_running(pid))
+
+
+def _counted() -> str:
+    """Return what counts multiprocessing's processes: those that it spawns raise no event."""
+    module = sys.modules.get("multiprocessing.process")
+    return repr(getattr(module, "_process_counter", "count(1)"))
 
 
 def _is_running(pid: int) -> bool:

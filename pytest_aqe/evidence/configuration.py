@@ -77,7 +77,8 @@ def _digest(meant: dict[str, Any]) -> Version:
     return digest(json.dumps(meant, sort_keys=True, default=str).encode())
 
 
-def _toml(text: str) -> dict[str, Any]:
+def toml(text: str) -> dict[str, Any]:
+    """Read TOML on every Python."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -87,7 +88,7 @@ def _toml(text: str) -> dict[str, Any]:
 
 
 def _of_pyproject(text: str) -> dict[str, Any]:
-    found = _toml(text)
+    found = toml(text)
     for name in ("build-system", "dependency-groups"):
         found.pop(name, None)
     found["tool"] = {
@@ -102,7 +103,7 @@ def _of_pyproject(text: str) -> dict[str, Any]:
 @lru_cache(maxsize=4)  # a session asks more than once, and parsing a large one takes long
 def _lock(content: bytes) -> tuple[dict[str, Any], dict[str, Version]]:
     """Return a lock file without its packages of an index, and the versions of those."""
-    found = _toml(content.decode("utf-8"))
+    found = toml(content.decode("utf-8"))
     others = [each for each in found["package"] if not _is_of_index(each)]
     return found | {"package": others}, _of_index(found["package"])
 

@@ -177,6 +177,12 @@ class Dependencies:
         self._stack[-1].absorb(context)
         return context
 
+    def end_teardown(self, context: Context) -> Context:
+        """Close what tears a shared fixture down: it is not the test's that happens to be last."""
+        self.end(context)
+        self._look_at_what_lives(context)
+        return context
+
     def end_collecting(self, context: Context) -> None:
         """Close the making of the items of a file."""
         self.end(context)
@@ -247,6 +253,11 @@ class Dependencies:
             self._lump(test, place or "")
             base = self._base(place or "")
             return self._sets.facts(self._sets.own(charged, base), base, charged.doubts)
+
+    def with_more(self, own: str, more: Context) -> Facts | None:
+        """Return the facts of tests with this own set, with what was torn down after them."""
+        with self.quietly():
+            return self._sets.with_more(own, more)
 
     def leave(self, test: Context, file: str) -> None:
         """Take from a test of which no facts are asked what later ones may depend on."""

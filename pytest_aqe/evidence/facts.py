@@ -57,6 +57,9 @@ class Base(NamedTuple):
     parts: dict[str | frozenset[str], Part]
 
 
+_Happened = tuple[frozenset[Mark], frozenset[str] | None, frozenset[str] | None]
+
+
 class Sets:
     """The sets of one session."""
 
@@ -64,6 +67,7 @@ class Sets:
         self._program = program
         self._versions = versions
         self._bases: dict[object, Base] = {}  # by what they are made of
+        self._made_of: dict[str, tuple[_Happened, Base]] = {}  # own sets
         self._waiting: dict[str, dict[str, list[str]]] = {}
         self._sent: set[str] = set()
 
@@ -98,7 +102,19 @@ class Sets:
         known = base.own.get(happened)
         if known is None:
             known = base.own[happened] = self._own(charged, base)
+            self._made_of.setdefault(known.key, (happened, base))
         return known
+
+    def with_more(self, own: str, more: Context) -> Facts | None:
+        """Return an own set with what happened later; None where that adds nothing to it."""
+        (marks, files, modules), base = self._made_of[own]
+        charged = Context(more.kind)
+        charged.marks |= marks
+        charged.files |= files or set()
+        charged.modules |= modules or set()
+        charged.absorb(more)
+        new = self.own(charged, base)
+        return None if new.key == own else self.facts(new, base, more.doubts)
 
     def _own(self, charged: Context, base: Base) -> Part:
         walk = Walk(modules=list(charged.modules), files=set(charged.files))

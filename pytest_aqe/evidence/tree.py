@@ -20,6 +20,7 @@ from pytest_aqe.evidence.versions import UNSTABLE, digest
 INSTALLED = "<installed>/"
 PROJECT = "<project>/"  # which files there are; see `project_version`
 
+_EXECUTABLE = 0o111  # by anybody
 _MOST_FILES = 20_000  # of a project; beyond it every one counts as changed
 _MOST_BYTES = 4 << 20  # of a file that is read; a larger one counts by size and time of change
 
@@ -55,7 +56,7 @@ def everything(root: Path, contents: Contents) -> dict[str, Version]:
 def project_version(root: Path) -> Version:
     """Say which files the project has, for those that `everything` reads; of others, their state.
 
-    A Python file that is new is noticed by itself.
+    And which of them can be executed. A Python file that is new is noticed by itself.
     """
     return _project(root)[1]
 
@@ -73,7 +74,9 @@ def _project(root: Path) -> tuple[list[str], Version]:
             names.append(f"{file} {stat.st_size} {stat.st_mtime_ns}")
             continue
         small.append(file)
-        if not file.endswith(".py"):
+        if stat.st_mode & _EXECUTABLE:
+            names.append(f"{file} x")
+        elif not file.endswith(".py"):
             names.append(file)
         if len(small) > _MOST_FILES:
             return [], UNSTABLE

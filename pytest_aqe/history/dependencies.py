@@ -129,7 +129,9 @@ def _take_files(connection: Connection, run_no: int) -> None:
             $1,
             entry.key,
             case
-                when count(distinct entry.value) filter (type = 'files') > 1 then 'unstable'
+                when min(entry.value) filter (type = 'files')
+                    <> max(entry.value) filter (type = 'files')
+                then 'unstable'
                 else coalesce(max(entry.value) filter (type = 'files'), max(entry.value))
             end
         from (
@@ -173,14 +175,16 @@ def _take_tests(connection: Connection, run_no: int, prefix: str, suite: str) ->
             select
                 coalesce(identity, $2 || node_id) as identity,
                 arg_max(
-                    outcome in ({_FAILING})
-                        or (outcome = 'skipped' and not list_contains(coalesce(doubt, []), $4)),
+                    struct_pack(
+                        unknown := outcome in ({_FAILING})
+                            or (outcome = 'skipped' and not list_contains(coalesce(doubt, []), $4)),
+                        own := own,
+                        base := base,
+                        doubt := coalesce(doubt, []),
+                        globs := globs
+                    ),
                     coalesce(attempt, 0)
-                ) as unknown,
-                arg_max(own, coalesce(attempt, 0)) as own,
-                arg_max(base, coalesce(attempt, 0)) as base,
-                arg_max(coalesce(doubt, []), coalesce(attempt, 0)) as doubt,
-                arg_max(coalesce(globs, ['']), coalesce(attempt, 0)) as globs
+                ) as last
             from lines
             where type = 'result'
             group by identity, node_id
@@ -191,26 +195,43 @@ def _take_tests(connection: Connection, run_no: int, prefix: str, suite: str) ->
             $1::integer as ran_no,
             own.set_no as own_no,
             base.set_no as base_no,
-            doubt,
-            case when globs <> [''] then globs end as globs
+            last.doubt as doubt,
+            last.globs as globs
         from attempts
             join tests on tests.identity = attempts.identity and tests.suite = $3
-            left join sets as own on own.key = attempts.own
-            left join sets as base on base.key = attempts.base
-        where attempts.identity not in (
-            select identity from attempts where unknown or own is null or base is null
+            left join sets as own on own.key = last.own
+            left join sets as base on base.key = last.base
+        qualify not bool_or(last.unknown or own_no is null or base_no is null) over (
+            partition by tests.test_no
         )
         """,
         (run_no, prefix, suite, SKIPPED),
     )
-    connection.execute(
-        """
-        delete from fresh
-        where test_no in (select test_no from fresh where own_no is null or base_no is null)
-        """
-    )
+    if connection.execute("select 1 from lines where type = 'amended' limit 1"):
+        _amend(connection)
     connection.read("runs", "tests")
     _add_tests(connection)
+
+
+def _amend(connection: Connection) -> None:
+    """Let ``fresh`` depend on what tore shared fixtures down when its tests had ended."""
+    connection.execute(
+        """
+        update fresh
+        set own_no = amended.new_no, doubt = list_distinct(list_concat(fresh.doubt, amended.doubt))
+        from (
+            select
+                old.set_no as old_no,
+                arg_max(new.set_no, len(new.pieces)) as new_no,
+                flatten(list(entry.value[2:])) as doubt
+            from (select unnest(map_entries(sets)) as entry from lines where type = 'amended')
+                join sets as old on old.key = entry.key
+                join sets as new on new.key = entry.value[1]
+            group by old.set_no
+        ) as amended
+        where fresh.own_no = amended.old_no
+        """
+    )
 
 
 def _add_tests(connection: Connection) -> None:
@@ -346,6 +367,25 @@ def _forget_vanished(connection: Connection, run_no: int) -> None:
     """
     connection.execute(
         """
+        create or replace temp table alike as
+        select runs.run_no
+        from runs join runs as this on this.run_no = $1
+        where runs.suite = this.suite and runs.environment is not distinct from this.environment
+        """,
+        (run_no,),
+    )
+    left_behind = """
+        select 1
+        from dependencies
+        where run_no in (from alike)
+        group by test_no
+        having max(run_no) < $1
+        limit 1
+    """
+    if not connection.execute(left_behind, (run_no,)):
+        return  # the usual case: each test is known since this run
+    connection.execute(
+        """
         create or replace temp view whole as
         select run_no, file
         from collected join (
@@ -357,15 +397,6 @@ def _forget_vanished(connection: Connection, run_no: int) -> None:
     )
     if not connection.execute("select 1 from whole where run_no = $1 limit 1", (run_no,)):
         return
-    connection.execute(
-        """
-        create or replace temp table alike as
-        select runs.run_no
-        from runs join runs as this on this.run_no = $1
-        where runs.suite = this.suite and runs.environment is not distinct from this.environment
-        """,
-        (run_no,),
-    )
     connection.execute(
         """
         create or replace temp table vanished as

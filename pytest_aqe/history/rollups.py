@@ -81,17 +81,61 @@ def _roll_up_attempts(connection: Connection) -> None:
     connection.wrote("rollups")
 
 
-# The executions of each test in their order: the i-th of k, and whether the one before failed.
+# What k executions of a test come to, in their order: of the i-th, whether the one before failed.
 _MANY_RUNS = """
     select
-        *,
-        row_number() over byday as i,
-        count(*) over (partition by test_no) as k,
-        lag(failed) over byday as before
-    from executions
-    window byday as (partition by test_no order by started_at nulls last, run_no)
+        numbered.test_no,
+        any_value(k) as k,
+        count(*) filter (failed) as failures,
+        count(*) filter (failed <> coalesce(before, case when i = 1 then streak < 0 end)) as flips,
+        count(*) filter (ever_failed and not failed) as flaked,
+        arg_max(failed, i) as failed_last,
+        any_value(k) - coalesce(max(i) filter (failed), 0) as passing,
+        any_value(k) - coalesce(max(i) filter (not failed), 0) as failing_streak,
+        sum(pow({DECAY}, k - i)) as weight,
+        coalesce(sum(pow({DECAY}, k - i)) filter (failed), 0) as failing,
+        coalesce(sum(seconds * pow({DECAY}, k - i)), 0) as seconds_sum,
+        coalesce(sum(pow({DECAY}, k - i)) filter (seconds is not null), 0) as seconds_weight,
+        min(numbered.started_at) as first_at,
+        max(numbered.started_at) as last_at,
+        arg_max(numbered.run_no, i) as last_run_no,
+        max(numbered.started_at) filter (failed) as last_failed_at,
+        arg_max(numbered.run_no, i) filter (failed) as last_failed_run_no
+    from
+        (
+            select
+                *,
+                row_number() over byday as i,
+                count(*) over (partition by test_no) as k,
+                lag(failed) over byday as before
+            from executions
+            window byday as (partition by test_no order by started_at nulls last, run_no)
+        ) as numbered
+        left join {onto} using (test_no)
+    group by numbered.test_no
 """
-_ONE_RUN = "select *, 1 as i, 1 as k, null::boolean as before from executions"
+# The same where each test has one: planning seventeen aggregates takes longer than running them.
+_ONE_RUN = """
+    select
+        executions.test_no,
+        1 as k,
+        failed::integer as failures,
+        coalesce((failed <> (streak < 0))::integer, 0) as flips,
+        (ever_failed and not failed)::integer as flaked,
+        failed as failed_last,
+        (not failed)::integer as passing,
+        failed::integer as failing_streak,
+        1 as weight,
+        failed::integer as failing,
+        coalesce(executions.seconds, 0) as seconds_sum,
+        (executions.seconds is not null)::integer as seconds_weight,
+        executions.started_at as first_at,
+        executions.started_at as last_at,
+        executions.run_no as last_run_no,
+        case when failed then executions.started_at end as last_failed_at,
+        case when failed then executions.run_no end as last_failed_run_no
+    from executions left join {onto} using (test_no)
+"""
 
 
 def _compute(connection: Connection, onto: str) -> None:
@@ -115,31 +159,7 @@ def _compute(connection: Connection, onto: str) -> None:
             from attempts
             group by run_no, test_no
         ),
-        numbered as ({_ONE_RUN if runs <= 1 else _MANY_RUNS}),
-        folded as (
-            select
-                numbered.test_no,
-                any_value(k) as k,
-                count(*) filter (failed) as failures,
-                count(*) filter (failed <> coalesce(before, case when i = 1 then streak < 0 end))
-                    as flips,
-                count(*) filter (ever_failed and not failed) as flaked,
-                arg_max(failed, i) as failed_last,
-                any_value(k) - coalesce(max(i) filter (failed), 0) as passing,
-                any_value(k) - coalesce(max(i) filter (not failed), 0) as failing_streak,
-                sum(pow({DECAY}, k - i)) as weight,
-                coalesce(sum(pow({DECAY}, k - i)) filter (failed), 0) as failing,
-                coalesce(sum(seconds * pow({DECAY}, k - i)), 0) as seconds_sum,
-                coalesce(sum(pow({DECAY}, k - i)) filter (seconds is not null), 0)
-                    as seconds_weight,
-                min(numbered.started_at) as first_at,
-                max(numbered.started_at) as last_at,
-                arg_max(numbered.run_no, i) as last_run_no,
-                max(numbered.started_at) filter (failed) as last_failed_at,
-                arg_max(numbered.run_no, i) filter (failed) as last_failed_run_no
-            from numbered left join {onto} using (test_no)
-            group by numbered.test_no
-        )
+        folded as ({(_ONE_RUN if runs <= 1 else _MANY_RUNS).format(DECAY=DECAY, onto=onto)})
         select
             test_no,
             coalesce(old.runs, 0) + new.k as runs,

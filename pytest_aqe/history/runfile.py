@@ -101,6 +101,10 @@ class RunFileWriter:
         """Write which names of which files a set holds."""
         self._write(_line({"type": "set", "key": key, "sets": pieces}))
 
+    def append_amended(self, sets: Mapping[SetKey, Sequence[str]]) -> None:
+        """Write which set takes the place of another of this run, and what cannot be followed."""
+        self._write(_line({"type": "amended", "sets": sets}))
+
     def append_files(self, files: Mapping[str, Version | None]) -> None:
         """Write which version of each file the run sees; None for one that nobody used yet."""
         self._write(_line({"type": "files", "files": files}))

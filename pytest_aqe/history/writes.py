@@ -228,12 +228,13 @@ def _ingest_one(
         ]
         apply_renames(connection, run_no, run.suite, renames)
 
-        def look_for_renames() -> None:
+        def look_for_renames() -> bool:
             found = [] if renames else _find_renames(connection, run.suite, vanished)
             apply_renames(connection, run_no, run.suite, found)
             if found:
                 runfile.append_renames(path, found)
             done.renames.extend(found)
+            return bool(found)
 
         done.renames += renames
         done.results += fold(connection, look_for_renames)
@@ -397,11 +398,12 @@ def create_staged(connection: Connection) -> None:
     )
 
 
-def fold(connection: Connection, before_new_tests: Callable[[], None] = lambda: None) -> int:
+def fold(connection: Connection, before_new_tests: Callable[[], bool] = lambda: False) -> int:
     """Move ``staged`` into the tables and bring the rollups up to date; return its rows.
 
     The runs it names must be in ``runs`` already. ``before_new_tests`` is called when an
-    identity is unknown, the last moment at which a known test can be renamed to it.
+    identity is unknown, the last moment at which a known test can be renamed to it; it returns
+    whether one was.
     """
     _place(connection)
     ((rows, tests, nodes, bodies),) = connection.execute(
@@ -415,8 +417,8 @@ def fold(connection: Connection, before_new_tests: Callable[[], None] = lambda: 
         """
     )
     if tests:
-        before_new_tests()
-        _place(connection)
+        if before_new_tests():
+            _place(connection)
         _insert_tests(connection)
         _place(connection)
     if nodes:

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from pytest_aqe.data import ALWAYS, SKIPPED, Identity
 
 MOST_AFFECTED = 0.5  # of the tests; a change of more tells nothing apart
-Kind = Literal["affected", "always", "failed", "doubt", "probe"]
+Kind = Literal["affected", "always", "failed", "doubt", "probe", "unknown"]
 
 
 class Known(NamedTuple):
@@ -27,13 +27,19 @@ class Known(NamedTuple):
     piece: tuple[str, str] | None
     doubt: tuple[str, ...]
     globs: tuple[str, ...] | None
+    cause: str | None = None  # what changed, where ``piece`` only notices that
 
 
 class Because(NamedTuple):
-    """Why a known test runs."""
+    """Why a known test runs. One that ``notices`` a change ran no code that itself changed."""
 
     kind: Kind
     reason: str
+    notices: bool = False
+
+
+FAILED = Because("failed", "failed when it last ran")
+UNKNOWN = Because("unknown", "was not seen to pass yet")
 
 
 class Decision(NamedTuple):
@@ -101,7 +107,7 @@ def told_apart(decision: Decision | None) -> frozenset[Identity]:
 def _anyway(test: Known, failed: Collection[Identity]) -> Because | None:
     """Return why a test runs whatever changed."""
     if test.identity in failed:
-        return Because("failed", "failed when it last ran")
+        return FAILED
     if ALWAYS in test.doubt:
         return Because("always", "marked aqe_always")
     return None
@@ -112,7 +118,8 @@ def _change(
 ) -> Because | None:
     """Return what can have broken a test since it passed."""
     if not test.clean:
-        return Because("affected", shown(test.piece) if test.piece else "changed")
+        what = shown(test.piece, test.cause) if test.piece else "changed"
+        return Because("affected", what, test.cause is not None)
     if not set(test.doubt) - {ALWAYS, SKIPPED} and test.globs is None:
         return None
     for run in test.clean:
@@ -136,12 +143,13 @@ def _in_doubt(test: Known, files: Sequence[str]) -> str | None:
     return None
 
 
-def shown(piece: tuple[str, str]) -> str:
-    """Write a changed piece for people."""
+def shown(piece: tuple[str, str], cause: str | None = None) -> str:
+    """Write a changed piece for people, or what changed and which piece may use that."""
     file, name = piece
     if file.startswith("<"):
         return f"{file.partition('/')[2]} changed"
-    return f"{file}::{name} changed" if name not in ("", "<module>") else f"{file} changed"
+    whole = f"{file}::{name}" if name not in ("", "<module>") else file
+    return f"{whole} changed" if cause is None else f"{cause} changed, which {whole} may use"
 
 
 def _drawn(seed: str, identity: Identity) -> float:

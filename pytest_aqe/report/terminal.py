@@ -62,7 +62,10 @@ class Summary:
     downgrade: str | None = None
     full: str | None = None
     kinds: dict[str, int] = field(default_factory=dict)
+    replayed: tuple[int, int] | None = None
     missing: int = 0
+    unended: int = 0
+    ended_early: bool = False
     verdicts: Verdicts | None = None
     notes: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -133,8 +136,8 @@ def first_failure_line(summary: Summary) -> str:
     Those are known for a complete run in one process alone.
     """
     line = f"first failure after {summary.first_failure:,} of {counted(summary.tests, 'test')}"
-    if summary.first_failure_collected is None:
-        return line
+    if summary.first_failure_collected is None or summary.ended_early:
+        return line  # what did not run may have failed earlier
     others = {"collected order": summary.first_failure_collected, **summary.other_orders}
     ranks = ", ".join(f"{name}: {rank:,}" for name, rank in others.items())
     return f"{line} (same failures in {ranks})"
@@ -158,13 +161,26 @@ def selection_lines(summary: Summary) -> list[str]:
             + f"; {left_out:,} not run, nothing they use has changed since they last passed"
             " or were skipped"
         )
+    if summary.replayed is not None:
+        lines.append(replay_line(*summary.replayed))
     if over:
         lines.append(f"{counted(over, 'test')} not run: beyond --aqe-budget")
+    if lines and summary.unended:
+        unended = counted(summary.unended, "test" if summary.full else "selected test")
+        why = ": the session ended early" if summary.ended_early else ""
+        lines.append(f"{unended} did not run to the end{why}")
     if summary.missing:
-        lines.append(f"{counted(summary.missing, 'test')} of the replayed plan are not here")
+        there = "is" if summary.missing == 1 else "are"
+        lines.append(f"{counted(summary.missing, 'test')} of the replayed plan {there} not here")
     if summary.verdicts is not None and (left_out or summary.verdicts.escaped):
         lines.append(verdict_line(summary.verdicts))
     return lines
+
+
+def replay_line(planned: int, others: int) -> str:
+    """Say how much of what is here a replayed plan ran."""
+    line = f"replayed {planned:,} of {counted(planned + others, 'test')}"
+    return f"{line}; {others:,} not run, they are not in the plan" if others else line
 
 
 KINDS = {

@@ -146,6 +146,33 @@ KEYS = """
 """
 
 
+def test_what_fails_in_a_fixture_is_shown_without_us(project: Project, workers: Workers) -> None:
+    """As plain pytest shows it."""
+    project.write(
+        conftest="""
+            import pytest
+
+            @pytest.fixture(scope="session")
+            def broken():
+                raise ValueError("at set-up")
+
+            @pytest.fixture(scope="session")
+            def leaving():
+                yield
+                raise ValueError("at teardown")
+        """,
+        test_a="""
+            def test_a(broken): pass
+            def test_b(leaving): pass
+        """,
+    )
+    done = project.run_apart(*workers)
+    done.assert_outcomes(passed=1, errors=2)
+    assert "at set-up" in done.stdout.str()
+    assert "at teardown" in done.stdout.str()
+    assert "pytest_aqe" not in done.stdout.str()
+
+
 class TestCarried:
     """A test of which nothing has changed is not followed again."""
 

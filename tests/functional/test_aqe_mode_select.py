@@ -345,6 +345,14 @@ class TestInDoubt:
         done.assert_outcomes(passed=1)
         done.stdout.fnmatch_lines(["selected 1 of 4 tests: 1 in doubt; 3 not run, *"])
 
+    @pytest.mark.skipif(os.name == "nt", reason="the name of a file says it there")
+    def test_a_permission_changed(self, project: Project, workers: Workers) -> None:
+        """What is in the files stays what it was."""
+        self.prepare(project, *workers)
+        (project.path / "script.py").chmod(0o755)
+        assert selected(project, *workers) == ["test_script"]
+        assert selected(project, *workers) == []
+
     def test_again(self, project: Project) -> None:
         """Once it has passed with what is there, it is left out again."""
         self.prepare(project)
@@ -462,6 +470,114 @@ class TestNothingSelected:
         project.write(test_bad="import nowhere_to_be_found\n")
         done = select(project, *workers)
         assert done.ret not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+
+
+class TestEndedEarly:
+    """What was selected and did not run is counted apart from what was left out."""
+
+    LEFT_OUT = "selected 2 of 3 tests: 2 affected; 1 not run, nothing they use has changed*"
+
+    @pytest.fixture(autouse=True)
+    def two_of_three(self, project: Project, three_tests: None) -> None:
+        """Every test passed once, and then two functions changed, one for the worse."""
+        run(project)
+        change(project, one=7, two=2)
+
+    @pytest.mark.parametrize("how", ["-x", "--maxfail=1", "--exitfirst"])
+    def test_at_the_first_failure(self, project: Project, how: str) -> None:
+        """After ``-x`` the others that were selected are counted."""
+        change(project, one=7, two=7)
+        select(project, how).stdout.fnmatch_lines(
+            [self.LEFT_OUT, "1 selected test did not run to the end: the session ended early"]
+        )
+
+    def test_by_an_interrupt(self, project: Project) -> None:
+        """After Ctrl-C the test in which it came has no result either."""
+        project.write(library=LIBRARY.replace("return ", "raise KeyboardInterrupt or ", 2))
+        select(project).stdout.fnmatch_lines(
+            [self.LEFT_OUT, "2 selected tests did not run to the end: the session ended early"]
+        )
+
+    def test_under_xdist(self, project: Project) -> None:
+        """With workers, each test that was selected has a result or is counted."""
+        pytest.importorskip("xdist")
+        project.write(
+            test_many="""
+            import pytest
+            @pytest.mark.parametrize("n", range(40))
+            def test_many(n): assert n
+            """
+        )
+        done = select(project, "-n2", "-x")
+        (recorded,) = [line.split()[1] for line in done.outlines if line.startswith("recorded ")]
+        done.stdout.fnmatch_lines(
+            [f"{42 - int(recorded)} selected tests did not run to the end: the session ended early"]
+        )
+
+    def test_by_an_interrupt_between_tests(
+        self, project: Project, workers: Workers, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nobody waits for workers after Ctrl-C, and still it is known what they left out."""
+        project.write(
+            conftest="""
+            import os
+            def pytest_runtest_logfinish():
+                if "STOP" in os.environ and "PYTEST_XDIST_WORKER" not in os.environ:
+                    raise KeyboardInterrupt
+            """,
+            library=LIBRARY,
+            test_more="""
+            import library, pytest
+            @pytest.mark.parametrize("n", range(20))
+            def test_more(n): assert library.one() == 1
+            """,
+        )
+        project.run_apart(*workers)
+        change(project, one=1)
+        monkeypatch.setenv("STOP", "1")
+        done = project.run_apart("--aqe-mode=select", "--aqe-probe=0", *workers)
+        assert done.ret == pytest.ExitCode.INTERRUPTED
+        (recorded,) = [line.split()[1] for line in done.outlines if line.startswith("recorded ")]
+        done.stdout.fnmatch_lines(
+            [
+                "selected 21 of 23 tests: 21 affected; 2 not run, *",
+                f"{21 - int(recorded)} selected tests did not run to the end: the session *",
+            ]
+        )
+
+    def test_by_a_collection_error(self, project: Project) -> None:
+        """Where a module cannot be imported nothing runs."""
+        project.write(test_bad="import nowhere_to_be_found\n")
+        select(project).stdout.fnmatch_lines(
+            [self.LEFT_OUT, "2 selected tests did not run to the end: the session ended early"]
+        )
+
+    def test_a_full_run(self, project: Project) -> None:
+        """A full run that was stopped was none, and says so."""
+        project.history.unlink()
+        shutil.rmtree(project.folder / "runs")
+        select(project, "-x").stdout.fnmatch_lines(
+            ["full run: no history yet", "2 tests did not run to the end: the session ended early"]
+        )
+
+    def test_under_budget(self, project: Project) -> None:
+        """What the budget cut is counted by itself."""
+        change(project, one=7, two=7)
+        select(project, "-x", "--aqe-budget=60%").stdout.fnmatch_lines(
+            [self.LEFT_OUT, "1 test not run: beyond --aqe-budget"]
+        )
+
+    def test_to_its_end(self, project: Project, workers: Workers) -> None:
+        """A session in which all of it ran says no such thing."""
+        select(project, *workers).stdout.no_fnmatch_line("*to the end*")
+
+    def test_narrowed_afterwards(self, project: Project) -> None:
+        """What ``--lf`` takes away of the selected tests was not to run."""
+        change(project, one=7, two=7, three=3)
+        select(project, "test_one.py")
+        done = select(project, "--lf", "-x")
+        done.assert_outcomes(failed=1, deselected=0)
+        done.stdout.no_fnmatch_line("*to the end*")
 
 
 class TestFullRun:
@@ -822,6 +938,103 @@ class TestBranches:
         done = select(project, "--aqe-base=nowhere")
         done.assert_outcomes(passed=3)
         done.stdout.fnmatch_lines(["full run: the base nowhere *"])
+
+
+def test_what_is_torn_down_after_ctrl_c_counts(project: Project) -> None:
+    """No report is left to tell of it."""
+    project.write(
+        shop="def close():\n    pass\n",
+        test_a="def test_a(db): pass\ndef test_b(db): raise KeyboardInterrupt\n",
+        conftest="""
+            import pytest
+            import shop
+
+            @pytest.fixture(scope="session")
+            def db():
+                yield 1
+                shop.close()
+            """,
+    )
+    run(project, "test_a.py")
+    project.write(
+        shop="def close():\n    1 / 0\n", test_a="def test_a(db): pass\ndef test_b(db): pass\n"
+    )
+    done = select(project, "test_a.py")
+    done.stdout.fnmatch_lines(["selected 2 of 2 tests: 1 affected, 1 new; *"])
+
+
+@pytest.mark.parametrize(
+    ("write", "cause"),
+    [
+        ({"rates": "LIMIT = 2\n"}, "rates.py"),
+        ({"fast": "X = 1\n"}, "fast.py"),
+        ({"rates": "LIMIT = 2\n", "library": "X = 1\n" + LIBRARY}, "rates.py"),
+    ],
+)
+def test_the_reason_names_what_changed(
+    project: Project, write: dict[str, str], cause: str, workers: Workers
+) -> None:
+    """Not the function that notices it."""
+    project.write(
+        rates="LIMIT = 1\n",
+        shop="""
+            import rates
+            try:
+                import fast
+            except ImportError:
+                fast = None
+            def limit():
+                return rates.LIMIT
+            """,
+        test_shop="import shop\ndef test_shop(): assert shop.limit()\n",
+    )
+    run(project, *workers)
+    project.write(**write)
+    done = select(project, "--aqe-explain", *workers)
+    done.stdout.fnmatch_lines([f"*{cause} changed, which shop.py* may use*"])
+
+
+@pytest.mark.parametrize("scope", ["session", "module", "class"])
+def test_what_tears_a_shared_fixture_down_is_its_users(
+    project: Project, workers: Workers, scope: str
+) -> None:
+    """Not that of the test that happens to be the last, which may use none."""
+    project.write(
+        shop="""
+            def close():
+                pass
+            def flush():
+                pass
+            """,
+        test_a="""
+            def test_a(db): pass
+            def test_b(db): pass
+            def test_other(): pass
+            """,
+        test_z="def test_z(): pass\n",
+        conftest=f"""
+            import pytest
+            import shop
+
+            @pytest.fixture(scope="{scope}")
+            def inner(request):
+                request.addfinalizer(lambda: shop.flush())
+
+            @pytest.fixture(scope="{scope}")
+            def db(inner):
+                yield 1
+                shop.close()
+            """,
+    )
+    run(project, *workers)
+    path = project.path / "shop.py"
+    whole = path.read_text("utf-8")
+    for name in ("close", "flush"):
+        path.write_text(whole.replace(f"def {name}():\n    pass", f"def {name}():\n    1 / 0"))
+        done = select(project, *workers)
+        assert done.parseoutcomes()["passed"] == 2
+        assert done.ret == pytest.ExitCode.TESTS_FAILED
+    path.write_text(whole)
 
 
 class TestKnownSince:
@@ -1270,7 +1483,8 @@ class TestQuiet:
         run(project, "-n2")
         select(project, "-n2")
         left = {path.name for path in project.folder.iterdir()}
-        assert left <= {".gitignore", "history.duckdb", "runs", "plans", "flags", "unchanged.json"}
+        kept = {"history.duckdb", "runs", "flags", "unchanged.json", "contents.json"}
+        assert left <= {*kept, ".gitignore", "plans"}
         assert not list(project.folder.glob("plans/*"))
 
 

@@ -166,6 +166,45 @@ def test_file_in_place_of_folder(project: Project, workers: Workers) -> None:
     assert project.folder.read_text(encoding="utf-8") == "mine\n"
 
 
+def _first_failure(project: Project, *arguments: str) -> list[str]:
+    """Return what is said of the first failure."""
+    done = project.run(*arguments)
+    return [line for line in done.outlines if line.startswith("first failure ")]
+
+
+@pytest.mark.parametrize("outcomes", ["0111", "10", "1"])
+def test_first_failure_where_nothing_is_kept(
+    project: Project, workers: Workers, outcomes: str
+) -> None:
+    """Every test counts towards the first failure, whether its result can be kept or not."""
+    project.write(
+        test_a=f"""
+        import pytest
+        @pytest.mark.parametrize("passes", {[*map(int, outcomes)]})
+        def test_1(passes): assert passes
+        """,
+    )
+    project.run()
+    _allow_no_run_file(project)
+    (line,) = _first_failure(project, *workers)
+    assert f" of {len(outcomes) + 2} tests" in line
+    places = [*map(int, outcomes), 0].index(0) + 1
+    assert workers or f"(same failures in collected order: {places}" in line
+
+
+def test_first_failure_of_a_stopped_run_where_nothing_is_kept(project: Project) -> None:
+    """What did not run may have failed earlier in another order."""
+    project.run()
+    _allow_no_run_file(project)
+    (line,) = _first_failure(project, "-x")
+    assert line == "first failure after 1 of 1 test"
+
+
+def _allow_no_run_file(project: Project) -> None:
+    shutil.rmtree(project.folder / "runs")
+    (project.folder / "runs").touch()
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc on this system")
 def test_folder_that_cannot_be_made(project: Project) -> None:
     """A path where nobody may create a folder costs one line."""

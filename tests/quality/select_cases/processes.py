@@ -4,7 +4,45 @@ from __future__ import annotations
 
 from .case import Case, Swap
 
+SPAWNED = """
+    -- shop.py --
+    import multiprocessing
+    def work():
+        return 0
+    def code(how):
+        process = multiprocessing.get_context(how).Process(target=work)
+        process.start()
+        process.join()
+        return process.exitcode
+    def pooled(how):
+        with multiprocessing.get_context(how).Pool(1) as pool:
+            return pool.apply(work)
+    -- test_shop.py --
+    import shop
+    def test_shop():
+        assert shop.{call} == 0
+    def test_none():
+        assert True
+    """
+
 CASES: tuple[Case, ...] = (
+    *(
+        Case(
+            f"process that multiprocessing starts anew by {call}",
+            SPAWNED.replace("{call}", call),
+            change={"shop.py": Swap("return 0", "raise SystemExit(3)")},
+            selected={"test_shop"},
+            spared={"test_none", "test_bystander"},
+        )
+        for call in ("code('spawn')", "code('forkserver')")
+    ),
+    Case(
+        "pool of processes that multiprocessing starts anew",
+        SPAWNED.replace("{call}", "pooled('spawn')"),
+        change={"shop.py": Swap("return 0", "return 1")},
+        selected={"test_shop"},
+        spared={"test_none", "test_bystander"},
+    ),
     Case(
         "script in a child process",
         """

@@ -260,8 +260,14 @@ class TestNamedBase:
         """It is named as lost, so that nobody takes another one for it."""
         here = environment.checkout(repository)
         asked = changes.since(here, "nowhere", None)
-        assert (asked.base, asked.files, asked.lost) == (None, None, "nowhere")
-        assert changes.since(here, None, "origin/gone").lost == "origin/gone"
+        assert (asked.base, asked.files, asked.lost) == (
+            None,
+            None,
+            "nowhere is no commit in this clone",
+        )
+        assert changes.since(here, None, "origin/gone").lost == (
+            "origin/gone is no commit in this clone"
+        )
         assert changes.since(here, None, None).lost is None
 
     def test_edits_count(self, repository: Path) -> None:
@@ -280,4 +286,5 @@ class TestNamedBase:
         clone = tmp_path_factory.mktemp("clone")
         git(clone, "clone", "-q", "--depth=1", repository.as_uri(), ".")
         found = changes.since(environment.checkout(clone), None, first)
-        assert (found.lost, found.explicit) == (first, False)
+        assert found.lost == f"{first} is no commit in this clone"
+        assert not found.explicit

@@ -145,6 +145,17 @@ class TestEverything:
         write(tmp_path, file)
         assert (tree.project_version(tmp_path) != before) is tells
 
+    @pytest.mark.skipif(os.name == "nt", reason="the name of a file says it there")
+    @pytest.mark.parametrize("file", ["run.sh", "run.py"])
+    def test_what_can_be_executed(self, tmp_path: Path, file: str) -> None:
+        """Its content stays what it was, and who runs it fails without the permission."""
+        write(tmp_path, file)
+        before = tree.project_version(tmp_path)
+        (tmp_path / file).chmod(0o755)
+        assert tree.project_version(tmp_path) != before
+        (tmp_path / file).chmod(0o644)
+        assert tree.project_version(tmp_path) == before
+
     def test_a_large_file(self, tmp_path: Path) -> None:
         """It is not read: its size and the time of its last change tell."""
         path = tmp_path / "large.bin"

@@ -52,6 +52,7 @@ def record(
     collected: Mapping[str, int] | None = None,
     clean: Mapping[str, Sequence[str]] | None = None,
     by: Mapping[str, str] = CLEAN_BY,
+    amended: Sequence[Mapping[str, Sequence[str]]] = (),
     killed: bool = False,
     **run: Any,
 ) -> Path:
@@ -67,6 +68,8 @@ def record(
         writer.append(result)
     for file, version, checksums in pieces:
         writer.append_pieces(file, version, checksums, inert=())
+    for each in amended:
+        writer.append_amended(each)
     if collected is not None:
         writer.append_collected(collected)
     if clean is not None:
@@ -309,6 +312,21 @@ class TestTake:
             record(history.parent, day, failing, collected={"t.py": 2})
         writes.remember(history)
         assert known(history, "identity, run_id")[-1] == ("t.py::test_two", "r0")
+
+    def test_what_was_torn_down_when_a_test_had_ended(self, history: Path) -> None:
+        """It is its own as well, of one fixture after the other; others keep what they have."""
+        sets = {**SETS, "own3": {"a.py": ["one", "close"]}, "own4": {"a.py": ["one", "close", "x"]}}
+        amended = [{"own1": ["own4", "fork"]}, {"own1": ["own3", "subprocess"]}]
+        record(history.parent, 0, sets=sets, amended=amended)
+        writes.remember(history)
+        assert rows(
+            history,
+            "select identity, key, list_sort(doubt) from dependencies join tests using (test_no) "
+            "join sets on set_no = own_no order by identity",
+        ) == [
+            ("t.py::test_one", "own4", ["fork", "subprocess"]),
+            ("t.py::test_two", "own2", []),
+        ]
 
     def test_a_killed_run(self, history: Path) -> None:
         """What had ended before the kill is known, as if it had been a run of that."""

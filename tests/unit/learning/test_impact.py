@@ -269,6 +269,12 @@ def test_a_piece_is_shown_to_people(piece: tuple[str, str], text: str) -> None:
     assert shown(piece) == text
 
 
+def test_what_a_piece_notices_comes_first() -> None:
+    """The piece itself stays what it was."""
+    text = shown(("src/a.py", "f"), "src/b.py")
+    assert text == "src/b.py changed, which src/a.py::f may use"
+
+
 class TestHidden:
     def test_what_is_hidden_is_seen_by_who_names_it(self) -> None:
         """A document concerns a test in doubt only when `aqe_depends` names it."""
