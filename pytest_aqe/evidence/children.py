@@ -54,7 +54,7 @@ class Children:
 def _counted() -> str:
     """Return what counts multiprocessing's processes: those that it spawns raise no event."""
     module = sys.modules.get("multiprocessing.process")
-    return repr(getattr(module, "_process_counter", "count(1)"))
+    return str(getattr(module, "_process_counter", "count(1)"))
 
 
 def _is_running(pid: int) -> bool:
