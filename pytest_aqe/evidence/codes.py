@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import opcode
 import sys
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from types import CodeType
 from typing import NamedTuple
 
@@ -19,13 +19,14 @@ _AWAITING = 0x80 | 0x200  # coroutine, asynchronous generator
 _SUSPENDING = 0x20 | _AWAITING  # and generator
 _IMPORT_NAME = opcode.opmap["IMPORT_NAME"]
 _STORE_GLOBAL = opcode.opmap["STORE_GLOBAL"]
-_STORE_ATTR = opcode.opmap["STORE_ATTR"]
 _LOAD_GLOBAL = opcode.opmap["LOAD_GLOBAL"]
 _LOAD_ATTR = opcode.opmap["LOAD_ATTR"]
-_CACHE = 0  # room that an instruction leaves behind it, from 3.11 on
 _EXTENDED_ARG = opcode.opmap["EXTENDED_ARG"]
-_USING_NAMES = frozenset(opcode.hasname) - {opcode.opmap["STORE_NAME"]}
-_CALLING_NAMES = _USING_NAMES - {_IMPORT_NAME, opcode.opmap["IMPORT_FROM"]}
+_STORE_NAME = opcode.opmap["STORE_NAME"]
+_USING_NAMES = frozenset(opcode.hasname) - {_STORE_NAME}
+_IMPORT_FROM = opcode.opmap["IMPORT_FROM"]
+_ASKING_NAMES = frozenset(each for each in opcode.hasname if opcode.opname[each][:4] == "LOAD")
+_CALLING_NAMES = _USING_NAMES - {_IMPORT_NAME, _IMPORT_FROM}
 _FLAGS = {  # bits below the index of a name, by operation
     _LOAD_GLOBAL: int(sys.version_info >= (3, 11)),
     _LOAD_ATTR: int(sys.version_info >= (3, 12)),
@@ -105,33 +106,6 @@ def stored_globals(code: CodeType) -> set[str]:
     return _names(code, frozenset({_STORE_GLOBAL}))
 
 
-def stored_attributes(code: CodeType) -> Iterator[tuple[str, str]]:
-    """Yield (global, attribute) where a function binds an attribute of a global, or of its part."""
-    raw = code.co_code
-    if _STORE_ATTR not in raw:
-        return
-    operations = raw[::2]
-    place = operations.find(_STORE_ATTR)
-    while place >= 0:
-        argument, start = _argument(raw, place)
-        owner = _global_before(code, raw, start - 1)
-        if owner is not None:
-            yield owner, code.co_names[argument]
-        place = operations.find(_STORE_ATTR, place + 1)
-
-
-def _global_before(code: CodeType, raw: bytes, place: int) -> str | None:
-    while place >= 0:
-        operation = raw[2 * place]
-        argument, start = (0, place) if operation == _CACHE else _argument(raw, place)
-        if operation == _LOAD_GLOBAL:
-            return code.co_names[argument >> _FLAGS[_LOAD_GLOBAL]]
-        if operation not in (_CACHE, _LOAD_ATTR):
-            return None
-        place = start - 1
-    return None
-
-
 def awaits(code: CodeType) -> bool:
     """Tell a coroutine or an asynchronous generator: while it rests, others may work for it."""
     return bool(code.co_flags & _AWAITING)
@@ -150,6 +124,31 @@ def used_names(body: CodeType) -> set[str]:
 def called_names(body: CodeType) -> set[str]:
     """Return the names that a body can call: it uses them for more than to import them."""
     return _names(body, _CALLING_NAMES)
+
+
+def asked_names(bodies: Iterable[CodeType]) -> set[str]:
+    """Return the names that code asks for what they stand for, not those it binds or hands on.
+
+    What a module imports by a name is asked for where any of its ``bodies`` says the new name.
+    """
+    asked: set[str] = set()
+    imported: dict[str, str] = {}
+    for code in bodies:
+        asked |= _names(code, _ASKING_NAMES)
+        raw = code.co_code
+        operations = raw[::2]
+        place = operations.find(_IMPORT_FROM)
+        while place >= 0:
+            name = code.co_names[_argument(raw, place)[0]]
+            bound = place + 1
+            while raw[2 * bound] == _EXTENDED_ARG:
+                bound += 1
+            if raw[2 * bound] == _STORE_NAME:
+                imported[code.co_names[_argument(raw, bound)[0]]] = name
+            else:
+                asked.add(name)
+            place = operations.find(_IMPORT_FROM, place + 1)
+    return asked | {imported[name] for name in asked & imported.keys()}
 
 
 def _names(code: CodeType, operations: Set[int]) -> set[str]:

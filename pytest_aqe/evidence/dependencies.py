@@ -153,6 +153,7 @@ class Dependencies:
         context = Context(kind, owner, kept=kept)
         self._push(context)
         self._heirs.begin()
+        self._program.sharing.begin()
         if kind in (Kind.TEST, Kind.COLLECT):
             self._allowed = min(self._allowed + _A_TEST, _AT_MOST)
         if kind is Kind.TEST:
@@ -176,6 +177,12 @@ class Dependencies:
         self._look_at_what_lives(context)
         self._stack[-1].absorb(context)
         return context
+
+    def share(self, value: object) -> None:
+        """Hear of an object that several tests use."""
+        with self.quietly():
+            if self._program.sharing and self._program.share(value):
+                self._forget()
 
     def end_teardown(self, context: Context) -> Context:
         """Close what tears a shared fixture down: it is not the test's that happens to be last."""
@@ -449,7 +456,7 @@ class Dependencies:
             self._program.adopt_loaded(self._module(self.place(file)), file, there)
         for place, _, namespace in loaded:
             self._program.find_caches(namespace)
-            self._program.find_stores(self._module(place), namespace)
+            self._program.find_changes(self._module(place), namespace)
         self._suppose_run(loaded)
 
     def _suppose_run(self, loaded: Sequence[tuple[str, str, dict[str, Any]]]) -> None:
@@ -504,8 +511,14 @@ class Dependencies:
 
     # --- the stack
 
+    def _push_lightly(self, context: Context) -> None:
+        """Look into a call that nearly always finds its answer, and starts little."""
+        context.since = self._engine.count()
+        self._stack.append(context)
+        self._attend()
+
     def _push(self, context: Context) -> None:
-        self._drain_into(self._stack[-1])
+        self._drain()
         self._stack.append(context)
         self._attend()
 
@@ -526,7 +539,10 @@ class Dependencies:
         context = self._stack[-1]
         if len(self._stack) == 1:
             raise IndexError("the session itself does not end")
-        self._drain_into(context)
+        if context.since is None:
+            self._drain()
+        else:
+            context.marks |= self._engine.told(context.since)
         self._stack.pop()
         if context.kind is not Kind.TEST:  # of which `_lump` is asked
             self._keep_untold(context)
@@ -539,7 +555,7 @@ class Dependencies:
             if context.code is not None:
                 self._leave(module, context.code, context.namespace)
         elif context.kind is Kind.STICKY:
-            if self._program.keepers[context.owner].absorb(context):
+            if self._program.keep(context.owner, context):
                 self._forget()
             self._stack[-1].absorb(context)
         self._attend()
@@ -550,12 +566,19 @@ class Dependencies:
         keepers = self._program.keepers
         untold = list(self._untold) if self._engine.precise else keepers.keys() & context.marks
         for mark in untold:
-            if keepers[mark].absorb(context):
+            if self._program.keep(mark, context):
                 self._forget()
         if context.kind in (Kind.TEST, Kind.COLLECT):
             self._untold.difference_update(untold)  # another thread may have added one meanwhile
 
-    def _drain_into(self, context: Context) -> None:
+    def _drain(self) -> None:
+        """Charge what started: what did in light contexts, to the one they are in as well."""
+        place = -1
+        while (since := self._stack[place].since) is not None:
+            self._stack[place].marks |= self._engine.told(since)
+            self._stack[place].since = 0
+            place -= 1
+        context = self._stack[place]
         fired = self._engine.drain()
         if fired:
             if context.kind is Kind.SESSION and not fired <= context.marks:
@@ -607,17 +630,24 @@ class Dependencies:
         enough = not top.kept or (mark in self._heirs and self._look(mark, code, frame, top))
         if mark not in self._program.keepers:
             return enough
+        if not self._program.sharing.counts(mark, code, frame):
+            return self._program.sharing.is_silent()
         if codes.awaits(code):  # others may do its work meanwhile
             self._untold.add(mark)
             self._keep_all()
-        if get_ident() == self._thread and top.kind is Kind.STICKY and top.owner == mark:
-            top.depth += 1
-        elif get_ident() != self._thread or not self._allowed:
+        is_here = get_ident() == self._thread
+        if is_here and top.kind is Kind.STICKY and top.owner == mark:
+            return False
+        if not is_here or not self._allowed:
             self._untold.add(mark)
             self._keep_all()
         else:
             self._allowed -= 1
-            self._push(Context(Kind.STICKY, mark, code, frame=mark_of(frame)))
+            context = Context(Kind.STICKY, mark, code, frame=mark_of(frame))
+            if self._program.is_light(mark):
+                self._push_lightly(context)
+            else:
+                self._push(context)
         return False
 
     def _keep_all(self) -> None:
@@ -651,16 +681,17 @@ class Dependencies:
                 self._cache_made(frame)
                 return
             for context in reversed(self._stack):
-                if context.code is code:
+                if context.code is code and context.frame in (0, mark_of(frame)):
                     break
                 if context.kind not in (Kind.IMPORT, Kind.STICKY):
                     return
             else:
                 return
-            if context.depth and context is self._stack[-1]:
-                context.depth -= 1
-            else:
-                self.end(context)
+            self.end(context)
+            if context.kind is Kind.STICKY and self._program.share_what_is_bound(
+                context.owner, code, frame
+            ):
+                self._forget()
         except Exception as error:
             self._note_error(error)
         finally:

@@ -68,6 +68,12 @@ class Engine(Protocol):
     def drain(self) -> set[Mark]:
         """Return what ran since the last call."""
 
+    def count(self) -> int:
+        """Count what was told since the last `drain`, where the engine is precise."""
+
+    def told(self, since: int) -> set[Mark]:
+        """Return what was told after so many, without watching again what fell silent."""
+
     def heed(self, before: Callable[[FrameType], None] | None) -> None:
         """Call ``before`` with the frame of all that starts, until this is called with None."""
 

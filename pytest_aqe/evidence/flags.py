@@ -142,6 +142,14 @@ class Flags:
     def watch_end(self, code: CodeType) -> None:
         """Do nothing: single calls are not told."""
 
+    def count(self) -> int:
+        """Count nothing: single calls are not told."""
+        return 0
+
+    def told(self, since: int) -> set[Mark]:
+        """Return nothing: single calls are not told."""
+        return set()
+
     def heed(self, before: object) -> None:
         """Do nothing: single calls are not told."""
 

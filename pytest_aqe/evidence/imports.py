@@ -16,6 +16,7 @@ from typing import Any
 from pytest_aqe.evidence import codes
 from pytest_aqe.evidence.codes import Import
 from pytest_aqe.evidence.engine import Mark
+from pytest_aqe.evidence.outliving import Change
 from pytest_aqe.evidence.reachable import is_a, members_of, namespace_of
 from pytest_aqe.evidence.territory import Territory
 from pytest_aqe.evidence.versions import PACKAGE
@@ -29,8 +30,9 @@ class Module:
 
     ``untraced`` are functions of which nobody will tell whether they ran, by piece. ``package`` is
     what its relative imports start from. A ``lazy`` one was imported by a function, or by such a
-    module: who holds what it defines need not have imported it. ``stores`` are the functions that
-    bind attributes of globals: (global, attribute, mark, code).
+    module: who holds what it defines need not have imported it. ``changes`` are what functions
+    change that may outlive their calls: (change, mark, code). Of the ``names`` that it says those
+    are ``asked`` that it does not only bind.
     """
 
     place: str
@@ -40,9 +42,10 @@ class Module:
     files: set[str] = field(default_factory=set)
     doubts: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
     untraced: dict[str, set[Mark]] = field(default_factory=dict)
     lazy: bool = False
-    stores: list[tuple[str, str, Mark, CodeType]] = field(default_factory=list)
+    changes: list[tuple[Change, Mark, CodeType]] = field(default_factory=list)
 
 
 @dataclass(slots=True)

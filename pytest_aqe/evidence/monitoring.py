@@ -163,6 +163,22 @@ class Monitor:
         self._codes[mark_of(code)] = code
         sys.monitoring.set_local_events(self._asking, code, sys.monitoring.events.PY_RETURN)
 
+    def count(self) -> int:
+        """Count what was told since the last `drain`."""
+        return len(self._fired)
+
+    def told(self, since: int) -> set[Mark]:
+        """Return what was told after so many, and what these name of what is silent."""
+        if since >= len(self._fired):
+            return set()
+        fired = self._fired[since:]
+        found = set(map(mark_of, fired))
+        silent = (self._often.keys() | self._hushed) - found
+        if silent:
+            named = {name for code in fired for name in code.co_names}
+            found |= {mark for mark in silent if self._codes[mark].co_name in named}
+        return found
+
     def drain(self) -> set[Mark]:
         """Return what started since the last call, and watch again what fell silent."""
         if self._rests:

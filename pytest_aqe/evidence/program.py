@@ -10,17 +10,28 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from pytest_aqe.data import MAIN
-from pytest_aqe.evidence import codes
+from pytest_aqe.evidence import codes, outliving
 from pytest_aqe.evidence.codes import Import
 from pytest_aqe.evidence.contexts import Context, Kind
 from pytest_aqe.evidence.engine import Engine, Function, Mark, mark_of
 from pytest_aqe.evidence.heirs import Heirs
 from pytest_aqe.evidence.imports import Found, Module, Resolver
-from pytest_aqe.evidence.reachable import caches, is_a, namespace_of
+from pytest_aqe.evidence.outliving import Change, Root
+from pytest_aqe.evidence.reachable import (
+    attribute,
+    caches,
+    defaults,
+    held,
+    is_a,
+    namespace_of,
+    shared,
+    size,
+)
+from pytest_aqe.evidence.sharing import Sharing
 from pytest_aqe.evidence.territory import Territory
 
 
@@ -65,6 +76,10 @@ class Program:
         self.heirs = Heirs(self._add_class)
         self.keepers: dict[Mark, Context] = {}
         """What functions did whose effect outlives them: see `Kind.STICKY`."""
+        self.sharing = Sharing(self.mark)
+        self._bindings: dict[Mark, list[Change]] = defaultdict(list)  # what keepers change
+        self._shared_of: dict[Mark, tuple[tuple[Mark, int], ...]] = {}  # what keepers held last
+        self._waiting: dict[Mark, set[str]] = {}  # memos that nothing was kept in yet, by name
         self._entries: dict[Mark, _Entry] = {}
         self._plain: set[Mark] = set()  # of entries that lead to nothing but their own module
         self._leading: set[Mark] = set()  # of others; the rest was not looked at
@@ -72,6 +87,8 @@ class Program:
         self._imported: list[str] = []
         self._marks: dict[Mark, Mark] = {}  # a code object's to the one that stands for it
         self._caches: dict[str, set[Mark]] = defaultdict(set)  # the keepers, by name
+        self._cached: set[Mark] = set()  # of these, those that who hands their name on may ask
+        self._light: set[Mark] = set()  # those that start to look whether they have an answer
         self._made: dict[Mark, set[Mark]] = {}  # the keepers, by the function that made them so
         self._texts: dict[tuple[object, ...], Mark] = {}  # code of no file, by what it leads to
         self._mains: dict[str, object] = {}  # what has the mark of a module as a program
@@ -97,8 +114,7 @@ class Program:
 
     def adopt(self, module: Module, code: CodeType) -> None:
         """Watch the functions of a module that is about to be executed."""
-        for body in codes.bodies(code):
-            module.names.update(body.co_names)
+        self._note_names(module, code)
         functions = self._engine.adopt(code)
         if functions is not None:
             for function in functions:
@@ -122,11 +138,17 @@ class Program:
     def import_loaded(self, module: Module, code: CodeType) -> None:
         """Take up what the body of a module imported that was executed before."""
         found = Found()
+        self._note_names(module, code)
         for body in codes.bodies(code):
-            module.names.update(body.co_names)
             self._resolver.statements(body, module.package, found)
         module.edges |= found.places - {module.place}
         module.files |= found.packages
+
+    def _note_names(self, module: Module, code: CodeType) -> None:
+        bodies = list(codes.bodies(code))
+        for body in bodies:
+            module.names.update(body.co_names)
+        module.asked |= codes.asked_names(bodies)
 
     def _add(self, module: Module, function: Function) -> None:
         """Take up a function; what it binds globals to is kept for whoever names them."""
@@ -139,8 +161,7 @@ class Program:
             for name in codes.stored_globals(code):
                 self._keep(name, mark, code)
             if not function.name.rpartition(".")[2].startswith("test"):  # which put it back
-                stores = codes.stored_attributes(code)
-                module.stores += [(owner, name, mark, code) for owner, name in stores]
+                module.changes += [(change, mark, code) for change in outliving.changes(code)]
 
     def _add_class(self, mark: Mark, place: str, name: str) -> None:
         self._entries[mark] = _Entry(place, name, ())
@@ -205,7 +226,7 @@ class Program:
         module.edges |= found.places - {module.place}
         module.files |= found.packages
         self.find_caches(namespace or {})
-        self.find_stores(module, namespace or {})
+        self.find_changes(module, namespace or {})
         if module.lazy and namespace is not None:
             for mark, inherited in self.heirs.take_up(module.place, namespace, self._marks):
                 self._plain.discard(mark)
@@ -216,29 +237,143 @@ class Program:
 
     def find_caches(self, namespace: dict[str, Any]) -> None:
         """Take up the functions in a namespace that remember what they return."""
-        for name, cached in caches(namespace):
+        for name, cached, by_hand in caches(namespace):
             mark = self.mark(cached)
-            if mark is not None:
-                self._keep(name, mark, cached)
+            if mark is None or (by_hand and not self._engine.precise):
+                continue
+            is_news = mark not in self.keepers
+            self._keep(name, mark, cached)
+            if is_news and by_hand:
+                self._light.add(mark)
 
-    def find_stores(self, module: Module, namespace: dict[str, Any]) -> None:
-        """Take up the functions that bind globals of other modules of the project."""
-        for owner, name, mark, code in module.stores:
-            value = namespace.get(owner)
-            file = namespace_of(value).get("__file__") if is_a(value, ModuleType) else None
-            if is_a(file, str) and self._territory.place(file) is not None:
-                self._keep(name, mark, code)
-        module.stores.clear()
+    def find_changes(self, module: Module, namespace: dict[str, Any]) -> None:
+        """Take up the functions that change what outlives their calls: see `outliving`.
+
+        Where nobody tells of single calls, only those that bind globals of other modules:
+        a function that asks a memo runs in every test that does, and would keep all they do.
+        """
+        precise = self._engine.precise
+        taken: set[Mark] = set()  # arguments with the same default
+        for change, mark, code in module.changes:
+            if change.root is Root.GLOBAL:
+                self._take_global(change, mark, code, namespace)
+            elif not precise or not change.calls:
+                pass
+            elif change.root is Root.ARGUMENT:
+                taken.add(mark)
+            elif change.root is not Root.FREE:
+                self.sharing.add(change, mark, namespace.get("__name__"))
+        if taken:
+            for function, names in defaults(namespace):
+                mark_here = self.mark(function)
+                if mark_here in taken and any(
+                    change.name in names
+                    for change, mark, _ in module.changes
+                    if mark == mark_here and change.root is Root.ARGUMENT
+                ):
+                    self._expect(function.co_name, mark_here, function, None)
+        module.changes.clear()
+        if precise and self.sharing:
+            for name, value in shared(namespace):
+                self.share(value, name)
+
+    def _take_global(
+        self, change: Change, mark: Mark, code: CodeType, namespace: dict[str, Any]
+    ) -> None:
+        if change.name not in namespace:  # a builtin, or it was deleted
+            return
+        value = namespace[change.name]
+        if is_a(value, ModuleType):
+            file = namespace_of(value).get("__file__")
+            ours = is_a(file, str) and self._territory.place(file) is not None
+            if not ours or not change.names:
+                return
+            if change.binds and len(change.names) == 1:
+                self._keep(change.names[-1], mark, code)
+                return
+        if self._engine.precise and change.calls:
+            self._bindings[mark].append(change)
+            self._expect(change.names[-1] if change.names else change.name, mark, code, None)
+
+    def share(self, value: object, name: str = "") -> bool:
+        """Take up an object that outlives tests, or a class; tell whether that is news.
+
+        What its methods change is charged to whoever names it.
+        """
+        news = False
+        for change, mark, code, guard in self.sharing.take_up(value):
+            if change not in self._bindings[mark]:
+                self._bindings[mark].append(change)
+            news |= self._expect(change.names[-1] if change.names else name, mark, code, guard)
+        return news
+
+    def share_what_is_bound(self, mark: Mark, code: CodeType, frame: FrameType) -> bool:
+        """Take up what a keeper has just bound, or put into what was there."""
+        namespace = frame.f_globals
+        found = [namespace.get(name) for name in codes.stored_globals(code)]
+        for change in self._bindings.get(mark, ()):
+            if change.root is Root.GLOBAL:
+                found.append(attribute(namespace.get(change.name), change.names))
+            elif change.root is not Root.ARGUMENT:
+                receiver = frame.f_locals.get(code.co_varnames[0])
+                if change.root is Root.KIND:
+                    receiver = type(receiver)
+                found.append(attribute(receiver, change.names))
+        state = tuple((mark_of(value), size(value)) for value in found)
+        if self._shared_of.get(mark) == state:
+            return False
+        self._shared_of[mark] = state
+        news = False
+        for value in found:
+            for each in held(value):
+                news |= self.share(each)
+        return news
+
+    def _expect(self, name: str, mark: Mark, code: CodeType, guard: bool | None) -> bool:
+        """Charge what a function keeps by hand to whoever names it, as soon as there is any.
+
+        Tell whether that is news.
+        """
+        is_known = mark in self.keepers
+        self.sharing.guard(mark, guard, known=is_known)
+        if is_known and mark not in self._waiting:
+            return self._charge(name, mark)
+        self._waiting.setdefault(mark, set()).add(name)
+        self._light.add(mark)
+        self._take_as_keeper(mark, code)
+        return False
+
+    def is_light(self, mark: Mark) -> bool:
+        """Tell whether a keeper starts only to look whether it has an answer, mostly."""
+        return mark in self._light
+
+    def keep(self, mark: Mark, happened: Context) -> bool:
+        """Let a function keep what happened in it for others; tell whether that is news."""
+        news = self.keepers[mark].absorb(happened)
+        if news:
+            for name in self._waiting.pop(mark, ()):
+                self._charge(name, mark)
+        return news
 
     def _keep(self, name: str, mark: Mark, code: CodeType) -> bool:
         """Charge what a function does once to whoever names it; tell whether that is news."""
+        self._take_as_keeper(mark, code)
+        self._cached.add(mark)
+        self._light.discard(mark)
+        self.sharing.guard(mark, None, known=True)
+        news = self._charge(name, mark)
+        for each in self._waiting.pop(mark, ()):
+            news |= self._charge(each, mark)
+        return news
+
+    def _charge(self, name: str, mark: Mark) -> bool:
         if mark in self._caches[name]:
             return False
         if not self._caches[name]:  # so far this name told nothing
             self._plain.clear()
         self._caches[name].add(mark)
+        self._plain.discard(mark)
         self._leads.clear()
-        self._take_as_keeper(mark, code)
         return True
 
     def cache_made(self, cached: CodeType, maker: CodeType) -> bool:
@@ -257,6 +392,8 @@ class Program:
         self._plain.discard(made_by)
         self._leads.pop(made_by, None)
         self._take_as_keeper(mark, cached)
+        self._light.discard(mark)
+        self.sharing.guard(mark, None, known=True)
         return True
 
     def _take_as_keeper(self, mark: Mark, code: CodeType) -> None:
@@ -274,12 +411,12 @@ class Program:
         session, inside a test of its own. Tell whether any of it is news.
         """
         news = False
-        for mark, kept in self.keepers.items():
+        for mark in list(self.keepers):
             place, name = self._entries[mark].place, self._entries[mark].name
             is_untold = mark in self.modules[place].untraced.get(name, ())
             may_run = is_untold and place in closure and self._territory.inside(place)
             if may_run or mark in test.marks:
-                news |= kept.absorb(test)
+                news |= self.keep(mark, test)
         return news
 
     # --- where it leads
@@ -304,7 +441,8 @@ class Program:
             walk.marks += module.marks
             for untraced in module.untraced.values():
                 walk.marks += untraced
-            walk.marks += self._caches_named(module.names)
+            if not self._caches.keys().isdisjoint(module.names):
+                walk.marks += self._caches_named(module.names, module.asked)
             self._follow_marks(walk)
         return frozenset(places)
 
@@ -364,7 +502,8 @@ class Program:
         if not self._engine.precise:
             marks |= self.heirs.of(mark)
         for code in entry.codes:
-            marks.update(self._caches_named(code.co_names))
+            if not self._caches.keys().isdisjoint(code.co_names):
+                marks.update(self._caches_named(code.co_names, codes.asked_names([code])))
         lead = _Lead(
             frozenset(marks),
             frozenset(found.places.union(self._loaded.get(mark, ()))),
@@ -400,8 +539,11 @@ class Program:
             )
         return entry.imports
 
-    def _caches_named(self, names: Iterable[str]) -> Iterator[Mark]:
-        """Yield the caches that a function may ask: a hit runs none of their code."""
-        if not self._caches.keys().isdisjoint(names):
-            for name in self._caches.keys() & names:
-                yield from self._caches[name]
+    def _caches_named(self, names: Iterable[str], asked: Collection[str]) -> Iterator[Mark]:
+        """Yield the caches that a function may ask: a hit runs none of their code.
+
+        Who binds the name of a cache may hand it on. A memo that is kept by hand is asked.
+        """
+        for name in self._caches.keys() & names:
+            is_asked = name in asked
+            yield from (each for each in self._caches[name] if is_asked or each in self._cached)

@@ -10,10 +10,19 @@ import functools
 import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType
+from contextlib import suppress
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    ModuleType,
+)
 from typing import Any, TypeGuard, TypeVar
 
 from pytest_aqe.evidence.engine import mark_of
+from pytest_aqe.evidence.outliving import Root, changes
 
 _T = TypeVar("_T")
 
@@ -23,6 +32,13 @@ home_of: Callable[[type], object] = type.__dict__["__module__"].__get__
 members_of: Callable[[type], Mapping[str, Any]] = type.__dict__["__dict__"].__get__
 
 _CONTAINERS = frozenset({dict, list, tuple})
+_KINDS = frozenset(  # of values that nothing is kept in
+    {
+        *(bool, bytes, complex, float, frozenset, int, str, tuple, type(None), type),
+        *(FunctionType, BuiltinFunctionType, ModuleType, classmethod, property, staticmethod),
+        *(GetSetDescriptorType, MemberDescriptorType, functools.partial),
+    }
+)
 _MANY = 256  # in a container: longer ones are tables of data
 
 
@@ -88,8 +104,62 @@ def inherited(heir: type) -> Iterator[CodeType]:
                 yield function.__code__
 
 
-def caches(namespace: dict[str, Any]) -> Iterator[tuple[str, CodeType]]:
-    """Yield (name, code) of functions and properties that remember what they returned."""
+def is_mutable(value: object) -> bool:
+    """Tell whether something may be kept in a value; `None` stands for no value."""
+    return type(value) not in _KINDS
+
+
+def held(value: object) -> Iterator[object]:
+    """Yield a value, and what a container holds, unless that is a table of data."""
+    yield value
+    if type(value) in _CONTAINERS and len(value) <= _MANY:  # type: ignore[arg-type]
+        yield from list(value.values() if type(value) is dict else value)  # type: ignore[call-overload]
+
+
+def size(value: object) -> int:
+    """Return how much a container holds."""
+    return len(value) if type(value) in _CONTAINERS else 0  # type: ignore[arg-type]
+
+
+def shared(namespace: dict[str, Any]) -> Iterator[tuple[str, object]]:
+    """Yield (name, value) of what outlives calls: globals, classes and what they hold."""
+    found = list(namespace.items())
+    for owner in classes_of(namespace):
+        found.append(("", owner))
+        found += members_of(owner).items()
+    for name, value in found:
+        for each in held(value):
+            if type(each) not in _KINDS or type(value) is type:
+                yield name, each
+
+
+def attribute(value: object, names: Iterable[str]) -> object:
+    """Return an attribute of an attribute, or None, without asking any object for it."""
+    for name in names:
+        line = line_of(value) if is_a(value, type) else ()
+        spaces = (namespace_of(value), *map(members_of, line or line_of(type(value))))
+        value = next((space[name] for space in spaces if name in space), None)
+    return value
+
+
+def defaults(namespace: dict[str, Any]) -> Iterator[tuple[CodeType, set[str]]]:
+    """Yield (code, arguments) of functions in which calls can leave something in a default."""
+    for value in list(namespace.values()):
+        for each in _functions(value, namespace.get("__name__")):
+            code = each.__code__
+            names = code.co_varnames[: code.co_argcount]
+            given = each.__defaults__ or ()
+            found = dict(zip(names[len(names) - len(given) :], given, strict=True))
+            found.update(each.__kwdefaults__ or {})
+            if mutable := {name for name, default in found.items() if is_mutable(default)}:
+                yield code, mutable
+
+
+def caches(namespace: dict[str, Any]) -> Iterator[tuple[str, CodeType, bool]]:
+    """Yield (name, code, by hand) of functions and properties whose answers are remembered.
+
+    By hand is what another function remembers that was made around them.
+    """
     for name, value in list(namespace.items()):
         yield from _cached(name, value)
         if type(value) in _CONTAINERS and len(value) <= _MANY:
@@ -100,7 +170,7 @@ def caches(namespace: dict[str, Any]) -> Iterator[tuple[str, CodeType]]:
             yield from _cached(name, value)
 
 
-def _cached(name: str, value: Any) -> Iterator[tuple[str, CodeType]]:
+def _cached(name: str, value: Any) -> Iterator[tuple[str, CodeType, bool]]:
     """Look behind decorators for what remembers, and then for the function."""
     remembers = False
     for _ in range(8):
@@ -112,6 +182,10 @@ def _cached(name: str, value: Any) -> Iterator[tuple[str, CodeType]]:
             value = value.fget
         elif is_a(value, staticmethod) or is_a(value, classmethod):
             value = value.__func__
+        elif is_a(value, FunctionType) and value.__closure__ and _fills(value):
+            for each in _enclosed(value):
+                yield name, each.__code__, True
+            break
         else:
             behind = "__wrapped__" if is_a(value, FunctionType) else "_fixture_function"  # pytest's
             inner = namespace_of(value).get(behind)
@@ -119,7 +193,24 @@ def _cached(name: str, value: Any) -> Iterator[tuple[str, CodeType]]:
                 break
             value = inner
     if remembers and is_a(value, FunctionType):
-        yield name, value.__code__
+        yield name, value.__code__, False
+
+
+def _fills(function: FunctionType) -> bool:
+    """Tell whether a function changes what the one around it left to it."""
+    return any(each.root is Root.FREE for each in changes(function.__code__))
+
+
+def _enclosed(function: FunctionType) -> list[FunctionType]:
+    """Return the functions that one remembers the answers of: those around which it was made.
+
+    If there are none it answers itself.
+    """
+    found: list[FunctionType] = []
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # it is empty
+            found += _functions(cell.cell_contents, None)
+    return found or [function]
 
 
 def _functions(value: Any, home: object, depth: int = 0) -> Iterator[FunctionType]:
