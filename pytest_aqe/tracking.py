@@ -179,7 +179,11 @@ class Tracking:
                 fixturedef.addfinalizer(lambda: self._begin_teardown(fixturedef))  # the first
                 if context is not None:
                     following.end_shared(context)
-                    following.share((fixturedef.cached_result or [None])[0])
+                    sets_up = "_setup" in fixturedef.argname or "request" in fixturedef.argnames
+                    following.share(
+                        (fixturedef.cached_result or [None])[0],
+                        getattr(request.node, "_obj", None) if sets_up else None,
+                    )
                     if "request" in fixturedef.argnames:
                         # what it asked for by name; some of it was set up before
                         for other in _active(request).values():

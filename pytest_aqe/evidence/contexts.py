@@ -32,8 +32,8 @@ class Context:
 
     ``files`` are data files, folders, packages and variables, ``modules`` places that were
     imported, ``threads`` those that were started. ``frame`` stands for the frame of a sticky
-    function's call. A light one only looks at what started ``since`` it began. Of one that is
-    not ``kept`` nobody will ask.
+    function's call. A light one only looks at what started ``since`` it began;
+    ``receiver`` is what it is on. Of one that is not ``kept`` nobody will ask.
     """
 
     kind: Kind
@@ -42,6 +42,7 @@ class Context:
     namespace: dict[str, Any] | None = None
     frame: Mark = 0
     since: int | None = None
+    receiver: object = None
     marks: set[Mark] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
     modules: set[str] = field(default_factory=set)

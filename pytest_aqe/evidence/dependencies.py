@@ -178,10 +178,15 @@ class Dependencies:
         self._stack[-1].absorb(context)
         return context
 
-    def share(self, value: object) -> None:
-        """Hear of an object that several tests use."""
+    def share(self, value: object, owner: object = None) -> None:
+        """Hear of an object that several tests use, and of a module or class that holds some."""
         with self.quietly():
-            if self._program.sharing and self._program.share(value):
+            if not self._program.sharing:
+                return
+            news = self._program.share(value)
+            if owner is not None:
+                news |= self._program.share_names(owner)
+            if news:
                 self._forget()
 
     def end_teardown(self, context: Context) -> Context:
@@ -513,9 +518,9 @@ class Dependencies:
 
     def _push_lightly(self, context: Context) -> None:
         """Look into a call that nearly always finds its answer, and starts little."""
-        context.since = self._engine.count()
         self._stack.append(context)
         self._attend()
+        context.since = self._engine.count()
 
     def _push(self, context: Context) -> None:
         self._drain()
@@ -616,7 +621,7 @@ class Dependencies:
             return False
         mark = mark_of(code)
         if self._stack[-1].kind is Kind.STICKY:
-            if mark in self._program.keepers:
+            if mark in self._program.keepers and mark != self._stack[-1].owner:
                 self._close_raised(frame)
             else:
                 self._started_inside(frame)
@@ -630,8 +635,9 @@ class Dependencies:
         enough = not top.kept or (mark in self._heirs and self._look(mark, code, frame, top))
         if mark not in self._program.keepers:
             return enough
-        if not self._program.sharing.counts(mark, code, frame):
-            return self._program.sharing.is_silent()
+        counts, receiver = self._program.sharing.counts(mark, code, frame)
+        if not counts:
+            return self._program.sharing.is_silent() and not self._is_open(code)
         if codes.awaits(code):  # others may do its work meanwhile
             self._untold.add(mark)
             self._keep_all()
@@ -639,15 +645,16 @@ class Dependencies:
         if is_here and top.kind is Kind.STICKY and top.owner == mark:
             return False
         if not is_here or not self._allowed:
+            is_told = mark in self._untold
             self._untold.add(mark)
             self._keep_all()
+            return is_told and is_here and not self._is_open(code)
+        self._allowed -= 1
+        context = Context(Kind.STICKY, mark, code, frame=mark_of(frame), receiver=receiver)
+        if self._program.is_light(mark):
+            self._push_lightly(context)
         else:
-            self._allowed -= 1
-            context = Context(Kind.STICKY, mark, code, frame=mark_of(frame))
-            if self._program.is_light(mark):
-                self._push_lightly(context)
-            else:
-                self._push(context)
+            self._push(context)
         return False
 
     def _keep_all(self) -> None:
@@ -666,7 +673,10 @@ class Dependencies:
         context.marks |= classes
         return enough
 
-    def _call_ended(self, code: CodeType, frame: FrameType) -> None:
+    def _is_open(self, code: CodeType) -> bool:
+        return any(context.code is code for context in self._stack)
+
+    def _call_ended(self, code: CodeType, frame: FrameType, value: object) -> None:
         if self._busy or get_ident() != self._thread:
             return
         self._busy = True
@@ -689,7 +699,7 @@ class Dependencies:
                 return
             self.end(context)
             if context.kind is Kind.STICKY and self._program.share_what_is_bound(
-                context.owner, code, frame
+                context.owner, code, frame.f_globals, context.receiver, value
             ):
                 self._forget()
         except Exception as error:

@@ -16,7 +16,7 @@ mark_of: Callable[[object], Mark] = object.__hash__
 """A code object's or a frame's mark is its identity: `hash` would read all of a code object,
 `id` is audited."""
 
-Notice = Callable[[CodeType, FrameType], None]
+Ended = Callable[[CodeType, FrameType, object], None]
 Started = Callable[[CodeType, FrameType], bool]
 
 
@@ -41,7 +41,7 @@ class Engine(Protocol):
 
     precise: bool
 
-    def start(self, started: Started, ended: Notice) -> None:
+    def start(self, started: Started, ended: Ended) -> None:
         """Begin; call ``started`` and ``ended`` for what `watch_calls`, `watch_end` name.
 
         Where ``started`` returns True, the next start is told after the next `drain` only.

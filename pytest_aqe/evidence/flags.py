@@ -23,7 +23,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from pytest_aqe.evidence import codes
-from pytest_aqe.evidence.engine import Function, Mark, Notice, Started, mark_of
+from pytest_aqe.evidence.engine import Ended, Function, Mark, Started, mark_of
 from pytest_aqe.evidence.versions import digest
 
 _RAISED: Any = ("\0aqe flags",)  # what stands for the flags in code that is not bound yet
@@ -61,9 +61,9 @@ class Flags:
         self._ranges: dict[tuple[str, int], int] = {}
         self._kept: list[CodeType] = []
         self._finder = _Finder(self)
-        self.ended: Notice = lambda code, frame: None
+        self.ended: Ended = lambda code, frame, value: None
 
-    def start(self, started: Started, ended: Notice) -> None:
+    def start(self, started: Started, ended: Ended) -> None:
         """Take the place behind pytest's own finder, which comes first."""
         place = next(
             (
@@ -263,7 +263,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
         try:
             exec(code, module.__dict__)
         finally:
-            self._flags.ended(code, sys._getframe())
+            self._flags.ended(code, sys._getframe(), None)
 
 
 def rewrite(source: bytes, path: str) -> tuple[CodeType, list[str]]:

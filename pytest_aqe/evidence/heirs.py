@@ -11,8 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, FrameType
 from typing import Any
 
+from pytest_aqe.evidence.codes import suspends
 from pytest_aqe.evidence.engine import Mark, mark_of
-from pytest_aqe.evidence.reachable import classes_of, home_of, inherited, line_of
+from pytest_aqe.evidence.reachable import (
+    classes_of,
+    first_argument,
+    home_of,
+    inherited,
+    line_of,
+)
 
 _name_of: Callable[[type], str] = type.__dict__["__qualname__"].__get__
 _LOOKS = 4096  # at objects in one test, before any object may be any class' that inherits
@@ -81,10 +88,10 @@ class Heirs:
 
         It is where an object does not tell, or too many were looked at: then any class may be.
         """
-        if self._looks >= _LOOKS or not code.co_argcount:
+        if self._looks >= _LOOKS or not code.co_argcount or suspends(code):
             return self._of[function], True
         self._looks += 1
-        receiver: Any = frame.f_locals.get(code.co_varnames[0])
+        receiver: Any = first_argument(code, frame)
         kind = type(receiver)
         found = self.classes(kind)
         return found | self.classes(receiver) if issubclass(kind, type) else found, False

@@ -21,7 +21,7 @@ from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from pytest_aqe.evidence import codes
-from pytest_aqe.evidence.engine import Function, Mark, Notice, Started, mark_of
+from pytest_aqe.evidence.engine import Ended, Function, Mark, Started, mark_of
 
 NAME = "pytest-aqe"
 _OFTEN = 48  # starts between two looks from which on a function is told once a look
@@ -59,12 +59,13 @@ class Monitor:
         self._called: set[Mark] = set()  # of these, with their returns
         self._resumable: set[Mark] = set()
         self._quiet: list[CodeType] = []  # special, and silent until the next look
+        self._silent: set[Mark] = set()  # the same
         self._started: Started = _never_quiet
-        self._ended: Notice = _ignore
+        self._ended: Ended = _ignore
         self._rests = False
         self._before: Callable[[FrameType], None] | None = None
 
-    def start(self, started: Started, ended: Notice) -> None:
+    def start(self, started: Started, ended: Ended) -> None:
         """Take the tool ids."""
         self._started, self._ended = started, ended
         monitoring, events = sys.monitoring, sys.monitoring.events
@@ -184,7 +185,9 @@ class Monitor:
         if self._rests:
             return set()
         while self._quiet:
-            _watch_anew(self._asking, self._quiet.pop())
+            code = self._quiet.pop()
+            self._silent.discard(mark_of(code))
+            _watch_anew(self._asking, code)
         if not self._fired:
             return set()
         fired = self._fired[:]
@@ -258,6 +261,7 @@ class Monitor:
     def _ask(self) -> Callable[[CodeType, int], Any]:
         disable, identity, frame = sys.monitoring.DISABLE, mark_of, sys._getframe
         special, started, quiet, fired = self._special, self._started, self._quiet, self._fired
+        silent = self._silent
 
         def ask(code: CodeType, _offset: int) -> Any:
             if identity(code) not in special:  # comparing code objects compares all of them
@@ -268,6 +272,7 @@ class Monitor:
                 return disable
             if started(code, frame(1)):
                 quiet.append(code)
+                silent.add(identity(code))
                 return disable
             return None
 
@@ -295,8 +300,11 @@ class Monitor:
         self._started(code, sys._getframe(1))
         return None
 
-    def _on_return(self, code: CodeType, _offset: int, _value: object) -> None:
-        self._ended(code, sys._getframe(1))
+    def _on_return(self, code: CodeType, _offset: int, value: object) -> Any:
+        if mark_of(code) in self._silent:
+            return sys.monitoring.DISABLE
+        self._ended(code, sys._getframe(1), value)
+        return None
 
     def _on_throw(self) -> Callable[[CodeType, int, object], None]:
         resumable, called, fired = self._resumable, self._called, self._fired
@@ -331,5 +339,5 @@ def _never_quiet(code: CodeType, frame: object) -> bool:
     return False
 
 
-def _ignore(code: CodeType, frame: object) -> None:
+def _ignore(code: CodeType, frame: object, value: object) -> None:
     """Be told of nothing."""

@@ -42,6 +42,11 @@ _STORE_ATTR, _STORE_SUBSCR, _STORE_DEREF = (
     _OP["STORE_DEREF"],
 )
 _STORE_FAST, _LOAD_DEREF = _OP["STORE_FAST"], _OP["LOAD_DEREF"]
+_LOAD_CONST = _OP["LOAD_CONST"]
+_PUSH_NULL = _OP.get("PUSH_NULL", -1)
+_STORING = {_STORE_SUBSCR: 1} | ({_OP["STORE_SLICE"]: 2} if "STORE_SLICE" in _OP else {})
+_BINARY_SUBSCR = _OP.get("BINARY_SUBSCR", _OP.get("BINARY_OP", -1))
+_SUBSCR_ARGUMENT = 0 if "BINARY_SUBSCR" in _OP else 26  # an operator of its own, up to 3.13
 _CALL = _OP.get("CALL", -1)
 _LOADS = frozenset(
     _OP[name] for name in ("LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_CHECK") if name in _OP
@@ -79,14 +84,16 @@ class Root(Enum):
 class Change(NamedTuple):
     """``<root>.<names> = ...``, or a change of what is there.
 
-    ``name`` is what the root is called. Where it ``calls`` nothing that may be the project's,
-    what it does is all in the function itself.
+    ``name`` is what the root is called. One that ``asks`` may find it there and leave it so.
+    Where it ``calls`` nothing that may be the project's, what it does is all in the function
+    itself.
     """
 
     root: Root
     name: str
     names: tuple[str, ...]
     binds: bool
+    asks: bool
     calls: bool
 
 
@@ -105,22 +112,23 @@ def changes(code: CodeType) -> list[Change]:
     operations = raw[::2]
     if (
         _STORE_ATTR not in operations
-        and _STORE_SUBSCR not in operations
+        and not any(each in operations for each in _STORING)
         and not (_STORE_DEREF in operations and code.co_freevars)
         and _MUTATORS.isdisjoint(code.co_names)
+        and "setattr" not in code.co_names
     ):
         return []
     instructions = list(_instructions(raw))
     reader = _Reader(code, instructions)
     found = set(reader.changes())
     found |= {  # the first argument may have a default, too
-        (path._replace(root=Root.ARGUMENT), binds)
-        for path, binds in found
+        (path._replace(root=Root.ARGUMENT), binds, asks)
+        for path, binds, asks in found
         if path.root is Root.RECEIVER
     }
-    found = {each for each in found if _may_last(code, each)}
+    found = {each for each in found if _may_last(code, *each[:2])}
     calls = bool(found) and _calls(code, instructions)
-    return [Change(*path, binds, calls) for path, binds in found]
+    return [Change(*path, binds, asks, calls) for path, binds, asks in found]
 
 
 def is_making(code: CodeType) -> bool:
@@ -128,8 +136,7 @@ def is_making(code: CodeType) -> bool:
     return code.co_name in _MAKING
 
 
-def _may_last(code: CodeType, found: tuple[_Path, bool]) -> bool:
-    path, binds = found
+def _may_last(code: CodeType, path: _Path, binds: bool) -> bool:
     if path.root is Root.RECEIVER:
         return not is_making(code) or (not binds and len(path.names) == 1)
     return path.root is not Root.ARGUMENT or (not path.names and not binds)
@@ -173,18 +180,22 @@ class _Reader:
         self._instructions = instructions
         self._aliases: dict[str, _Path] = {}
 
-    def changes(self) -> Iterator[tuple[_Path, bool]]:
+    def changes(self) -> Iterator[tuple[_Path, bool, bool]]:
+        """Yield what is changed, whether it is bound, and whether it was asked for before."""
         names = self._code.co_names
+        loaded: set[object] = set(self._code.co_consts)  # it may be asked for by a text
+        branched = False
         for place, (operation, argument) in enumerate(self._instructions):
             path = None
+            branched |= operation in _JUMPS
             binds = operation == _STORE_ATTR
             if operation == _STORE_FAST:
                 self._store(place, argument)
             elif binds:
                 path = self._path(place)
                 path = path and path._replace(names=(*path.names, names[argument]))
-            elif operation == _STORE_SUBSCR:
-                start = self._start(place)
+            elif operation in _STORING:
+                start = self._start(place, _STORING[operation])
                 path = self._path(start) if start is not None else None
             elif operation == _STORE_DEREF:
                 name = self._variable(argument)
@@ -193,9 +204,27 @@ class _Reader:
             elif operation in (_LOAD_ATTR, _LOAD_METHOD):
                 is_method = operation == _LOAD_METHOD or (_ATTR_FLAG and argument & 1)
                 name = names[argument >> _ATTR_FLAG if operation == _LOAD_ATTR else argument]
+                loaded.add(name)
                 path = self._path(place) if is_method and name in _MUTATORS else None
+            elif operation == _LOAD_GLOBAL and names[argument >> _GLOBAL_FLAG] == "setattr":
+                path = self._set(place + 1)
             if path is not None:
-                yield path, binds
+                is_asked = operation != _STORE_ATTR or branched or names[argument] in loaded
+                yield path, binds, is_asked
+
+    def _set(self, place: int) -> _Path | None:
+        """Return what ``setattr`` binds whose arguments begin here; a name may not be told."""
+        while self._instructions[place][0] == _PUSH_NULL:
+            place += 1
+        place += 1
+        while self._instructions[place][0] in (_LOAD_ATTR, _LOAD_METHOD):
+            place += 1
+        path = self._path(place)
+        operation, argument = self._instructions[place]
+        name = self._code.co_consts[argument] if operation == _LOAD_CONST else None
+        if path is None or not isinstance(name, str):
+            return path
+        return path._replace(names=(*path.names, name))
 
     def _store(self, place: int, index: int) -> None:
         """Remember that a variable is another name of something."""
@@ -207,7 +236,9 @@ class _Reader:
         """Return what the expression stands for that ends before ``end``."""
         names: tuple[str, ...] = ()
         code = self._code
-        for place in range(end - 1, -1, -1):
+        place = end
+        while place > 0:
+            place -= 1
             operation, argument = self._instructions[place]
             if operation in (_LOAD_ATTR, _LOAD_METHOD):
                 shift = _ATTR_FLAG if operation == _LOAD_ATTR else 0
@@ -216,6 +247,11 @@ class _Reader:
                 return _Path(Root.GLOBAL, code.co_names[argument >> _GLOBAL_FLAG], names)
             elif operation in _LOADS:
                 return self._local(code.co_varnames[argument], names)
+            elif operation == _BINARY_SUBSCR and argument == _SUBSCR_ARGUMENT:
+                start = self._start(place)
+                if start is None:
+                    return None
+                place = start
             elif operation == _LOAD_DEREF:
                 return self._captured(self._variable(argument), names)
             elif operation == _CALL and argument == 1 and self._asks_type(place):
@@ -259,8 +295,8 @@ class _Reader:
             return code._varname_from_oparg(argument)  # type: ignore[attr-defined, no-any-return]
         return (code.co_cellvars + code.co_freevars)[argument]
 
-    def _start(self, end: int) -> int | None:
-        """Return where the expression begins that ends before ``end``, if it goes straight."""
+    def _start(self, end: int, count: int = 1) -> int | None:
+        """Return where so many expressions begin that end before ``end``, if they go straight."""
         pushed = 0
         for place in range(end - 1, -1, -1):
             operation, argument = self._instructions[place]
@@ -268,6 +304,6 @@ class _Reader:
                 return None
             has_argument = operation >= opcode.HAVE_ARGUMENT
             pushed += opcode.stack_effect(operation, argument if has_argument else None)
-            if pushed >= 1:
+            if pushed >= count:
                 return place
         return None

@@ -7,10 +7,10 @@ keep for whoever names it: a cache, a global.
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from types import CodeType, FrameType, FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from pytest_aqe.data import MAIN
@@ -27,12 +27,15 @@ from pytest_aqe.evidence.reachable import (
     defaults,
     held,
     is_a,
+    members_of,
     namespace_of,
     shared,
     size,
 )
 from pytest_aqe.evidence.sharing import Sharing
 from pytest_aqe.evidence.territory import Territory
+
+_SHARES = 64  # times that what a keeper has bound is looked at, before only each 128th, 256th, ...
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +66,7 @@ class Walk:
     doubts: set[str] = field(default_factory=set)
     pieces: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     seen: set[Mark] = field(default_factory=set)
+    ran: Collection[Mark] = ()  # what ran in the test itself
 
 
 class Program:
@@ -79,6 +83,8 @@ class Program:
         self.sharing = Sharing(self.mark)
         self._bindings: dict[Mark, list[Change]] = defaultdict(list)  # what keepers change
         self._shared_of: dict[Mark, tuple[tuple[Mark, int], ...]] = {}  # what keepers held last
+        self._binds_anew: dict[Mark, bool] = {}
+        self._shares: Counter[Mark] = Counter()
         self._waiting: dict[Mark, set[str]] = {}  # memos that nothing was kept in yet, by name
         self._entries: dict[Mark, _Entry] = {}
         self._plain: set[Mark] = set()  # of entries that lead to nothing but their own module
@@ -254,6 +260,7 @@ class Program:
         """
         precise = self._engine.precise
         taken: set[Mark] = set()  # arguments with the same default
+        self.sharing.know(namespace.get("__name__"))
         for change, mark, code in module.changes:
             if change.root is Root.GLOBAL:
                 self._take_global(change, mark, code, namespace)
@@ -262,7 +269,7 @@ class Program:
             elif change.root is Root.ARGUMENT:
                 taken.add(mark)
             elif change.root is not Root.FREE:
-                self.sharing.add(change, mark, namespace.get("__name__"))
+                self.sharing.add(change, mark)
         if taken:
             for function, names in defaults(namespace):
                 mark_here = self.mark(function)
@@ -276,6 +283,14 @@ class Program:
         if precise and self.sharing:
             for name, value in shared(namespace):
                 self.share(value, name)
+
+    def share_names(self, owner: object) -> bool:
+        """Take up the objects that a module or a class has been given."""
+        names = dict(members_of(owner)) if is_a(owner, type) else namespace_of(owner)
+        news = False
+        for name, value in shared(names):
+            news |= self.share(value, name)
+        return news
 
     def _take_global(
         self, change: Change, mark: Mark, code: CodeType, namespace: dict[str, Any]
@@ -304,25 +319,36 @@ class Program:
         for change, mark, code, guard in self.sharing.take_up(value):
             if change not in self._bindings[mark]:
                 self._bindings[mark].append(change)
+                self._binds_anew.pop(mark, None)
             news |= self._expect(change.names[-1] if change.names else name, mark, code, guard)
         return news
 
-    def share_what_is_bound(self, mark: Mark, code: CodeType, frame: FrameType) -> bool:
-        """Take up what a keeper has just bound, or put into what was there."""
-        namespace = frame.f_globals
+    def share_what_is_bound(
+        self,
+        mark: Mark,
+        code: CodeType,
+        namespace: dict[str, Any],
+        receiver: object,
+        answer: object,
+    ) -> bool:
+        """Take up what a keeper has just bound, or put into what was there, or answers."""
         found = [namespace.get(name) for name in codes.stored_globals(code)]
+        if mark not in self._light:
+            found.append(answer)
         for change in self._bindings.get(mark, ()):
             if change.root is Root.GLOBAL:
                 found.append(attribute(namespace.get(change.name), change.names))
-            elif change.root is not Root.ARGUMENT:
-                receiver = frame.f_locals.get(code.co_varnames[0])
-                if change.root is Root.KIND:
-                    receiver = type(receiver)
-                found.append(attribute(receiver, change.names))
+            elif receiver is not None and change.root is not Root.ARGUMENT:
+                owner = type(receiver) if change.root is Root.KIND else receiver
+                found.append(attribute(owner, change.names))
         state = tuple((mark_of(value), size(value)) for value in found)
         if self._shared_of.get(mark) == state:
             return False
         self._shared_of[mark] = state
+        self._shares[mark] += 1
+        often = self._shares[mark]
+        if often > _SHARES and often & (often - 1):
+            return False
         news = False
         for value in found:
             for each in held(value):
@@ -342,6 +368,16 @@ class Program:
         self._light.add(mark)
         self._take_as_keeper(mark, code)
         return False
+
+    def _overwrites(self, mark: Mark) -> bool:
+        """Tell whether a method binds anew what it keeps, and does not look what was there."""
+        known = self._binds_anew.get(mark)
+        if known is None:
+            bindings = self._bindings.get(mark, ())
+            known = self._binds_anew[mark] = bool(bindings) and not any(
+                each.asks or each.root is not Root.RECEIVER for each in bindings
+            )
+        return known
 
     def is_light(self, mark: Mark) -> bool:
         """Tell whether a keeper starts only to look whether it has an answer, mostly."""
@@ -454,6 +490,7 @@ class Program:
         ``skipped`` are functions of the modules in ``skip``, as they come to be known.
         """
         quick = marks & skipped & self._plain
+        walk.ran = marks
         for mark in marks - quick:
             entry = self._entries[mark]
             if entry.place in skip and self._is_plain(mark, entry):
@@ -486,7 +523,7 @@ class Program:
             walk.modules += lead.modules
             walk.files |= lead.files
             kept = self.keepers.get(mark)
-            if kept is not None:
+            if kept is not None and not (mark in walk.ran and self._overwrites(mark)):
                 walk.marks += kept.marks
                 walk.modules += kept.modules
                 walk.files |= kept.files

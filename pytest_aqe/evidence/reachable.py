@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from types import (
     BuiltinFunctionType,
     CodeType,
+    FrameType,
     FunctionType,
     GetSetDescriptorType,
     MemberDescriptorType,
@@ -109,6 +111,21 @@ def is_mutable(value: object) -> bool:
     return type(value) not in _KINDS
 
 
+def may_hold(value: object) -> bool:
+    """Tell whether something that an object holds may hold something itself."""
+    kind = type(value)
+    return kind in _CONTAINERS or (kind not in _KINDS and not is_a(value, type))
+
+
+def first_argument(code: CodeType, frame: FrameType) -> object:
+    """Return what a function that has just started is called on."""
+    found = frame.f_locals
+    value = found.get(code.co_varnames[0])
+    if sys.version_info < (3, 13):
+        found.clear()  # a copy, which would keep the arguments alive as long as the call
+    return value
+
+
 def held(value: object) -> Iterator[object]:
     """Yield a value, and what a container holds, unless that is a table of data."""
     yield value
@@ -137,8 +154,12 @@ def attribute(value: object, names: Iterable[str]) -> object:
     """Return an attribute of an attribute, or None, without asking any object for it."""
     for name in names:
         line = line_of(value) if is_a(value, type) else ()
-        spaces = (namespace_of(value), *map(members_of, line or line_of(type(value))))
-        value = next((space[name] for space in spaces if name in space), None)
+        members = map(members_of, line or line_of(type(value)))
+        own = namespace_of(value)
+        if dict.__contains__(own, name):
+            value = dict.get(own, name)
+        else:
+            value = next((space[name] for space in members if name in space), None)
     return value
 
 
@@ -190,10 +211,20 @@ def _cached(name: str, value: Any) -> Iterator[tuple[str, CodeType, bool]]:
             behind = "__wrapped__" if is_a(value, FunctionType) else "_fixture_function"  # pytest's
             inner = namespace_of(value).get(behind)
             if inner is None:
+                yield from ((name, each.__code__, True) for each in _asked_for(value))
                 break
             value = inner
     if remembers and is_a(value, FunctionType):
         yield name, value.__code__, False
+
+
+def _asked_for(value: object) -> Iterator[FunctionType]:
+    """Yield the functions that answer for a descriptor: it may put the answer in their place."""
+    kind = type(value)
+    if kind not in _KINDS and any("__get__" in members_of(each) for each in line_of(kind)[:-1]):
+        spaces = [value, *(each for each in gc.get_referents(value) if type(each) is dict)]
+        for each in spaces:
+            yield from (part for part in gc.get_referents(each) if type(part) is FunctionType)
 
 
 def _fills(function: FunctionType) -> bool:

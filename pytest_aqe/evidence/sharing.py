@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import gc
+from collections import deque
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from weakref import ref
 
+from pytest_aqe.evidence.codes import suspends
 from pytest_aqe.evidence.engine import Mark, mark_of
 from pytest_aqe.evidence.outliving import Change, Root, is_making
 from pytest_aqe.evidence.reachable import (
+    first_argument,
     functions_behind,
-    held,
     home_of,
     is_a,
     is_mutable,
     line_of,
+    may_hold,
     members_of,
-    namespace_of,
 )
 
-_DEPTH = 3  # of objects inside one another
+_DEPTH = 5  # of objects, and what they keep their attributes in, inside one another
 _REACHED = 256  # objects that one may lead to
 _LOOKS = 256  # at objects that a test does not share, before that is believed of all others
 
@@ -33,7 +36,7 @@ class Sharing:
     def __init__(self, mark: Callable[[CodeType | None], Mark | None]) -> None:
         self._mark = mark
         self._methods: dict[Mark, list[Change]] = {}
-        self._homes: set[str] = set()  # modules that define such methods
+        self._homes: set[str] = set()  # the project's modules
         self._receivers: dict[Mark, object] = {}  # while they live
         self._guarded: dict[Mark, bool] = {}  # whether the class of what is called on counts
         self._looks = 0
@@ -46,10 +49,13 @@ class Sharing:
         """Start to count looks anew."""
         self._looks = 0
 
-    def add(self, change: Change, mark: Mark, home: object) -> None:
-        """Hear what a method changes that the module ``home`` defines."""
+    def add(self, change: Change, mark: Mark) -> None:
+        """Hear what a method changes."""
+        self._methods.setdefault(mark, []).append(change)
+
+    def know(self, home: object) -> None:
+        """Hear of a module that may define classes."""
         if is_a(home, str):
-            self._methods.setdefault(mark, []).append(change)
             self._homes.add(home)
 
     def take_up(self, value: object) -> Iterator[tuple[Change, Mark, CodeType, bool | None]]:
@@ -58,8 +64,28 @@ class Sharing:
         So do the objects that it holds. The guard is whether objects of such a class count, or
         None where all calls do.
         """
-        for each in _reached(value):
+        for each in self._reached(value):
             yield from self._take_up(each)
+
+    def _reached(self, value: object) -> Iterator[object]:
+        """Yield an object and what it holds that is not known, near ones first.
+
+        The collector says what an object holds; who asks the object may run its code.
+        """
+        found, seen = deque([(value, 0)]), {mark_of(value)}
+        while found:
+            each, depth = found.popleft()
+            if self._receivers.get(mark_of(each)) is not None:
+                continue
+            yield each
+            if depth == _DEPTH or (is_a(each, type) and depth):
+                continue
+            for inner in () if is_a(each, type) else gc.get_referents(each):
+                if len(seen) >= _REACHED:
+                    return
+                if may_hold(inner) and mark_of(inner) not in seen:
+                    seen.add(mark_of(inner))
+                    found.append((inner, depth + 1))
 
     def _take_up(self, value: object) -> Iterator[tuple[Change, Mark, CodeType, bool | None]]:
         found = False
@@ -103,35 +129,23 @@ class Sharing:
         else:
             self._guarded[mark] = how or self._guarded.get(mark, False)
 
-    def counts(self, mark: Mark, code: CodeType, frame: FrameType) -> bool:
-        """Tell whether what a keeper's call leaves behind outlives the test."""
+    def counts(self, mark: Mark, code: CodeType, frame: FrameType) -> tuple[bool, object]:
+        """Tell whether what a keeper's call leaves behind outlives the test, and what it is on.
+
+        The frame is one that has just started.
+        """
         guard = self._guarded.get(mark)
-        if guard is None:
-            return True
-        receiver = frame.f_locals.get(code.co_varnames[0])
+        if guard is None or suspends(code):
+            return True, None
+        receiver = first_argument(code, frame)
         if mark_of(receiver) in self._receivers:
-            return True
+            return True, receiver
         self._looks += 1
-        return guard and mark_of(type(receiver)) in self._receivers
+        return guard and mark_of(type(receiver)) in self._receivers, receiver
 
     def is_silent(self) -> bool:
         """Tell whether enough calls were looked at."""
         return self._looks > _LOOKS
-
-
-def _reached(value: object) -> Iterator[object]:
-    """Yield an object and what it holds that may hold something, not too deep."""
-    found, seen = [(value, 0)], {mark_of(value)}
-    while found and len(seen) < _REACHED:
-        each, depth = found.pop()
-        yield each
-        if depth == _DEPTH or is_a(each, type):
-            continue
-        for part in list(namespace_of(each).values()):
-            for inner in held(part):
-                if is_mutable(inner) and mark_of(inner) not in seen:
-                    seen.add(mark_of(inner))
-                    found.append((inner, depth + 1))
 
 
 def _holds(owner: object, names: tuple[str, ...]) -> bool:

@@ -24,11 +24,22 @@ import pytest
 
 from tests.forks import Runs
 
-from .select_cases import CASES, Case, Swap, fixtures, lazy, read_folder, registries, shared, state
+from .select_cases import (
+    CASES,
+    Case,
+    Swap,
+    fixtures,
+    lazy,
+    memos,
+    read_folder,
+    registries,
+    shared,
+    state,
+)
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a run is a fork")
 
-WHAT_LASTS = (lazy, state, registries, fixtures, shared)  # beyond the test that makes it
+WHAT_LASTS = (lazy, state, memos, registries, fixtures, shared)  # beyond the test that makes it
 _QUICKLY = ("-p", "no:unraisableexception")  # it looks for garbage five times, in all of pytest
 SELECT = ("--aqe-mode=select", "--aqe-probe=0", "--aqe-seed=1")
 PLAIN_PROJECT = """

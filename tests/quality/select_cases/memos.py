@@ -242,6 +242,134 @@ MEMOS = (
         """,
     ),
     (
+        "slice of a list",
+        """
+    _rates = []
+
+    def price():
+        if not _rates:
+            _rates[:] = [load()]
+        return _rates[0]
+        """,
+    ),
+    (
+        "dictionary in a dictionary",
+        """
+    _memo = {"gold": {}}
+
+    def price():
+        if not _memo["gold"]:
+            _memo["gold"]["rate"] = load()
+        return _memo["gold"]["rate"]
+        """,
+    ),
+    (
+        "object that a cached function made",
+        """
+    import functools
+
+    class Shop:
+        rate = None
+
+        def price(self):
+            if self.rate is None:
+                self.rate = load()
+            return self.rate
+
+    @functools.lru_cache
+    def shop():
+        return Shop()
+    def price():
+        return shop().price()
+        """,
+    ),
+    (
+        "object in a slot of another one",
+        """
+    class Till:
+        __slots__ = ("rate",)
+
+        def price(self):
+            try:
+                return self.rate
+            except AttributeError:
+                self.rate = load()
+                return self.rate
+
+    class Shop:
+        __slots__ = ("till",)
+
+        def __init__(self):
+            self.till = Till()
+
+    SHOP = Shop()
+
+    def price():
+        return SHOP.till.price()
+        """,
+    ),
+    (
+        "attribute by its name",
+        """
+    class Shop:
+        def price(self):
+            if not hasattr(self, "rate"):
+                setattr(self, "rate", load())
+            return getattr(self, "rate")
+
+    SHOP = Shop()
+
+    def price():
+        return SHOP.price()
+        """,
+    ),
+    (
+        "lazy property of the project's own, by a name",
+        """
+    def lazy(function):
+        name = f"_{function.__name__}"
+        @property
+        def ask(self):
+            if not hasattr(self, name):
+                setattr(self, name, function(self))
+            return getattr(self, name)
+        return ask
+
+    class Shop:
+        @lazy
+        def price(self):
+            return load()
+
+    SHOP = Shop()
+
+    def price():
+        return SHOP.price
+        """,
+    ),
+    (
+        "lazy property of the project's own, that gives way",
+        """
+    class Lazy:
+        def __init__(self, function):
+            self.function = function
+            self.name = function.__name__
+
+        def __get__(self, owner, kind=None):
+            answer = owner.__dict__[self.name] = self.function(owner)
+            return answer
+
+    class Shop:
+        @Lazy
+        def price(self):
+            return load()
+
+    SHOP = Shop()
+
+    def price():
+        return SHOP.price
+        """,
+    ),
+    (
         "attribute of a function",
         """
     def price():
@@ -377,6 +505,122 @@ CASES: tuple[Case, ...] = (
         + SHARED_SHOP,
         change={"shop.py": Swap("return 2", "return 3")},
         selected=BOTH,
+        python=(3, 12),
+    ),
+    *(
+        Case(
+            f"memo of an object that {how}",
+            f"""
+    -- shop.py --
+    def load():
+        return 2
+
+    class Shop:
+        rate = None
+
+        def get(self):
+            if self.rate is None:
+                self.rate = load()
+            return self.rate
+    -- test_shop.py --
+    import pytest
+    import shop
+
+{indent(dedent(code).strip(), "    ")}
+    """,
+            change={"shop.py": Swap("return 2", "return 3")},
+            selected=BOTH,
+            python=(3, 12),
+        )
+        for how, code in (
+            (
+                "a fixture puts into a list in a dictionary",
+                """
+    @pytest.fixture(scope="module")
+    def shops():
+        yield {"all": [shop.Shop()]}
+
+    def test_first(shops):
+        assert shops["all"][0].get() == 2
+    def test_second(shops):
+        assert shops["all"][0].get() + 1 == 3
+        """,
+            ),
+            (
+                "the set-up of a module makes",
+                """
+    def setup_module(module):
+        module.SHOP = shop.Shop()
+
+    def test_first():
+        assert SHOP.get() == 2
+    def test_second():
+        assert SHOP.get() + 1 == 3
+        """,
+            ),
+        )
+    ),
+    Case(
+        "memo of an object that the set-up of a class makes",
+        """
+    -- shop.py --
+    def load():
+        return 2
+
+    class Shop:
+        rate = None
+
+        def get(self):
+            if self.rate is None:
+                self.rate = load()
+            return self.rate
+    -- test_shop.py --
+    import pytest
+    import shop
+
+    class TestShop:
+        @pytest.fixture(scope="class", autouse=True)
+        def make(self, request):
+            request.cls.shop = shop.Shop()
+
+        def test_first(self):
+            assert self.shop.get() == 2
+        def test_second(self):
+            assert self.shop.get() + 1 == 3
+    """,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected={"TestShop::test_first", "TestShop::test_second"},
+        python=(3, 12),
+    ),
+    Case(
+        "attribute of a shared object that each test binds anew",
+        """
+    -- shop.py --
+    class App:
+        def __init__(self):
+            self.last = None
+
+        def get(self, view):
+            self.last = view()
+            return self.last
+
+    APP = App()
+
+    def gold():
+        return 2
+    def silver():
+        return 1
+    -- test_shop.py --
+    import shop
+
+    def test_gold():
+        assert shop.APP.get(shop.gold) == 2
+    def test_silver():
+        assert shop.APP.get(shop.silver) == 1
+    """,
+        change={"shop.py": Swap("return 2", "return 3")},
+        selected={"test_gold"},
+        spared={"test_silver", "test_bystander"},
         python=(3, 12),
     ),
     Case(

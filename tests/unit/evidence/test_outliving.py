@@ -37,6 +37,11 @@ def _found(text: str, name: str) -> set[str]:
         ("self.till.rates.update(load(key))", "receiver self.till.rates"),
         ("self[key] = load(key)", "receiver self"),
         ("type(self).rate = load(key)", "kind self.rate ="),
+        ("setattr(self, 'rate', load(key))", "receiver self.rate"),
+        ("setattr(self.till, key, load(key))", "receiver self.till"),
+        ("setattr(Shop, 'rate', load(key))", "global Shop.rate"),
+        ("_memo[key]['gold'] = load(key)", "global _memo"),
+        ("self.rates[key].append(load(key))", "receiver self.rates"),
         ("self.__class__.rates[key] = load(key)", "kind self.rates"),
         ("memo = _memo; memo[key] = load(key)", "global _memo"),
         ("rates = self.rates; rates[key] = load(key)", "receiver self.rates"),
@@ -139,3 +144,23 @@ def test_what_calls_nothing_of_the_projects_says_so(line: str, calls: bool) -> N
     (change,) = changes(code)
     assert change.root is Root.RECEIVER
     assert change.calls is calls or sys.version_info < (3, 12)
+
+
+@pytest.mark.parametrize(
+    ("lines", "asks"),
+    [
+        ("self.rate = load(key)", False),
+        ("self.rate = load(key); return self.rate", False),
+        ("self.rate = self.rate or load(key)", True),
+        ("if key:\n            self.rate = load(key)", True),
+        ("hasattr(self, 'rate'); self.rate = load(key)", True),
+        ("self.rates.append(load(key))", True),
+    ],
+)
+def test_what_may_find_it_there_says_so(lines: str, asks: bool) -> None:
+    module = compile(
+        f"class Shop:\n    def price(self, key):\n        {lines}\n", "shop.py", "exec"
+    )
+    ((_, code),) = codes.functions(module)
+    (change,) = changes(code)
+    assert change.asks is asks
