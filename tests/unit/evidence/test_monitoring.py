@@ -34,7 +34,7 @@ def monitor():
 
     monitor.start(
         started,
-        lambda code, frame: calls.append(("end", code.co_name, frame.f_code is code)),
+        lambda code, frame, value: calls.append(("end", code.co_name, frame.f_code is code)),
     )
     monitor.calls = calls
     monitor.enough = set()
