@@ -22,6 +22,7 @@ _MUTATORS = frozenset(
         *("register", "set", "setdefault", "store", "update"),
     )
 )
+_SETTERS = frozenset({"__setattr__", "setattr", "setdefault", "update"})
 _HARMLESS = frozenset(  # to call: these run nothing of the project's that matters
     (
         *("copy", "discard", "endswith", "format", "get", "group", "items", "join", "keys"),
@@ -129,6 +130,16 @@ def changes(code: CodeType) -> list[Change]:
     found = {each for each in found if _may_last(code, *each[:2])}
     calls = bool(found) and _calls(code, instructions)
     return [Change(*path, binds, asks, calls) for path, binds, asks in found]
+
+
+def stores(code: CodeType) -> bool:
+    """Tell whether a function stores anything in an object, or may."""
+    operations = code.co_code[::2]
+    return (
+        _STORE_ATTR in operations
+        or _STORE_SUBSCR in operations
+        or not _SETTERS.isdisjoint(code.co_names)
+    )
 
 
 def is_making(code: CodeType) -> bool:

@@ -370,14 +370,14 @@ class Program:
         return False
 
     def _overwrites(self, mark: Mark) -> bool:
-        """Tell whether a method binds anew what it keeps, and does not look what was there."""
+        """Tell whether a method binds anew all that it keeps, and does not look what was there."""
         known = self._binds_anew.get(mark)
         if known is None:
             bindings = self._bindings.get(mark, ())
             known = self._binds_anew[mark] = bool(bindings) and not any(
                 each.asks or each.root is not Root.RECEIVER for each in bindings
             )
-        return known
+        return known and mark not in self._cached
 
     def is_light(self, mark: Mark) -> bool:
         """Tell whether a keeper starts only to look whether it has an answer, mostly."""

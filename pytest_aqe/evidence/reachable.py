@@ -24,7 +24,7 @@ from types import (
 from typing import Any, TypeGuard, TypeVar
 
 from pytest_aqe.evidence.engine import mark_of
-from pytest_aqe.evidence.outliving import Root, changes
+from pytest_aqe.evidence.outliving import Root, changes, stores
 
 _T = TypeVar("_T")
 
@@ -219,9 +219,10 @@ def _cached(name: str, value: Any) -> Iterator[tuple[str, CodeType, bool]]:
 
 
 def _asked_for(value: object) -> Iterator[FunctionType]:
-    """Yield the functions that answer for a descriptor: it may put the answer in their place."""
+    """Yield the functions that answer for a descriptor which puts the answer in its own place."""
     kind = type(value)
-    if kind not in _KINDS and any("__get__" in members_of(each) for each in line_of(kind)[:-1]):
+    getter = attribute(kind, ["__get__"]) if kind not in _KINDS else None
+    if type(getter) is FunctionType and stores(getter.__code__):
         spaces = [value, *(each for each in gc.get_referents(value) if type(each) is dict)]
         for each in spaces:
             yield from (part for part in gc.get_referents(each) if type(part) is FunctionType)
