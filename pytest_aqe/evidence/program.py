@@ -260,7 +260,10 @@ class Program:
         """
         precise = self._engine.precise
         taken: set[Mark] = set()  # arguments with the same default
-        self.sharing.know(namespace.get("__name__"))
+        home = namespace.get("__name__")
+        if is_a(home, str) and home.startswith(f"{__package__}."):
+            module.changes.clear()  # of who follows: what it notes is no test's memo
+        self.sharing.know(home)
         for change, mark, code in module.changes:
             if change.root is Root.GLOBAL:
                 self._take_global(change, mark, code, namespace)
