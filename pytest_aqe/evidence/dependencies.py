@@ -621,7 +621,9 @@ class Dependencies:
             return False
         mark = mark_of(code)
         if self._stack[-1].kind is Kind.STICKY:
-            if mark in self._program.keepers and mark != self._stack[-1].owner:
+            caller = frame.f_back
+            recurs = caller is not None and caller.f_code is code  # then the call around runs
+            if mark in self._program.keepers and not recurs:
                 self._close_raised(frame)
             else:
                 self._started_inside(frame)
