@@ -622,7 +622,9 @@ class Dependencies:
         mark = mark_of(code)
         if self._stack[-1].kind is Kind.STICKY:
             caller = frame.f_back
-            recurs = caller is not None and caller.f_code is code  # then the call around runs
+            recurs = (  # then the call around runs
+                mark == self._stack[-1].owner and caller is not None and caller.f_code is code
+            )
             if mark in self._program.keepers and not recurs:
                 self._close_raised(frame)
             else:
