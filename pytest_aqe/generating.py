@@ -32,6 +32,7 @@ from pytest_aqe.evidence.command_line import handed_on
 from pytest_aqe.evidence.coverage import FileCoverage
 from pytest_aqe.faults import Faults
 from pytest_aqe.generation import laws, proposals
+from pytest_aqe.generation.cores import Cores
 from pytest_aqe.generation.importing import Imports, Start
 from pytest_aqe.generation.interpreters import interpreters
 from pytest_aqe.generation.job import SUITE
@@ -55,13 +56,12 @@ if TYPE_CHECKING:
     from pytest_aqe.agents import Agents
 
 LEAST_TIME = 3.0  # seconds that must be left to begin with another file
-SEARCHING = 0.4  # of the time; to try what was found takes longer than to find it
-SEARCHING_BESIDE = 0.8  # of the time, where one file is searched while others are tried
-TRYING_BESIDE = 0.9  # of the time of everything that tries
-TRYING_FIRST = 2.5  # times as long as a search takes its trial, until that is measured
+BUSY = 0.9  # of the time of all cores; some wait at the beginning and at the end
+TRYING_FIRST = 1.5  # times as long as a search may take its trial, until that is measured
+LEAST_TAKEN = 0.3  # seconds of a core, for one that was promised
 LEAST_SEARCH = 1.0  # seconds for a file
-AHEAD = 3  # files that are searched or wait for it while others are tried
-TRIED_AT_ONCE = 2  # files; each has a core of its own while its tests run one by one
+AHEAD = 2  # files more than there are cores that are searched or wait for it
+TRIED_AT_ONCE = 2  # files
 MOST_OF_SUITE = 40  # modules of the suite that accepted tests must get on with
 TOGETHER = 0.003  # seconds for each accepted test, to run all together (855: 1.4 to 4.4 s)
 BESIDE = 2.0  # times what the suite takes: it runs thrice, not measured and in one process
@@ -88,7 +88,8 @@ class Generating:
         self._recorder = recorder
         self._settings = Settings.of(options.sandbox_cmd, options.unsafe)
         self._processes = interpreters(self._settings.command)
-        self._offline = Offline(self._settings, self._processes)
+        self._cores = Cores()
+        self._offline = Offline(self._settings, self._processes, self._cores)
         self._imports = Imports(_start(config))
         self._unreachable: dict[str, str] = {}  # modules, and why no new test file imports them
         self._agents: Agents | None = None
@@ -104,14 +105,12 @@ class Generating:
         self._elsewhere = threading.Lock()
         self._begun: deque[_Begun] = deque()
         self._interrupted = False
-        self._searched, self._tried = 0.0, 0.0  # seconds of files that were tried
+        self._searched, self._tried = 0.0, 0.0  # seconds promised to files, and of their trials
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Write tests when the gaps are known."""
-        began = time.monotonic()
         result = yield
-        self._suite_took = time.monotonic() - began
         if not self._config.pluginmanager.is_registered(self):
             return result  # in a child that a test forked
         with (
@@ -127,6 +126,10 @@ class Generating:
             except KeyboardInterrupt:
                 self._keep_accepted()
         return result
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """See what the suite takes in one process."""
+        self._suite_took += report.duration
 
     @pytest.hookimpl(trylast=True)
     def pytest_aqe_generate_test(
@@ -172,6 +175,7 @@ class Generating:
 
     def _close(self) -> None:
         with _uninterrupted():
+            self._cores.close()
             self._offline.close()
             self._trying.shutdown(wait=False, cancel_futures=True)
             self._processes.close()
@@ -242,16 +246,19 @@ class Generating:
     ) -> tuple[set[str], bool]:
         """Let an author write for files; return the ids of closed gaps, and if time was over.
 
-        Without a model, files are searched ahead of those that are tried, and several are
-        tried at a time; they are reported in their order.
+        Without a model, files are searched and tried on all cores; they are reported in their
+        order.
         """
         offline = author is self._offline
+        alone = self._cores.number == 1
+        most_ahead = 1 if alone else self._cores.number + AHEAD
+        most_tried = TRIED_AT_ONCE if offline and not alone else 1
         targets = self._targets(order)
         ahead: deque[Target] = deque()
         closed: set[str] = set()
         over = False
         while True:
-            for target in islice(targets, 1 + (AHEAD if _beside() else 0) - len(ahead)):
+            for target in islice(targets, most_ahead - len(ahead)):
                 ahead.append(target)
                 if offline:
                     self._offline.prepare(target)
@@ -260,8 +267,7 @@ class Generating:
                 self._begun.append(self._begin(ahead.popleft(), author))
             elif not self._begun:
                 return closed, over
-            most = TRIED_AT_ONCE if offline and _beside() else 1
-            if over or not ahead or len(self._begun) >= most:
+            if over or not ahead or len(self._begun) >= most_tried:
                 closed |= self._finish(self._begun[0])
 
     def _keep_accepted(self) -> None:
@@ -320,7 +326,7 @@ class Generating:
 
         pipeline = Pipeline(write, trials.judge, review)
         candidates = pipeline.written(target.gaps, target, author)
-        tried = self._trying.submit(_timed, trials, candidates, target)
+        tried = self._trying.submit(_timed, self._cores, trials, candidates, target)
         return _Begun(target, author, pipeline, trials, tried)
 
     def _finish(self, begun: _Begun) -> set[str]:
@@ -347,8 +353,8 @@ class Generating:
     def _tell(self, gaps: Sequence[Gap], done: Sequence[Trial], author: Author) -> None:
         """Keep a row for every trial, and for every gap for which an author had no idea.
 
-        A model that gave no answer has not tried: the next session asks again. What was accepted
-        has its row once it is handed over.
+        A model that gave no answer has not tried, nor has a search that had no time to look: the
+        next session asks again. What was accepted has its row once it is handed over.
         """
         answered = {trial.candidate.gap.id for trial in done}
         if self._agents is not None:
@@ -357,7 +363,12 @@ class Generating:
         self._recorder.tell("generations", map(rows.generation_row, refused))
         self._recorder.tell(
             "generations",
-            (rows.nothing_row(gap, author.name, None) for gap in gaps if gap.id not in answered),
+            (
+                rows.nothing_row(gap, author.name, None)
+                for gap in gaps
+                if gap.id not in answered
+                and (author is not self._offline or gap in self._offline.searched)
+            ),
         )
 
     def _keep(self, target: Target, done: Sequence[Trial], trials: Trials) -> None:
@@ -576,7 +587,7 @@ class Generating:
         tests = tuple(node_id for node_id, _ in most if self._is_module(node_id))
         testpaths = [str(each) for each in self._config.getini("testpaths")]
         rootdir = self._config.rootpath
-        left = max(self._left() - self._offline.pending, 1.0)
+        searching = self._searching() * self._left() - self._offline.pending
         return Target(
             root=root,
             rootdir=rootdir,
@@ -590,15 +601,16 @@ class Generating:
             place=proposals.place_of(rootdir, file, tests, testpaths),
             tests=tests,
             seed=self._seed(),
-            seconds=min(PER_GAP * len(gaps), max(self._searching() * share * left, LEAST_SEARCH)),
+            seconds=min(PER_GAP * len(gaps), max(share * searching, LEAST_SEARCH)),
         )
 
     def _searching(self) -> float:
-        """Return the part of the time for searching: what is found has to be tried in it too."""
-        if not _beside():
-            return SEARCHING
-        longer = self._tried / self._searched if self._searched else TRYING_FIRST
-        return min(SEARCHING_BESIDE, TRYING_BESIDE * TRIED_AT_ONCE / max(longer, 0.1))
+        """Return how many seconds can be promised to searches in one second of all cores.
+
+        What is found has to be tried in it too, and not every search takes all of its time.
+        """
+        trying = self._tried / self._searched if self._searched else TRYING_FIRST
+        return BUSY * self._cores.number / max(self._offline.thrift + trying, LEAST_TAKEN)
 
     def _left(self) -> float:
         """Return the seconds that are left, not counted those that models took to answer.
@@ -709,15 +721,11 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _timed(
-    trials: Trials, candidates: Sequence[Candidate], target: Target
+    cores: Cores, trials: Trials, candidates: Sequence[Candidate], target: Target
 ) -> tuple[list[Trial], float]:
-    begun = time.monotonic()
-    return trials.judge(candidates, target), time.monotonic() - begun
-
-
-def _beside() -> bool:
-    """Tell whether files can be searched while the tests of others are tried."""
-    return (os.cpu_count() or 1) > 1
+    with cores.one(trial=True):
+        begun = time.monotonic()
+        return trials.judge(candidates, target), time.monotonic() - begun
 
 
 def _urgency(gap: Gap, learner: GapLearner, author: int) -> float:

@@ -16,8 +16,11 @@ from pytest_aqe.data import Target
 def conftests(target: Target, texts: Iterable[str]) -> tuple[str, ...]:
     """Return the conftests that these test modules need, outermost first."""
     found = list(_above(target.place, target.rootdir))
-    asked = {name for text in (texts if found else ()) for name in _parameters(text)}
-    last = max((n for n, path in enumerate(found) if _fixtures(path) & asked), default=-1)
+    given = [_fixtures(path) for path in found]
+    names = set().union(*given)
+    near = [text for text in texts if any(name in text for name in names)]  # most have none
+    asked = {name for text in near for name in _parameters(text)}
+    last = max((n for n, fixtures in enumerate(given) if fixtures & asked), default=-1)
     return tuple(str(path) for path in found[: last + 1])
 
 

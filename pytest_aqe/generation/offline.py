@@ -8,12 +8,14 @@ own, and the trial takes the good ones.
 from __future__ import annotations
 
 import re
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pytest_aqe.data import SEARCHED, Candidate, Gap, Target, Trial
 from pytest_aqe.generation.cases import Case
+from pytest_aqe.generation.cores import Cores
 from pytest_aqe.generation.hunt import Wanted
 from pytest_aqe.generation.interpreters import Interpreters
 from pytest_aqe.generation.sandbox import Sandbox, Settings, readable
@@ -29,16 +31,20 @@ class Offline:
 
     name = "offline"
 
-    def __init__(self, settings: Settings, processes: Interpreters) -> None:
+    def __init__(
+        self, settings: Settings, processes: Interpreters, cores: Cores | None = None
+    ) -> None:
+        """Each search holds one of the ``cores``."""
         self._settings = settings
         self._processes = processes
+        self._cores = cores or Cores()
         self._found: dict[Gap, list[Case]] = {}  # of the targets searched
         self._searches: dict[str, Future[None]] = {}
         self._promised: dict[str, float] = {}  # seconds, by file
-        self._worker = ThreadPoolExecutor(1, "aqe-search")  # one search at a time
+        self._took: dict[str, float] = {}  # seconds, by file that was searched
+        self._worker = ThreadPoolExecutor(self._cores.number, "aqe-search")
         self.searched: set[Gap] = set()
         """Gaps that were looked at; for others there was no time."""
-        self.seconds = 0.0
 
     def prepare(self, target: Target) -> None:
         """Search a file beside whatever else goes on, after those that were prepared before."""
@@ -53,6 +59,13 @@ class Offline:
         return sum(
             seconds for file, seconds in self._promised.items() if not self._searches[file].done()
         )
+
+    @property
+    def thrift(self) -> float:
+        """The part of their seconds that searches took; 1 until that is known."""
+        took = dict(self._took)
+        promised = sum(self._promised[file] for file in took)
+        return min(sum(took.values()) / promised, 1.0) if promised else 1.0
 
     def close(self) -> None:
         """Begin no other search."""
@@ -79,6 +92,12 @@ class Offline:
         return found
 
     def _search(self, target: Target) -> None:
+        with self._cores.one():
+            began = time.monotonic()
+            self._look(target)
+            self._took[str(target.file)] = time.monotonic() - began
+
+    def _look(self, target: Target) -> None:
         sandbox = Sandbox(self._settings, target, self._processes)
         files = list(dict.fromkeys(each.partition("::")[0] for each in target.tests))[:TEST_FILES]
         with sandbox.scratch({}) as scratch:
@@ -96,7 +115,6 @@ class Offline:
                 seed=target.seed,
             )
             sandbox.start(job.encode(), scratch, "search", wall=target.seconds * 4 + 60)
-            self.seconds += sandbox.spent.seconds
             cases, searched = told_by(scratch)
         for number, gap in enumerate(target.gaps):
             if number in searched:

@@ -575,6 +575,19 @@ def test_the_time_is_kept(project: Project) -> None:
     done.stdout.fnmatch_lines(["--aqe-generate-time is over; the next session goes on"])
 
 
+def test_what_was_not_looked_at_was_not_tried_in_vain(project: Project) -> None:
+    """The time for a file ends before all of its functions were called: others come later."""
+    functions = "".join(
+        f"\ndef wait_{number}(much: int):\n    time.sleep(0.5)\n    return str(much)\n"
+        for number in range(30)
+    )
+    project.path.joinpath("pack", "slow.py").write_text(f"import time\n{functions}", "utf-8")
+    project.write(tests__test_slow="import pack.slow\n\ndef test_it(): pass\n")
+    project.run("--aqe-generate=propose", "--aqe-generate-time=5s")
+    looked_at = {name for name, _, _ in generations(project) if name.startswith("wait_")}
+    assert 0 < len(looked_at) < 30
+
+
 def test_a_sandbox_command_that_is_not_there(project: Project) -> None:
     """The session goes on, and says so."""
     done = project.run("--aqe-generate=propose", "--aqe-sandbox-cmd=no-such-wrapper --x")

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_aqe.data import Candidate, Gap, Target, Trial, Verdict
 from pytest_aqe.generation import laws
+from pytest_aqe.generation.cores import Cores
 from pytest_aqe.generation.interpreters import Fresh
 from pytest_aqe.generation.offline import Offline
 from pytest_aqe.generation.sandbox import Settings
@@ -575,12 +576,12 @@ def test_no_test_holds_a_path_of_this_checkout(tmp_path: Path) -> None:
 
 
 def test_time_is_promised_once(tmp_path: Path) -> None:
-    """To a file until it was searched, however often it is asked for: the next has what is left."""
+    """To a file until it was searched, however often it is asked for."""
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     one = quick_target(tmp_path / "one")._replace(seconds=1.0)
     two = quick_target(tmp_path / "two")._replace(seconds=2.0)
-    author = Offline(Settings(), Fresh(()))
+    author = Offline(Settings(), Fresh(()), Cores(1))
     assert author.pending == 0
     for target in (one, two, one):
         author.prepare(target)
@@ -618,7 +619,20 @@ def test_without_hypothesis_no_law_is_looked_for(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_property_proves_itself_like_any_test(tmp_path: Path) -> None:
-    """The trial accepts it, and its text says which values it means."""
+    """The trial accepts it, and its text says which values it means.
+
+    What hypothesis imports with itself, trio say, may look for libraries by a program.
+    """
+    (tmp_path / "extra.py").write_text(
+        "import contextlib, subprocess\n"
+        "with contextlib.suppress(OSError):\n    subprocess.run(['true'])\n"
+        "def run(): pass\n"
+    )
+    (tmp_path / "extra-1.dist-info").mkdir()
+    (tmp_path / "extra-1.dist-info" / "METADATA").write_text("Name: extra\nVersion: 1\n")
+    (tmp_path / "extra-1.dist-info" / "entry_points.txt").write_text(
+        "[hypothesis]\nextra = extra:run\n"
+    )
     source = (
         "def encode(text):\n    return text[::-1] + '.'\n\n\n"
         "def decode(code):\n    return code[:-1][::-1]\n"
