@@ -12,10 +12,13 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Any
 
 from pytest_aqe.data import SEARCHED, Candidate, Gap, Target, Trial
 from pytest_aqe.generation.cases import Case
 from pytest_aqe.generation.cores import Cores
+from pytest_aqe.generation.harvest import package_folder
 from pytest_aqe.generation.hunt import Wanted
 from pytest_aqe.generation.interpreters import Interpreters
 from pytest_aqe.generation.sandbox import Sandbox, Settings, readable
@@ -39,6 +42,8 @@ class Offline:
         self._processes = processes
         self._cores = cores or Cores()
         self._found: dict[Gap, list[Case]] = {}  # of the targets searched
+        # of each package, what its test files showed: all that they call is seen in one run
+        self._seen: dict[str, dict[str, list[Any]]] = defaultdict(dict)
         self._searches: dict[str, Future[None]] = {}
         self._promised: dict[str, float] = {}  # seconds, by file
         self._took: dict[str, float] = {}  # seconds, by file that was searched
@@ -99,7 +104,9 @@ class Offline:
 
     def _look(self, target: Target) -> None:
         sandbox = Sandbox(self._settings, target, self._processes)
-        files = list(dict.fromkeys(each.partition("::")[0] for each in target.tests))[:TEST_FILES]
+        package = package_folder(str(target.file.resolve()))
+        files = dict.fromkeys(each.partition("::")[0] for each in target.tests)
+        tests = tuple(str(target.rootdir / file) for file in islice(files, TEST_FILES))
         with sandbox.scratch({}) as scratch:
             job = SearchJob(
                 scratch=str(scratch),
@@ -110,12 +117,14 @@ class Offline:
                 gaps=tuple(
                     Wanted(gap.name, gap.line, gap.lines, gap.branches or ()) for gap in target.gaps
                 ),
-                tests=tuple(str(target.rootdir / file) for file in files),
+                tests=tests,
                 seconds=target.seconds,
                 seed=target.seed,
+                seen={file: seen for file, seen in self._seen[package].items() if file in tests},
             )
             sandbox.start(job.encode(), scratch, "search", wall=target.seconds * 4 + 60)
-            cases, searched = told_by(scratch)
+            cases, searched, seen = told_by(scratch)
+        self._seen[package].update(seen)
         for number, gap in enumerate(target.gaps):
             if number in searched:
                 self.searched.add(gap)

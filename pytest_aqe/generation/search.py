@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_aqe.generation import confine, laws, subjects
 from pytest_aqe.generation.calls import Calls, Material
@@ -61,7 +61,10 @@ HURRY = 0.15  # seconds for each function: with less, there is no time for all o
 
 @dataclass(frozen=True, slots=True)
 class SearchJob:
-    """What to search. ``seconds`` are for the search; ``tests`` are files of the suite."""
+    """What to search. ``seconds`` are for the search; ``tests`` are files of the suite.
+
+    ``seen`` has what was seen of such files in searches before, as `Harvest.wire` gives it.
+    """
 
     scratch: str
     root: str
@@ -72,6 +75,7 @@ class SearchJob:
     tests: tuple[str, ...]
     seconds: float
     seed: int
+    seen: dict[str, list[Any]]
 
     def encode(self) -> str:
         """Return the job as JSON."""
@@ -157,23 +161,33 @@ def _tell(job: SearchJob, what: str, told: Sequence[Any]) -> None:
         left.write(json.dumps({what: told}) + "\n")
 
 
-def told_by(scratch: Path) -> tuple[list[Case], set[int]]:
-    """Return the cases that a search left behind, and the numbers of the gaps it looked at.
+class Told(NamedTuple):
+    """What a search left behind: the gaps it looked at by number, files of tests it ran."""
+
+    cases: list[Case]
+    searched: set[int]
+    seen: dict[str, list[Any]]
+
+
+def told_by(scratch: Path) -> Told:
+    """Return what a search left behind.
 
     Nothing counts from where it cannot be read on: that was not written to its end, or by a
     call that was tried.
     """
-    cases: list[Case] = []
-    searched: set[int] = set()
+    told = Told([], set(), {})
     with (
         suppress(OSError, ValueError, TypeError, AttributeError, RecursionError),
         (scratch / RESULT).open(encoding="utf-8") as lines,
     ):
         for line in lines:
             said = json.loads(line)
-            cases += [Case(**each) for each in said.get("cases", ())]
-            searched.update(said.get("searched", ()))
-    return cases, searched
+            told.cases.extend([Case(**each) for each in said.get("cases", ())])
+            told.searched.update(said.get("searched", ()))
+            for file, wire in said.get("seen", ()):
+                Harvest.read(wire)
+                told.seen[file] = wire
+    return told
 
 
 def _time_for_laws(job: SearchJob, module: Any) -> float:
@@ -229,14 +243,18 @@ def _harvest(job: SearchJob, module: Any, folder: str, packages: frozenset[str])
                 run_doctests(recorder, module)
         return recorder.harvest.wire()
 
-    for files in [[], *([file] for file in job.tests)]:
-        if time.monotonic() > stop:
-            break
-        said = leaf(partial(seen, files), HARVEST)
-        if isinstance(said, list):
-            for place, samples in Harvest.read(said).samples.items():
-                known = whole.samples[place]
-                known += [each for each in samples if each not in known]
+    for file in ("", *job.tests):
+        said = job.seen.get(file)
+        if said is None:
+            if time.monotonic() > stop:
+                break
+            said = leaf(partial(seen, [file] if file else []), HARVEST)
+            said = said if isinstance(said, list) else []  # it would not end the next time, too
+            if file:
+                _tell(job, "seen", [[file, said]])
+        for place, samples in Harvest.read(said).samples.items():
+            known = whole.samples[place]
+            known += [each for each in samples if each not in known]
     return whole
 
 

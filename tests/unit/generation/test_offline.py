@@ -285,16 +285,49 @@ def test_with_no_time_for_all_the_largest_comes_first(seconds: float, order: lis
 
 
 @pytest.mark.parametrize(
-    "broken", ['{"cases": [', "3", '{"cases": [{"gap": 1}]}', '{"cases": 4}', '{"searched": [[5]]}']
+    "broken",
+    [
+        '{"cases": [',
+        "3",
+        '{"cases": [{"gap": 1}]}',
+        '{"cases": 4}',
+        '{"searched": [[5]]}',
+        '{"seen": [["test_it.py", [5]]]}',
+    ],
 )
 def test_what_a_search_left_counts_up_to_what_it_did_not_write(tmp_path: Path, broken: str) -> None:
     """It may have been ended as it wrote, and a call that was tried may have written there."""
     case = {"gap": 1, "function": "f", "shape": "", "lines": [], "imports": [], "fixtures": []}
-    lines = ['{"searched": [0, 1]}', json.dumps({"cases": [case]}), broken, '{"searched": [2]}']
+    seen = [["test_a.py", [[["pack.py", 3], [[[], [["x", "/", "7", []]]]]]]]]
+    first = [{"searched": [0, 1]}, {"cases": [case]}, {"seen": seen}]
+    lines = [*map(json.dumps, first), broken, '{"searched": [2]}']
     (tmp_path / RESULT).write_text("\n".join(lines), "utf-8")
-    cases, searched = told_by(tmp_path)
-    assert [each.function for each in cases] == ["f"]
-    assert searched == {0, 1}
+    told = told_by(tmp_path)
+    assert [each.function for each in told.cases] == ["f"]
+    assert told.searched == {0, 1}
+    assert told.seen == dict(seen)
+
+
+def test_a_file_of_the_suite_is_run_once_for_all_that_it_calls(tmp_path: Path) -> None:
+    """How it calls one module and another of the package is seen in the same run."""
+    source = (
+        "def price(text):\n    kind, low, high = text.split('|')\n"
+        "    if kind == 'pear' and int(high) > int(low) + 3:\n        return kind\n"
+        "    return ''\n"
+    )
+    one = make_target(tmp_path, source)._replace(tests=("test_both.py::test_both",))
+    other = tmp_path / "pack" / "other.py"
+    other.write_text(source.replace("pear", "plum"))
+    two = one._replace(file=other, module="pack.other", source=other.read_text())
+    test = tmp_path / "test_both.py"
+    test.write_text(
+        "from pack import money, other\n\n"
+        "def test_both():\n    money.price('pear|3|7')\n    other.price('plum|4|9')\n"
+    )
+    author = Offline(Settings(), Fresh(()))
+    assert "pear|3|7" in author.author(one.gaps[0], one)[0].text
+    test.unlink()
+    assert "plum|4|9" in author.author(two.gaps[0], two)[0].text
 
 
 def test_a_law_that_does_not_hold_is_not_claimed(written: dict[str, str]) -> None:
