@@ -61,7 +61,6 @@ TRYING_FIRST = 1.5  # times as long as a search may take its trial, until that i
 LEAST_TAKEN = 0.3  # seconds of a core, for one that was promised
 LEAST_SEARCH = 1.0  # seconds for a file
 AHEAD = 2  # files more than there are cores that are searched or wait for it
-TRIED_AT_ONCE = 2  # files
 MOST_OF_SUITE = 40  # modules of the suite that accepted tests must get on with
 TOGETHER = 0.003  # seconds for each accepted test, to run all together (855: 1.4 to 4.4 s)
 BESIDE = 2.0  # times what the suite takes: it runs thrice, not measured and in one process
@@ -101,7 +100,7 @@ class Generating:
         self._notes: list[str] = []
         self._stop = 0.0
         self._suite_took = 0.0
-        self._trying = ThreadPoolExecutor(TRIED_AT_ONCE, "aqe-trial")
+        self._trying = ThreadPoolExecutor(self._cores.number, "aqe-trial")
         self._elsewhere = threading.Lock()
         self._begun: deque[_Begun] = deque()
         self._interrupted = False
@@ -250,9 +249,8 @@ class Generating:
         order.
         """
         offline = author is self._offline
-        alone = self._cores.number == 1
-        most_ahead = 1 if alone else self._cores.number + AHEAD
-        most_tried = TRIED_AT_ONCE if offline and not alone else 1
+        most_ahead = 1 if self._cores.number == 1 else self._cores.number + AHEAD
+        most_tried = self._cores.number if offline else 1
         targets = self._targets(order)
         ahead: deque[Target] = deque()
         closed: set[str] = set()
