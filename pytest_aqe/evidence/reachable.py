@@ -34,13 +34,15 @@ home_of: Callable[[type], object] = type.__dict__["__module__"].__get__
 members_of: Callable[[type], Mapping[str, Any]] = type.__dict__["__dict__"].__get__
 
 _CONTAINERS = frozenset({dict, list, tuple})
-_KINDS = frozenset(  # of values that nothing is kept in
+_PLAIN = frozenset(  # kinds of values that neither keep anything nor call a function
     {
-        *(bool, bytes, complex, float, frozenset, int, str, tuple, type(None), type),
-        *(FunctionType, BuiltinFunctionType, ModuleType, classmethod, property, staticmethod),
-        *(GetSetDescriptorType, MemberDescriptorType, functools.partial),
+        *(bool, bytes, complex, float, frozenset, int, str, tuple, type(None)),
+        *(BuiltinFunctionType, ModuleType, GetSetDescriptorType, MemberDescriptorType),
     }
 )
+_KINDS = _PLAIN | {  # of values that nothing is kept in
+    *(type, FunctionType, classmethod, property, staticmethod, functools.partial),
+}
 _MANY = 256  # in a container: longer ones are tables of data
 
 
@@ -193,6 +195,8 @@ def caches(namespace: dict[str, Any]) -> Iterator[tuple[str, CodeType, bool]]:
 
 def _cached(name: str, value: Any) -> Iterator[tuple[str, CodeType, bool]]:
     """Look behind decorators for what remembers, and then for the function."""
+    if type(value) in _PLAIN:
+        return
     remembers = False
     for _ in range(8):
         if is_a(value, functools.cached_property):
@@ -246,7 +250,7 @@ def _enclosed(function: FunctionType) -> list[FunctionType]:
 
 
 def _functions(value: Any, home: object, depth: int = 0) -> Iterator[FunctionType]:
-    if depth > 8:
+    if depth > 8 or type(value) in _PLAIN:
         return
     if is_a(value, FunctionType):
         yield value

@@ -27,6 +27,9 @@ _REACHED = 256  # objects that one may lead to
 _LOOKS = 256  # at objects that a test does not share, before that is believed of all others
 
 
+_Method = tuple[Change, Mark, CodeType]
+
+
 class Sharing:
     """Methods that change what they are called on, and the objects that tests share.
 
@@ -36,6 +39,7 @@ class Sharing:
     def __init__(self, mark: Callable[[CodeType | None], Mark | None]) -> None:
         self._mark = mark
         self._methods: dict[Mark, list[Change]] = {}
+        self._changing: dict[Mark, tuple[ref[type], list[_Method]]] = {}  # of each class
         self._homes: set[str] = set()  # the project's modules
         self._receivers: dict[Mark, object] = {}  # while they live
         self._guarded: dict[Mark, bool] = {}  # whether the class of what is called on counts
@@ -52,11 +56,13 @@ class Sharing:
     def add(self, change: Change, mark: Mark) -> None:
         """Hear what a method changes."""
         self._methods.setdefault(mark, []).append(change)
+        self._changing.clear()
 
     def know(self, home: object) -> None:
         """Hear of a module that may define classes."""
-        if is_a(home, str):
+        if is_a(home, str) and home not in self._homes:
             self._homes.add(home)
+            self._changing.clear()
 
     def take_up(self, value: object) -> Iterator[tuple[Change, Mark, CodeType, bool | None]]:
         """Hear of an object that outlives tests; yield what its methods change, and how guarded.
@@ -102,7 +108,14 @@ class Sharing:
         if found:
             self._remember(value)
 
-    def _methods_of(self, kind: type) -> Iterator[tuple[Change, Mark, CodeType]]:
+    def _methods_of(self, kind: type) -> list[_Method]:
+        """Return the methods of a class that change something; it is asked for many objects."""
+        known = self._changing.get(mark_of(kind))
+        if known is None or known[0]() is not kind:
+            known = self._changing[mark_of(kind)] = (ref(kind), list(self._changing_in(kind)))
+        return known[1]
+
+    def _changing_in(self, kind: type) -> Iterator[_Method]:
         for each in line_of(kind):
             home = home_of(each)
             if not is_a(home, str) or home not in self._homes:
