@@ -31,6 +31,9 @@ _HARMLESS = frozenset(  # to call: these run nothing of the project's that matte
         *(_MUTATORS | vars(builtins).keys()),
     )
 ) - {"__build_class__", "__import__", "eval", "exec", "map", "filter", "next", "super"}
+_GLOBALS = frozenset({"globals"})
+_THROUGH = frozenset({"enumerate", "iter", "list", "reversed", "set", "sorted", "tuple"})
+_VIEWS = (("items",), ("values",))
 _CLASSES = frozenset({"cls", "klass", "mcls", "mcs", "metacls"})  # as first arguments are named
 _MAKING = frozenset({"__init__", "__post_init__", "__setstate__"})  # what nobody holds yet
 _OP = opcode.opmap
@@ -49,6 +52,8 @@ _STORING = {_STORE_SUBSCR: 1} | ({_OP["STORE_SLICE"]: 2} if "STORE_SLICE" in _OP
 _BINARY_SUBSCR = _OP.get("BINARY_SUBSCR", _OP.get("BINARY_OP", -1))
 _SUBSCR_ARGUMENT = 0 if "BINARY_SUBSCR" in _OP else 26  # an operator of its own, up to 3.13
 _CALL = _OP.get("CALL", -1)
+_GET_ITER, _FOR_ITER = _OP["GET_ITER"], _OP["FOR_ITER"]
+_UNPACK_SEQUENCE = _OP["UNPACK_SEQUENCE"]
 _LOADS = frozenset(
     _OP[name] for name in ("LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_CHECK") if name in _OP
 )
@@ -202,12 +207,17 @@ class _Reader:
             binds = operation == _STORE_ATTR
             if operation == _STORE_FAST:
                 self._store(place, argument)
+            elif operation == _FOR_ITER:
+                self._go_through(place)
             elif binds:
                 path = self._path(place)
                 path = path and path._replace(names=(*path.names, names[argument]))
             elif operation in _STORING:
                 start = self._start(place, _STORING[operation])
                 path = self._path(start) if start is not None else None
+                if path is None and start and self._calls(start - 1, _GLOBALS, 0):
+                    path = self._global(place - 1)
+                    binds = path is not None
             elif operation == _STORE_DEREF:
                 name = self._variable(argument)
                 binds = True
@@ -237,10 +247,46 @@ class _Reader:
             return path
         return path._replace(names=(*path.names, name))
 
+    def _calls(self, place: int, names: frozenset[str], arguments: int) -> bool:
+        """Tell whether one of these globals is called here, with so many plain arguments."""
+        operation, argument = self._instructions[place]
+        start = self._start(place, arguments) if arguments else place
+        if operation != _CALL or argument != arguments or not start:
+            return False
+        operation, name = self._instructions[start - 1]
+        return operation == _LOAD_GLOBAL and self._code.co_names[name >> _GLOBAL_FLAG] in names
+
+    def _global(self, key: int) -> _Path | None:
+        operation, argument = self._instructions[key]
+        name = self._code.co_consts[argument] if operation == _LOAD_CONST else None
+        return _Path(Root.GLOBAL, name, ()) if isinstance(name, str) else None
+
+    def _go_through(self, place: int) -> None:
+        """Remember that variables of a loop are other names of what is in something."""
+        end = place - 1
+        if self._instructions[end][0] != _GET_ITER:
+            return
+        if self._calls(end - 1, _THROUGH, 1):
+            end -= 1
+        views = self._instructions[end - 1] == (_CALL, 0)  # of a dictionary
+        path = self._path(end - views)
+        if path is None or (views and path.names[-1:] not in _VIEWS):
+            return
+        path = path._replace(names=path.names[:-1]) if views else path
+        for operation, argument in self._instructions[place + 1 :]:
+            if operation == _STORE_FAST:
+                self._alias(argument, path)
+            elif operation != _UNPACK_SEQUENCE:
+                break
+
     def _store(self, place: int, index: int) -> None:
         """Remember that a variable is another name of something."""
         path = self._path(place)
-        if path is not None and (path.names or path.root is not Root.ARGUMENT):
+        if path is not None:
+            self._alias(index, path)
+
+    def _alias(self, index: int, path: _Path) -> None:
+        if path.names or path.root is not Root.ARGUMENT:
             self._aliases[self._code.co_varnames[index]] = path
 
     def _path(self, end: int) -> _Path | None:

@@ -446,6 +446,47 @@ MEMOS = (
         """,
     ),
     (
+        "objects in a list, one after the other",
+        """
+    class Till:
+        rate = None
+
+    tills = [Till(), Till()]
+
+    def price():
+        if tills[0].rate is None:
+            for till in tills:
+                till.rate = load()
+        return tills[0].rate
+        """,
+    ),
+    (
+        "objects in a dictionary, with their names",
+        """
+    class Till:
+        rate = None
+
+    tills = {"front": Till(), "back": Till()}
+
+    def price():
+        if tills["back"].rate is None:
+            for _, till in tills.items():
+                till.rate = load()
+        return tills["back"].rate
+        """,
+    ),
+    (
+        "global by its name in a text",
+        """
+    rate = None
+
+    def price():
+        if rate is None:
+            globals()["rate"] = load()
+        return rate
+        """,
+    ),
+    (
         "variable of the function around",
         """
     def asking():
