@@ -86,7 +86,7 @@ def run(text: str) -> None:
             report.refused = f"{job.module} cannot be imported here: {error!r}"[:300]
         else:
             if any("hypothesis" in Path(file).read_text("utf-8") for file in job.files):
-                with suppress(ImportError):  # what it imports with itself is not the candidate's
+                with suppress(Exception):  # what it imports with itself is not the candidate's
                     importlib.import_module("hypothesis")
             if job.variables:
                 machine.set_variables(job.root)
