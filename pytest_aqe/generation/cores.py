@@ -17,10 +17,10 @@ MOST = 4  # searches and trials at once, on however many cores
 
 
 class Cores:
-    """As many as the machine has, at most `MOST`."""
+    """As many as this process may use, at most `MOST`."""
 
     def __init__(self, number: int | None = None) -> None:
-        self.number = number or min(os.cpu_count() or 1, MOST)
+        self.number = number or min(_usable(), MOST)
         self._free = self.number
         self._trials = 0  # that wait
         self._changed = threading.Condition()
@@ -51,3 +51,9 @@ class Cores:
 
     def _is_for(self, *, trial: bool) -> bool:
         return self._free > 0 and (trial or not self._trials)
+
+
+def _usable() -> int:
+    if hasattr(os, "sched_getaffinity"):  # a container may be given some of the machine's
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -76,7 +76,15 @@ def test_an_error_gives_the_core_back() -> None:
 
 
 def test_a_machine_of_many_cores_is_not_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)), raising=False)
     assert Cores().number == MOST
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {5})
+    assert Cores().number == 1
+
+
+def test_where_nobody_says_how_many_may_be_used_all_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    assert Cores().number == 3
     monkeypatch.setattr("os.cpu_count", lambda: None)
     assert Cores().number == 1
